@@ -1,0 +1,47 @@
+# Ringback's few verbs. Everything happens in .venv; nothing is installed outside this folder.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+# The first of these that is Python 3.11 or newer is used; set PYTHON to choose another.
+PYTHON ?= $(shell for name in python3.11 python3 python; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$name && break; done)
+
+.DEFAULT_GOAL := run
+.PHONY: install run test check bench docs lock clean
+
+install: $(STAMP) ## Make .venv with exactly what requirements.lock names
+
+$(STAMP): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Ringback needs Python 3.11 or newer. Install it, or name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $(STAMP)
+
+run: install ## Run a server with made-up payments and watch them being delivered
+	$(BIN)/ringback dev
+
+test: check ## Check the code, then run every test
+	$(BIN)/pytest
+
+check: install ## Lint, formatting and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+bench: install ## Measure throughput and latency on this machine
+	@for script in bench/*.py; do echo "$$script"; $(BIN)/python $$script || exit 1; done
+
+docs: install ## Write the pages again that are made from the source
+	$(BIN)/python scripts/state_diagram.py --write
+	$(BIN)/python scripts/reference_pages.py
+
+lock: install ## Resolve the dependencies in pyproject.toml again
+	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --no-emit-index-url \
+		--no-emit-trusted-host --no-emit-find-links --strip-extras --extra dev \
+		--output-file requirements.lock pyproject.toml
+
+clean: ## Remove what the other verbs made, but not the data of `make run`
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	find src tests bench -name __pycache__ -prune -exec rm -rf {} +

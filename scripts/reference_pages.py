@@ -1,0 +1,120 @@
+"""Writes docs/reference/settings.md and docs/reference/cli.md from the table of settings and the commands.
+
+Run it with ``make docs`` after changing either; ``tests/test_docs.py`` notices when it was forgotten.
+"""  # noqa: INP001 - a script, not a package
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from ringback.cli import EXIT_MEANINGS, ringback
+from ringback.config import SETTINGS, Setting
+
+FOLDER = Path(__file__).parent.parent / "docs" / "reference"
+MADE = "<!-- Made by scripts/reference_pages.py; change the source, then run: make docs -->"
+
+SETTINGS_INTRODUCTION = """\
+A value is looked for in this order: the command line's flag, the environment variable, `ringback.toml` in the
+working folder (or the file that `--config` names), the default. `ringback config` shows every value and where
+it came from. A variable that begins with `RINGBACK_`, or a key in the file, that is not in these tables is an
+error, so a misspelt one is never ignored. An empty variable counts as not set.
+
+In `ringback.toml` a setting is a key of the same name:
+
+```toml
+listen = "0.0.0.0:8400"
+worker_slots = 64
+allow_subnets = ["10.0.0.0/8"]
+```
+
+Durations are a number and `ms`, `s`, `m`, `h` or `d`. Sizes are a number of bytes, or a number and `KiB` or
+`MiB`. Give secrets as environment variables: flags can be read by other users of the machine."""
+
+CLI_INTRODUCTION = """\
+Data goes to standard output, everything else to standard error. `--json` makes a command print JSON. Colour
+is only used on a terminal, and not when `NO_COLOR` is set."""
+
+
+def settings_page() -> str:
+    """Return the page about the settings."""
+    server = [setting for setting in SETTINGS if not setting.client]
+    client = [setting for setting in SETTINGS if setting.client]
+    parts = [
+        "# Settings",
+        MADE,
+        SETTINGS_INTRODUCTION,
+        "## Of a server or worker",
+        _settings_table(server),
+        "## Of commands that talk to a server",
+        _settings_table(client),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def cli_page() -> str:
+    """Return the page about the commands."""
+    context = click.Context(ringback, info_name="ringback", **ringback.context_settings)
+    parts = ["# Command line", MADE, CLI_INTRODUCTION, "## Exit codes", _exit_codes()]
+    for command_context in _commands(context):
+        parts.extend(_command_section(command_context))
+    return "\n\n".join(parts) + "\n"
+
+
+def _settings_table(settings: list[Setting]) -> str:
+    rows = [
+        (
+            f"`{s.name}`",
+            f"`{s.flag}`",
+            f"`{s.variable}`",
+            f"`{s.default}`" if s.default else "",
+            s.description,
+        )
+        for s in settings
+    ]
+    return _table(("Setting", "Flag", "Variable", "Default", "What it does"), rows)
+
+
+def _exit_codes() -> str:
+    return _table(("Code", "Meaning"), [(str(code), meaning) for code, meaning in EXIT_MEANINGS.items()])
+
+
+def _commands(context: click.Context) -> Iterator[click.Context]:
+    group = context.command
+    if not isinstance(group, click.Group):
+        return
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if command is not None:
+            inner = click.Context(command, parent=context, info_name=name)
+            yield inner
+            yield from _commands(inner)
+
+
+def _command_section(context: click.Context) -> Iterator[str]:
+    command = context.command
+    yield f"## {context.command_path}"
+    yield "```\n" + " ".join([context.command_path, *command.collect_usage_pieces(context)]) + "\n```"
+    yield "\n\n".join(" ".join(block.split()) for block in (command.help or "").split("\n\n"))
+    options = [p.get_help_record(context) for p in command.get_params(context) if isinstance(p, click.Option)]
+    yield _table(("Option", "What it does"), [(f"`{record[0]}`", record[1]) for record in options if record])
+
+
+def _table(heading: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [heading, tuple("---" for _ in heading), *rows]
+    return "\n".join(
+        "| " + " | ".join(" ".join(cell.replace("|", "\\|").split()) for cell in row) + " |" for row in lines
+    )
+
+
+def main() -> None:
+    """Write both pages."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    (FOLDER / "settings.md").write_text(settings_page(), "utf-8")
+    (FOLDER / "cli.md").write_text(cli_page(), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

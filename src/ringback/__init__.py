@@ -1,0 +1,3 @@
+"""Ringback: a complete webhook system."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,140 @@
+"""A client of a running server, on the standard library, for the commands that talk to one.
+
+Besides Ringback's own errors it raises ``ConnectionError`` when there is no server and ``TimeoutError`` when
+it does not answer in time.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+import msgspec
+
+from ringback import __version__
+from ringback.errors import Conflict, InvalidInput, NotAuthenticated, NotFound, PayloadTooLarge, RingbackError
+
+TIMEOUT = 30.0
+
+NO_TOKEN = "Set RINGBACK_TOKEN or give --token; `ringback token create NAME` makes one"  # noqa: S105 - advice
+
+
+class Client:
+    """Calls the management API of one server.
+
+    Args:
+        url: The server's address, with the path it is mounted under, if any.
+        token: The token to authenticate with.
+        timeout: Seconds to wait for a connection, and then for each part of the answer.
+    """
+
+    def __init__(self, url: str, token: str | None, timeout: float = TIMEOUT) -> None:
+        self._url = url
+        self._parts = urlsplit(url)
+        self._token = token
+        self._timeout = timeout
+
+    def create(self, path: str, body: bytes, headers: dict[str, str]) -> dict[str, Any]:
+        """Post a JSON *body* to *path* below ``/api/v1`` and return what was created; it has an ``id``.
+
+        Raises:
+            RingbackError: The server refused; the subclass says why.
+            ConnectionError: There is no such server.
+            TimeoutError: It did not answer in time.
+        """
+        if self._token is None:
+            raise NotAuthenticated(f"no token is given. {NO_TOKEN}")
+        sent = {
+            "Authorization": f"Bearer {self._token}",
+            "Content-Type": "application/json",
+            "User-Agent": f"ringback/{__version__}",
+            **headers,
+        }
+        status, answer = self._exchange("POST", f"{self._parts.path}/api/v1{path}", body, sent)
+        if not 200 <= status < 300:  # noqa: PLR2004 - the class of HTTP status
+            raise _error_of(status, answer)
+        return _created(answer)
+
+    def _exchange(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+        connection = _connection(self._parts, self._timeout)
+        try:
+            connection.request(method, path, body, headers)
+            response = connection.getresponse()
+            return response.status, response.read()
+        except TimeoutError:
+            raise TimeoutError(f"{self._url} did not answer within {self._timeout:g} s. Try again") from None
+        except (OSError, http.client.HTTPException) as error:
+            raise ConnectionError(
+                f"{self._url} cannot be reached: {_reason(error)}. {self._advice()}"
+            ) from None
+        finally:
+            connection.close()
+
+    def _advice(self) -> str:
+        return "Is `ringback serve` running there? Set RINGBACK_URL or give --url for another server"
+
+
+def _connection(parts: SplitResult, timeout: float) -> http.client.HTTPConnection:
+    host = parts.hostname or ""
+    if parts.scheme == "https":
+        context = ssl.create_default_context()
+        return http.client.HTTPSConnection(host, parts.port, timeout=timeout, context=context)
+    return http.client.HTTPConnection(host, parts.port, timeout=timeout)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, socket.gaierror):
+        return "there is no host of that name"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return f"what answers there does not speak HTTP ({type(error).__name__})"
+
+
+class _Refusal(msgspec.Struct):
+    """An answer that says why not; ``detail`` is a sentence, or a list of fields at fault."""
+
+    detail: str | list[dict[str, Any]] = ""
+
+
+def _error_of(status: int, answer: bytes) -> RingbackError:
+    text = _detail(answer)
+    match status:
+        case 401 | 403:
+            return NotAuthenticated(f"the server refused the token: {text}. {NO_TOKEN}")
+        case 404:
+            return NotFound(f"{text}. Check the id or uid, and that --url names the right server")
+        case 409:
+            return Conflict(text)
+        case 413:
+            return PayloadTooLarge(f"{text}. The server's max_payload setting is the limit")
+        case 422:
+            return InvalidInput.at("request", msg=text)
+        case _:
+            return RingbackError(f"the server answered {status}: {text}")
+
+
+def _detail(answer: bytes) -> str:
+    try:
+        detail = msgspec.json.decode(answer, type=_Refusal).detail
+    except msgspec.MsgspecError:
+        return answer[:200].decode(errors="replace") or "without a reason"
+    if isinstance(detail, str):
+        return detail.rstrip(".")
+    return "; ".join(
+        f"{'.'.join(map(str, field.get('loc', ())))}: {field.get('msg', '')}" for field in detail
+    )
+
+
+def _created(answer: bytes) -> dict[str, Any]:
+    try:
+        created = msgspec.json.decode(answer, type=dict[str, Any])
+    except msgspec.MsgspecError:
+        created = {}
+    if "id" not in created:
+        raise RingbackError(
+            "the server's answer is not what Ringback answers. Does --url name a Ringback server?"
+        )
+    return created

@@ -1,0 +1,57 @@
+"""Command-line options made from the table of settings."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ringback.config import SETTINGS, Setting, load_here
+
+SERVER_SETTINGS = tuple(setting for setting in SETTINGS if not setting.client)
+CLIENT_SETTINGS = tuple(setting for setting in SETTINGS if setting.client)
+
+Command = Callable[..., Any]
+
+
+def settings_options(settings: Iterable[Setting]) -> Callable[[Command], Command]:
+    """Give a command ``--config`` and a flag for each of *settings*; it is called with ``settings``."""
+    chosen = tuple(settings)
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def load_and_call(*, config: Path | None, **options: Any) -> Any:
+            flags = {setting.name: options.pop(f"setting_{setting.name}") for setting in chosen}
+            return command(settings=load_here(flags, config), **options)
+
+        decorated: Command = _config_option(load_and_call)
+        for setting in reversed(chosen):
+            decorated = _option(setting)(decorated)
+        return decorated
+
+    return decorate
+
+
+def _option(setting: Setting) -> Callable[[Command], Command]:
+    return click.option(setting.flag, f"setting_{setting.name}", metavar=setting.kind, help=_help(setting))
+
+
+def _help(setting: Setting) -> str:
+    if setting.default:
+        return f"{setting.description}  [default: {setting.default}]"
+    if setting.secret:
+        return f"{setting.description} Better given as {setting.variable}: flags are visible to other users."
+    return setting.description
+
+
+_config_option = click.option(
+    "--config",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Read settings from this file instead of ./ringback.toml.",
+)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

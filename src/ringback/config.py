@@ -1,0 +1,524 @@
+"""What can be set, and where a setting's value comes from.
+
+``SETTINGS`` is the one table: the command line's flags, the environment variables, ``ringback.toml`` and the
+reference page all follow from it. A value is looked for in that order: flag, ``RINGBACK_…`` variable,
+``ringback.toml``, default. This module is the only one that reads the environment.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from ringback.errors import ConfigurationError
+from ringback.model import Duration
+from ringback.policy import RetrySchedule, parse_duration, parse_schedule
+from ringback.vault import parse_main_keys
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+PREFIX = "RINGBACK_"
+FILE_NAME = "ringback.toml"
+DEFAULT = "default"
+MASK = "********"
+MAX_PORT = 65_535
+MIN_TOKEN_LENGTH = 16
+KIB = 1024
+MIB = 1024 * KIB
+
+
+class Address(msgspec.Struct, frozen=True):
+    """Where to listen. Port 0 takes any free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+# --- Readers: from text to a value; each raises ValueError saying why not -----------------------------------
+
+
+def parse_address(text: str) -> Address:
+    """Read ``HOST:PORT``, an IPv6 host in brackets.
+
+    Raises:
+        ValueError: *text* is not such an address.
+    """
+    host, separator, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]") if host.startswith("[") else host
+    if not separator or not host or not (port.isascii() and port.isdigit()):
+        raise ValueError("an address is HOST:PORT")
+    if int(port) > MAX_PORT:
+        raise ValueError(f"a port is 0 to {MAX_PORT}")
+    return Address(host, int(port))
+
+
+_SIZE = re.compile(r"(\d{1,12})\s*(B|KiB|MiB)?")
+_SIZE_UNITS = {None: 1, "B": 1, "KiB": KIB, "MiB": MIB}
+
+
+def parse_size(text: str) -> int:
+    """Read a number of bytes such as ``1048576``, ``512KiB`` or ``1MiB``.
+
+    Raises:
+        ValueError: *text* is not a size.
+    """
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        raise ValueError("a size is a number of bytes, or a number and KiB or MiB")
+    return int(match[1]) * _SIZE_UNITS[match[2]]
+
+
+def parse_networks(text: str) -> tuple[Network, ...]:
+    """Read networks in CIDR notation, separated by commas.
+
+    Raises:
+        ValueError: A part is not a network.
+    """
+    return tuple(_network(part.strip()) for part in text.split(",") if part.strip())
+
+
+def _network(text: str) -> Network:
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError as error:
+        raise ValueError(f"{error}; write networks in CIDR notation") from None
+
+
+def _duration(shortest: str, longest: str) -> Callable[[str], Duration]:
+    def read(text: str) -> Duration:
+        duration = parse_duration(text)
+        if not parse_duration(shortest) <= duration <= parse_duration(longest):
+            raise ValueError(f"it is between {shortest} and {longest}")
+        return duration
+
+    return read
+
+
+def _number(least: int, most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdigit()) or not least <= int(text[:20]) <= most:
+            raise ValueError(f"it is a whole number from {least} to {most}")
+        return int(text)
+
+    return read
+
+
+def _choice(*names: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text.lower() not in names:
+            raise ValueError(f"it is one of {', '.join(names)}")
+        return text.lower()
+
+    return read
+
+
+def _payload_size(text: str) -> int:
+    size = parse_size(text)
+    if not KIB <= size <= 16 * MIB:
+        raise ValueError("it is between 1KiB and 16MiB")
+    return size
+
+
+def _token(text: str) -> str:
+    if len(text) < MIN_TOKEN_LENGTH or not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError(f"a token has at least {MIN_TOKEN_LENGTH} printable ASCII characters and no spaces")
+    return text
+
+
+def _main_key(text: str) -> str:
+    try:
+        parse_main_keys(text)
+    except ConfigurationError as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+def _url(*schemes: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        parts = urlsplit(text)
+        _ = parts.port  # raises ValueError where the port is not one
+        if parts.scheme not in schemes or not parts.hostname:
+            raise ValueError(f"it is a URL that begins with {' or '.join(f'{name}://' for name in schemes)}")
+        return text.rstrip("/")
+
+    return read
+
+
+def _readable_file(text: str) -> Path:
+    try:
+        with Path(text).open("rb"):
+            return Path(text)
+    except OSError as error:
+        raise ValueError(f"the file cannot be read: {error.strerror}") from None
+
+
+# --- The table ---------------------------------------------------------------------------------------------
+
+
+class Setting(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that can be set.
+
+    ``default`` is in the form a person would write; where it is None, ``description`` tells what leaving the
+    setting out does. ``client`` settings are for commands that talk to a running server.
+    """
+
+    name: str
+    read: Callable[[str], Any]
+    kind: str
+    default: str | None
+    description: str
+    example: str
+    secret: bool = False
+    client: bool = False
+
+    @property
+    def variable(self) -> str:
+        """The environment variable's name."""
+        return PREFIX + self.name.upper()
+
+    @property
+    def flag(self) -> str:
+        """The command-line flag."""
+        return "--" + self.name.replace("_", "-")
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        name="listen",
+        read=parse_address,
+        kind="HOST:PORT",
+        default="127.0.0.1:8400",
+        description="Where the API listens. Port 0 takes any free one.",
+        example="0.0.0.0:8400",
+    ),
+    Setting(
+        name="store",
+        read=str,
+        kind="URL",
+        default="sqlite:///ringback.db",
+        description="Where everything is kept. Four slashes make the path absolute.",
+        example="sqlite:////var/lib/ringback/ringback.db",
+    ),
+    Setting(
+        name="admin_token",
+        read=_token,
+        kind="TOKEN",
+        default=None,
+        description="A token that may do everything. Without it, the first start makes one, shown once.",
+        example="a long random text",
+        secret=True,
+    ),
+    Setting(
+        name="main_key",
+        read=_main_key,
+        kind="BASE64[,BASE64…]",
+        default=None,
+        description="Encrypts the signing secrets in the store: 32 bytes in base64. The first one seals, "
+        "the others still open what they sealed. Without it, one is made and kept beside the database.",
+        example="the output of: openssl rand -base64 32",
+        secret=True,
+    ),
+    Setting(
+        name="allow_subnets",
+        read=parse_networks,
+        kind="CIDR[,CIDR…]",
+        default="",
+        description="Networks that are not public and may be delivered to all the same.",
+        example="10.0.0.0/8,fd00::/8",
+    ),
+    Setting(
+        name="retry_schedule",
+        read=parse_schedule,
+        kind="NAME|DELAYS",
+        default="default",
+        description="When a failed delivery is tried again: default (ten attempts in three days), xendit "
+        "(seven in a day), none, or the delays between attempts.",
+        example="5s,5m,1h",
+    ),
+    Setting(
+        name="delivery_timeout",
+        read=_duration("1s", "60s"),
+        kind="DURATION",
+        default="20s",
+        description="The longest one attempt may take, from looking up the name to the end of the answer.",
+        example="20s",
+    ),
+    Setting(
+        name="worker_slots",
+        read=_number(1, 10_000),
+        kind="NUMBER",
+        default="512",
+        description="How many attempts one node makes at the same time.",
+        example="512",
+    ),
+    Setting(
+        name="memory_deliveries",
+        read=_number(0, 1_000_000),
+        kind="NUMBER",
+        default="10000",
+        description="How many deliveries one node keeps in memory. What is beyond waits in the store.",
+        example="10000",
+    ),
+    Setting(
+        name="endpoint_disable_after",
+        read=_duration("1m", "365d"),
+        kind="DURATION",
+        default="5d",
+        description="How long an endpoint may be without a success before a delivery given up disables it.",
+        example="5d",
+    ),
+    Setting(
+        name="breaker_rest",
+        read=_duration("100ms", "1h"),
+        kind="DURATION",
+        default="30s",
+        description="How long an endpoint that keeps failing is left alone before one attempt probes it.",
+        example="30s",
+    ),
+    Setting(
+        name="retention",
+        read=_duration("1h", "3650d"),
+        kind="DURATION",
+        default="30d",
+        description="How long messages and their attempts are kept after everything about them is done.",
+        example="30d",
+    ),
+    Setting(
+        name="max_payload",
+        read=_payload_size,
+        kind="SIZE",
+        default="1MiB",
+        description="The largest payload accepted, 1KiB to 16MiB.",
+        example="512KiB",
+    ),
+    Setting(
+        name="egress_proxy",
+        read=_url("http"),
+        kind="URL",
+        default=None,
+        description="An HTTP proxy that all deliveries go through. Without it, they go directly.",
+        example="http://proxy.internal:3128",
+    ),
+    Setting(
+        name="tls_ca_file",
+        read=_readable_file,
+        kind="FILE",
+        default=None,
+        description="Certificates (PEM) to trust besides the system's when delivering.",
+        example="/etc/ssl/internal-ca.pem",
+    ),
+    Setting(
+        name="poll_interval",
+        read=_duration("10ms", "1m"),
+        kind="DURATION",
+        default="500ms",
+        description="How often a worker looks into the store for what is due.",
+        example="500ms",
+    ),
+    Setting(
+        name="drain_timeout",
+        read=_duration("0s", "10m"),
+        kind="DURATION",
+        default="30s",
+        description="How long a node that is told to stop lets attempts under way finish.",
+        example="30s",
+    ),
+    Setting(
+        name="log_level",
+        read=_choice("debug", "info", "warning", "error"),
+        kind="LEVEL",
+        default="info",
+        description="The least severe log line written: debug, info, warning or error.",
+        example="info",
+    ),
+    Setting(
+        name="log_format",
+        read=_choice("text", "json"),
+        kind="FORMAT",
+        default="text",
+        description="How log lines are written: text for people, json for machines.",
+        example="json",
+    ),
+    Setting(
+        name="url",
+        read=_url("http", "https"),
+        kind="URL",
+        default="http://127.0.0.1:8400",
+        description="The server that client commands talk to.",
+        example="https://hooks.internal",
+        client=True,
+    ),
+    Setting(
+        name="token",
+        read=_token,
+        kind="TOKEN",
+        default=None,
+        description="The token that client commands authenticate with. Without it, they are refused.",
+        example="a token made with: ringback token create NAME",
+        secret=True,
+        client=True,
+    ),
+)
+
+BY_NAME: Mapping[str, Setting] = {setting.name: setting for setting in SETTINGS}
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """Where a value was found (a flag, a variable, a file or ``default``) and the text found there."""
+
+    where: str
+    text: str | None
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Every setting, read and checked; durations are milliseconds, sizes are bytes.
+
+    ``SETTINGS`` describes them; ``origins`` tells where each was found.
+    """
+
+    listen: Address
+    store: str
+    admin_token: str | None
+    main_key: str | None
+    allow_subnets: tuple[Network, ...]
+    retry_schedule: RetrySchedule
+    delivery_timeout: Duration
+    worker_slots: int
+    memory_deliveries: int
+    endpoint_disable_after: Duration
+    breaker_rest: Duration
+    retention: Duration
+    max_payload: int
+    egress_proxy: str | None
+    tls_ca_file: Path | None
+    poll_interval: Duration
+    drain_timeout: Duration
+    log_level: str
+    log_format: str
+    url: str
+    token: str | None
+    origins: Mapping[str, Origin]
+
+    def shown(self, setting: Setting) -> str:
+        """Return a value as a person would write it; secrets masked, nothing where nothing is set."""
+        text = self.origins[setting.name].text
+        return MASK if setting.secret and text else text or ""
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{setting.name}={self.shown(setting)!r}" for setting in SETTINGS)
+        return f"Settings({values})"
+
+
+# --- Loading -----------------------------------------------------------------------------------------------
+
+
+def load(flags: Mapping[str, str | None], environment: Mapping[str, str], file: Path | None) -> Settings:
+    """Put the settings together.
+
+    Args:
+        flags: By the setting's name; None means the flag was not given.
+        environment: All variables; those that do not begin with ``RINGBACK_`` are ignored, as are empty ones.
+        file: A TOML file with one key per setting; None means there is none.
+
+    Raises:
+        ConfigurationError: A value is wrong, a variable or key is unknown, or the file cannot be read.
+    """
+    _check_known("environment variable", environment, (s.variable for s in SETTINGS), PREFIX)
+    written = {} if file is None else _read_file(file)
+    origins = {setting.name: _find(setting, flags, environment, written, file) for setting in SETTINGS}
+    values = {name: _value(BY_NAME[name], origin) for name, origin in origins.items()}
+    return Settings(**values, origins=origins)
+
+
+def load_here(flags: Mapping[str, str | None], file: Path | None = None) -> Settings:
+    """Put the settings together from *flags*, the environment and *file*, by default the folder's own.
+
+    Raises:
+        ConfigurationError: As ``load``.
+    """
+    own = Path(FILE_NAME)
+    return load(flags, os.environ, file or (own if own.exists() else None))
+
+
+def colour_wanted() -> bool:
+    """Tell whether the environment allows colour (https://no-color.org, and terminals that have none)."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _find(
+    setting: Setting,
+    flags: Mapping[str, str | None],
+    environment: Mapping[str, str],
+    written: Mapping[str, str],
+    file: Path | None,
+) -> Origin:
+    flag = flags.get(setting.name)
+    if flag is not None:
+        return Origin(setting.flag, flag)
+    if environment.get(setting.variable):
+        return Origin(setting.variable, environment[setting.variable])
+    if setting.name in written:
+        return Origin(str(file), written[setting.name])
+    return Origin(DEFAULT, setting.default)
+
+
+def _value(setting: Setting, origin: Origin) -> Any:
+    if origin.text is None:
+        return None
+    try:
+        return setting.read(origin.text.strip())
+    except ValueError as error:
+        shown = "the value given" if setting.secret else repr(origin.text)
+        raise ConfigurationError(
+            f"{origin.where}: cannot use {shown} for {setting.name}: {error}. Example: {setting.example}"
+        ) from None
+
+
+def _read_file(file: Path) -> dict[str, str]:
+    try:
+        document = tomllib.loads(file.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigurationError(
+            f"{file}: the configuration file cannot be read: {error.strerror}. Check --config and its rights"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"{file}: this is not TOML: {error}. Write lines such as: worker_slots = 64"
+        ) from None
+    _check_known(f"key in {file}", document, BY_NAME)
+    return {key: _text_of(key, value, file) for key, value in document.items()}
+
+
+def _text_of(key: str, value: object, file: Path) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, list) and all(isinstance(part, str) for part in value):
+        return ",".join(value)
+    raise ConfigurationError(
+        f"{file}: cannot use {value!r} for {key}: write a string, a whole number or a list of strings. "
+        f"Example: {BY_NAME[key].example}"
+    )
+
+
+def _check_known(what: str, given: Iterable[str], known: Iterable[str], prefix: str = "") -> None:
+    names = list(known)
+    for name in given:
+        if not name.startswith(prefix) or name in names:
+            continue
+        near = difflib.get_close_matches(name, names, n=2, cutoff=0.6)
+        advice = f"Did you mean {' or '.join(near)}?" if near else "`ringback config` lists all settings"
+        raise ConfigurationError(f"unknown {what}: {name}. {advice}")

@@ -1,0 +1,247 @@
+"""What callers ask for, and the rules it must obey before it becomes a record.
+
+A draft is the wire form of a request (camelCase in JSON) and the argument of the Python API at once, so that
+a rule is written once. ``check`` raises ``InvalidInput`` naming every field at fault.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from ringback import ids, policy
+from ringback.errors import FieldError, InvalidInput
+from ringback.model import HeaderFamily
+from ringback.signing import standard
+from ringback.target import check_header, parse_target
+
+MAX_NAME = 256
+MAX_METADATA_BYTES = 4096
+MAX_DESCRIPTION = 4096
+MAX_MESSAGE_CHANNELS = 5
+MAX_ENDPOINT_CHANNELS = 10
+MAX_ENDPOINT_EVENT_TYPES = 1000
+MAX_HEADERS = 50
+MAX_THROTTLE_RATE = 65_535
+MAX_GRACE_SECONDS = 7 * 24 * 3600
+DEFAULT_GRACE_SECONDS = 24 * 3600
+
+_NAME = re.compile(r"[a-zA-Z0-9_.\-]{1,256}")
+_CONTROL = re.compile(r"[\x00-\x08]")
+
+Problems = Iterator[FieldError]
+
+
+class Draft(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """Base of all drafts."""
+
+    def check(self) -> None:
+        """Raise ``InvalidInput`` with every field at fault; return when there is none."""
+        problems = tuple(self._problems())
+        if problems:
+            raise InvalidInput(*problems)
+
+    def _problems(self) -> Problems:
+        """Yield what is wrong, field by field."""
+        yield from ()
+
+
+class ApplicationDraft(Draft):
+    """An application to create or to replace another with."""
+
+    name: str
+    uid: str | None = None
+    throttle_rate: int | None = None
+    metadata: dict[str, str] = {}
+
+    def _problems(self) -> Problems:
+        yield from _text_problems("name", self.name, 1, MAX_NAME)
+        yield from _uid_problems("uid", self.uid, ids.APPLICATION)
+        yield from _rate_problems(self.throttle_rate)
+        yield from _metadata_problems(self.metadata)
+
+
+class EndpointDraft(Draft):
+    """An endpoint to create or to replace another with.
+
+    ``retry_schedule`` is in seconds; None means the server's. ``secret`` of None has one generated.
+    """
+
+    url: str
+    uid: str | None = None
+    description: str = ""
+    event_types: tuple[str, ...] | None = None
+    channels: tuple[str, ...] | None = None
+    metadata: dict[str, str] = {}
+    headers: dict[str, str] = {}
+    throttle_rate: int | None = None
+    disabled: bool = False
+    secret: str | None = None
+    retry_schedule: tuple[float, ...] | None = None
+    header_family: HeaderFamily = HeaderFamily.WEBHOOK
+
+    def _problems(self) -> Problems:
+        yield from _caught(parse_target, self.url)
+        yield from _uid_problems("uid", self.uid, ids.ENDPOINT)
+        yield from _text_problems("description", self.description, 0, MAX_DESCRIPTION)
+        yield from _names_problems("eventTypes", self.event_types, MAX_ENDPOINT_EVENT_TYPES)
+        yield from _names_problems("channels", self.channels, MAX_ENDPOINT_CHANNELS)
+        yield from _metadata_problems(self.metadata)
+        yield from header_problems(self.headers)
+        yield from _rate_problems(self.throttle_rate)
+        yield from _schedule_problems(self.retry_schedule)
+        if self.secret is not None:
+            yield from _caught(standard.parse_signing_key, self.secret)
+
+
+class EventTypeDraft(Draft):
+    """An event type to create or to replace another with."""
+
+    name: str
+    description: str
+    archived: bool = False
+    deprecated: bool = False
+    schemas: dict[str, msgspec.Raw] | None = None
+    feature_flag: str | None = None
+
+    def _problems(self) -> Problems:
+        yield from _name_problems(("body", "name"), self.name)
+        yield from _text_problems("description", self.description, 0, MAX_DESCRIPTION)
+        for version, schema in (self.schemas or {}).items():
+            if not bytes(schema).lstrip().startswith(b"{"):
+                yield FieldError(("body", "schemas", version), "a JSON Schema is an object")
+        if self.feature_flag is not None:
+            yield from _name_problems(("body", "featureFlag"), self.feature_flag)
+
+
+class MessageDraft(Draft):
+    """A message to publish. ``payload`` is kept byte for byte."""
+
+    event_type: str
+    payload: msgspec.Raw
+    event_id: str | None = None
+    channels: tuple[str, ...] | None = None
+
+    def _problems(self) -> Problems:
+        # The hot path: every published message comes through here once.
+        if not _NAME.fullmatch(self.event_type):
+            yield from _name_problems(("body", "eventType"), self.event_type)
+        if self.event_id is not None:
+            yield from _uid_problems("eventId", self.event_id, ids.MESSAGE)
+        if self.channels is not None:
+            yield from _names_problems("channels", self.channels, MAX_MESSAGE_CHANNELS)
+        yield from _payload_problems(bytes(self.payload))
+
+
+class SecretRotation(Draft):
+    """A new secret (None: generate one) and for how long the one it replaces keeps signing."""
+
+    key: str | None = None
+    grace_period_seconds: int | None = None
+
+    @property
+    def grace(self) -> int:
+        """The grace period in seconds, with its default."""
+        return DEFAULT_GRACE_SECONDS if self.grace_period_seconds is None else self.grace_period_seconds
+
+    def _problems(self) -> Problems:
+        if self.key is not None:
+            yield from _caught(standard.parse_signing_key, self.key)
+        if not 0 <= self.grace <= MAX_GRACE_SECONDS:
+            yield FieldError(("body", "gracePeriodSeconds"), f"is between 0 and {MAX_GRACE_SECONDS} seconds")
+
+
+def header_problems(headers: Mapping[str, str]) -> Problems:
+    """Yield what is wrong with an endpoint's own headers."""
+    if len(headers) > MAX_HEADERS:
+        yield FieldError(("body", "headers"), f"has at most {MAX_HEADERS} entries")
+    seen: set[str] = set()
+    for name, value in headers.items():
+        if name.lower() in seen:
+            yield FieldError(("body", "headers", name), "is given twice; header names ignore case")
+        seen.add(name.lower())
+        try:
+            check_header(name, value)
+        except InvalidInput as error:
+            yield from error.fields
+
+
+def _caught(check: object, text: str) -> Problems:
+    try:
+        check(text)  # type: ignore[operator]
+    except InvalidInput as error:
+        yield from error.fields
+
+
+def _text_problems(field: str, text: str, shortest: int, longest: int) -> Problems:
+    if not shortest <= len(text) <= longest:
+        yield FieldError(("body", field), f"has {shortest} to {longest} characters, this one {len(text)}")
+    if _CONTROL.search(text):
+        yield FieldError(("body", field), "holds a control character")
+
+
+def _name_problems(loc: tuple[str | int, ...], text: str) -> Problems:
+    if not _NAME.fullmatch(text):
+        yield FieldError(loc, f"is 1 to {MAX_NAME} characters of a-z, A-Z, 0-9, underscore, full stop and hyphen")
+
+
+def _uid_problems(field: str, text: str | None, prefix: str) -> Problems:
+    if text is None:
+        return
+    yield from _name_problems(("body", field), text)
+    if text.startswith(f"{prefix}_"):
+        yield FieldError(("body", field), f"must not start with {prefix}_, which marks Ringback's own ids")
+
+
+def _names_problems(field: str, names: Sequence[str] | None, most: int) -> Problems:
+    if names is None:
+        return
+    if not 1 <= len(names) <= most:
+        yield FieldError(("body", field), f"has 1 to {most} entries; leave it out to match everything")
+    for index, name in enumerate(names):
+        yield from _name_problems(("body", field, index), name)
+    if len(set(names)) != len(names):
+        yield FieldError(("body", field), "names something twice")
+
+
+def _rate_problems(rate: int | None) -> Problems:
+    if rate is not None and not 1 <= rate <= MAX_THROTTLE_RATE:
+        yield FieldError(("body", "throttleRate"), f"is 1 to {MAX_THROTTLE_RATE} messages per second")
+
+
+def _metadata_problems(metadata: Mapping[str, str]) -> Problems:
+    size = len(msgspec.json.encode(metadata))
+    if size > MAX_METADATA_BYTES:
+        yield FieldError(("body", "metadata"), f"is at most {MAX_METADATA_BYTES} bytes as JSON, this {size}")
+
+
+def _schedule_problems(seconds: Iterable[float] | None) -> Problems:
+    if seconds is None:
+        return
+    try:
+        policy.custom_schedule(schedule_milliseconds(seconds))
+    except (ValueError, OverflowError) as error:
+        yield FieldError(("body", "retrySchedule"), str(error))
+
+
+def schedule_milliseconds(seconds: Iterable[float]) -> tuple[int, ...]:
+    """Return a draft's schedule as a record keeps it."""
+    return tuple(round(delay * 1000) for delay in seconds)
+
+
+def _payload_problems(payload: bytes) -> Problems:
+    if not payload.lstrip()[:1] == b"{":
+        yield FieldError(("body", "payload"), "is a JSON object")
+    try:
+        payload.decode()
+    except UnicodeDecodeError as error:
+        yield FieldError(("body", "payload"), f"is not UTF-8: {error.reason} at byte {error.start}")
+
+
+def check_uid(field: str, text: str, prefix: str) -> None:
+    """Refuse a uid that does not obey the rules, or that could be taken for an id."""
+    problems = tuple(_uid_problems(field, text, prefix))
+    if problems:
+        raise InvalidInput(*problems)

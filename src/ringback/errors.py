@@ -1,0 +1,174 @@
+"""Every error Ringback raises on purpose, each with the HTTP status it deserves.
+
+The tree::
+
+    RingbackError                      500  internal_error
+    ├── InvalidInput                   422  validation_error     (carries the fields at fault)
+    ├── NotAuthenticated               401  authentication_failed
+    ├── NotFound                       404  not_found
+    ├── Conflict                       409  conflict
+    ├── LimitReached                   400  limit_reached
+    ├── MalformedRequest               400  malformed_request
+    ├── MethodNotAllowed               405  method_not_allowed
+    ├── PayloadTooLarge                413  payload_too_large
+    ├── UnsupportedMediaType           415  unsupported_media_type
+    ├── SignatureInvalid               401  signature_invalid    (carries a machine-readable reason)
+    ├── Unavailable                    503  unavailable          (carries how long to wait)
+    │   └── StoreUnavailable           503  store_unavailable
+    ├── ConfigurationError             500  configuration_error  (the command line exits with 3)
+    │   └── StoreIncompatible          500  store_incompatible
+    └── IllegalTransition              500  illegal_transition   (a bug, never an outsider's doing)
+
+A failed delivery is not here: failure to deliver is data (``model.Outcome``), not an exception.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import msgspec
+
+
+class FieldError(msgspec.Struct, frozen=True):
+    """One field at fault: where it is, what is wrong with it, and the kind of fault.
+
+    ``loc`` is a path such as ``("body", "eventType")``; ``type`` is ``value_error``,
+    ``value_error.jsondecode`` or another dotted name in the same style.
+    """
+
+    loc: tuple[str | int, ...]
+    msg: str
+    type: str = "value_error"
+
+
+class RingbackError(Exception):
+    """Base of all; ``code`` is stable and machine-readable, the message is for people."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+
+    def __init__(self, detail: str = "") -> None:
+        """Keep *detail*; without one, the class's docstring (or else its code) is the message."""
+        self.detail = detail or (type(self).__doc__ or self.code).splitlines()[0]
+        super().__init__(self.detail)
+
+
+class InvalidInput(RingbackError):  # noqa: N818 - named for what happened, as the HTTP statuses are
+    """The input is not valid."""
+
+    status = 422
+    code = "validation_error"
+
+    def __init__(self, *fields: FieldError) -> None:
+        """Keep the *fields* at fault, at least one."""
+        self.fields = fields
+        super().__init__("; ".join(f"{'.'.join(map(str, f.loc))}: {f.msg}" for f in fields))
+
+    @classmethod
+    def at(cls, *loc: str | int, msg: str, kind: str = "value_error") -> InvalidInput:
+        """Build the error for one field at path *loc*."""
+        return cls(FieldError(loc=loc, msg=msg, type=kind))
+
+
+class NotAuthenticated(RingbackError):  # noqa: N818 - as InvalidInput
+    """Invalid token."""
+
+    status = 401
+    code = "authentication_failed"
+
+
+class NotFound(RingbackError):  # noqa: N818 - as InvalidInput
+    """Entity not found."""
+
+    status = 404
+    code = "not_found"
+
+
+class Conflict(RingbackError):  # noqa: N818 - as InvalidInput
+    """The entity already exists."""
+
+    status = 409
+    code = "conflict"
+
+
+class LimitReached(RingbackError):  # noqa: N818 - as InvalidInput
+    """A limit is reached."""
+
+    status = 400
+    code = "limit_reached"
+
+
+class MalformedRequest(RingbackError):  # noqa: N818 - as InvalidInput
+    """The request is not well-formed HTTP."""
+
+    status = 400
+    code = "malformed_request"
+
+
+class MethodNotAllowed(RingbackError):  # noqa: N818 - as InvalidInput
+    """This address does not answer that method."""
+
+    status = 405
+    code = "method_not_allowed"
+
+
+class PayloadTooLarge(RingbackError):  # noqa: N818 - as InvalidInput
+    """The request body is too large."""
+
+    status = 413
+    code = "payload_too_large"
+
+
+class UnsupportedMediaType(RingbackError):  # noqa: N818 - as InvalidInput
+    """The request body must be application/json."""
+
+    status = 415
+    code = "unsupported_media_type"
+
+
+class SignatureInvalid(RingbackError):  # noqa: N818 - as InvalidInput
+    """The signature does not verify."""
+
+    status = 401
+    code = "signature_invalid"
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        """Keep the machine-readable *reason*, such as ``timestamp_too_old``."""
+        self.reason = reason
+        super().__init__(detail or reason.replace("_", " "))
+
+
+class Unavailable(RingbackError):  # noqa: N818 - as InvalidInput
+    """Too busy to accept this now; try again shortly."""
+
+    status = 503
+    code = "unavailable"
+
+    def __init__(self, detail: str = "", retry_after: int = 1) -> None:
+        """Keep *retry_after*, the seconds a caller should wait before trying again."""
+        self.retry_after = retry_after
+        super().__init__(detail)
+
+
+class StoreUnavailable(Unavailable):
+    """The store cannot be written; whether the last change was kept is unknown, so repeat it with its key."""
+
+    code = "store_unavailable"
+
+
+class ConfigurationError(RingbackError):
+    """A setting is wrong."""
+
+    code = "configuration_error"
+
+
+class StoreIncompatible(ConfigurationError):  # noqa: N818 - as InvalidInput
+    """The database was written by another version of Ringback."""
+
+    code = "store_incompatible"
+
+
+class IllegalTransition(RingbackError):  # noqa: N818 - as InvalidInput
+    """A delivery was asked to change state in a way the law does not allow."""
+
+    code = "illegal_transition"

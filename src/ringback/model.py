@@ -1,0 +1,210 @@
+"""The values Ringback passes around, in its one vocabulary.
+
+Instants are whole milliseconds since the Unix epoch, durations are whole milliseconds, unless a name or a
+docstring says otherwise. Every value is frozen: a change is a new value.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+Instant = int
+Duration = int
+
+
+class EndpointState(enum.StrEnum):
+    """Whether an endpoint is being delivered to."""
+
+    ENABLED = "enabled"
+    PAUSED = "paused"  # deliveries are kept and wait until it is resumed
+    DISABLED = "disabled"  # nothing is kept for it until it is enabled again
+
+
+class HeaderFamily(enum.StrEnum):
+    """Which names the signature headers carry."""
+
+    WEBHOOK = "webhook"  # webhook-id, webhook-timestamp, webhook-signature (Standard Webhooks)
+    SVIX = "svix"  # svix-id, svix-timestamp, svix-signature
+
+
+class DeliveryState(enum.StrEnum):
+    """Where a delivery stands; ``policy.TRANSITIONS`` says what may follow what."""
+
+    WAITING = "waiting"
+    LEASED = "leased"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Trigger(enum.StrEnum):
+    """What made an attempt happen."""
+
+    SCHEDULED = "scheduled"
+    MANUAL = "manual"
+
+
+class OutcomeKind(enum.StrEnum):
+    """How an attempt ended."""
+
+    SUCCESS = "success"  # answered with 2xx
+    REFUSED = "refused"  # answered with anything else
+    BLOCKED_ADDRESS = "blocked_address"  # the address may not be delivered to; nothing was sent
+    DNS = "dns"  # the host name has no usable address
+    CONNECT = "connect"  # no connection could be made
+    TLS = "tls"  # the handshake or the certificate failed; detail names the kind
+    TIMEOUT = "timeout"  # the deadline passed; detail names the phase
+    RESET = "reset"  # the connection ended before a whole answer
+    BAD_RESPONSE = "bad_response"  # the answer is not HTTP
+    TOO_LARGE = "too_large"  # the answer's headers passed the bound
+    UNKNOWN = "unknown"  # the node that made the attempt vanished before it could tell
+
+
+class SkipReason(enum.StrEnum):
+    """Why a message was not sent to an endpoint."""
+
+    EVENT_TYPE = "event_type"  # the endpoint does not listen to this event type
+    CHANNEL = "channel"  # the endpoint listens to other channels
+    DISABLED = "disabled"  # the endpoint was disabled when the message was accepted
+
+
+class Application(msgspec.Struct, frozen=True, kw_only=True):
+    """A tenant: the owner of endpoints and messages. ``throttle_rate`` is in messages per second."""
+
+    id: str
+    name: str
+    created_at: Instant
+    updated_at: Instant
+    uid: str | None = None
+    throttle_rate: int | None = None
+    metadata: dict[str, str] = {}
+
+
+class EndpointSecret(msgspec.Struct, frozen=True, repr_omit_defaults=True):
+    """A signing key in its text form (``whsec_`` or ``whsk_``) and when it stops signing (None: never)."""
+
+    key: str
+    expires_at: Instant | None = None
+
+    def __repr__(self) -> str:
+        return f"EndpointSecret({self.key[:6]}…, expires_at={self.expires_at})"
+
+
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """A place that messages of one application are delivered to.
+
+    ``event_types`` and ``channels`` of None match everything. ``throttle_rate`` is in messages per second.
+    ``retry_schedule`` overrides the server's: the delays between attempts. ``secrets`` come current first.
+    ``failing_since`` is the first failure since the last success.
+    """
+
+    id: str
+    application_id: str
+    url: str
+    created_at: Instant
+    updated_at: Instant
+    secrets: tuple[EndpointSecret, ...]
+    uid: str | None = None
+    description: str = ""
+    event_types: tuple[str, ...] | None = None
+    channels: tuple[str, ...] | None = None
+    metadata: dict[str, str] = {}
+    headers: dict[str, str] = {}
+    throttle_rate: int | None = None
+    retry_schedule: tuple[Duration, ...] | None = None
+    header_family: HeaderFamily = HeaderFamily.WEBHOOK
+    state: EndpointState = EndpointState.ENABLED
+    disabled_reason: str | None = None
+    failing_since: Instant | None = None
+
+
+class EventType(msgspec.Struct, frozen=True, kw_only=True):
+    """A kind of message that endpoints can subscribe to; ``schemas`` maps a version to a JSON Schema."""
+
+    name: str
+    description: str
+    created_at: Instant
+    updated_at: Instant
+    archived: bool = False
+    deprecated: bool = False
+    schemas: dict[str, msgspec.Raw] | None = None
+    feature_flag: str | None = None
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that happened, exactly as it was published. ``payload`` of None has been pruned.
+
+    ``skipped`` maps the id of each endpoint that gets nothing to the reason.
+    """
+
+    id: str
+    application_id: str
+    event_type: str
+    payload: bytes | None
+    created_at: Instant
+    event_id: str | None = None
+    channels: tuple[str, ...] | None = None
+    skipped: dict[str, SkipReason] = {}
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """One message on its way to one endpoint.
+
+    ``attempts`` counts those made since the delivery was created or last resent. ``due_at`` is when it may be
+    taken next: the time of the next attempt while waiting, the end of the lease while leased, None at rest.
+    """
+
+    message_id: str
+    endpoint_id: str
+    state: DeliveryState
+    attempts: int
+    due_at: Instant | None
+    trigger: Trigger = Trigger.SCHEDULED
+    reason: str | None = None
+
+
+class Phases(msgspec.Struct, frozen=True, gc=False):
+    """How long each phase of an attempt took, in microseconds; 0 where it did not happen."""
+
+    dns: int = 0
+    connect: int = 0
+    tls: int = 0
+    write: int = 0
+    wait: int = 0
+    read: int = 0
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What came of an attempt.
+
+    ``detail`` is a machine-readable refinement of ``kind``. ``status`` is the HTTP status, 0 without an answer.
+    ``body`` is the start of the answer. ``retry_after`` is what the receiver asked for, from the answer's time.
+    """
+
+    kind: OutcomeKind
+    detail: str = ""
+    status: int = 0
+    body: bytes = b""
+    retry_after: Duration | None = None
+    phases: Phases = Phases()
+
+    @property
+    def ok(self) -> bool:
+        """Whether the delivery succeeded."""
+        return self.kind is OutcomeKind.SUCCESS
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One try at a delivery: when it started, how long it took and what came of it."""
+
+    id: str
+    message_id: str
+    endpoint_id: str
+    number: int
+    trigger: Trigger
+    url: str
+    started_at: Instant
+    duration: Duration
+    outcome: Outcome

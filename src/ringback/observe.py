@@ -1,0 +1,136 @@
+"""The catalogue of observable events, and the line's one way to tell of them.
+
+Logging, metrics, tracing and the live view subscribe; the engine only says what happened. Secrets and payloads
+never appear in an event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+
+from ringback.model import Attempt, Duration, Endpoint, Message
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Base of the catalogue."""
+
+
+class MessageAccepted(Event):
+    """A message is durable. ``waited`` is from the call to the commit, in seconds."""
+
+    message: Message
+    deliveries: int
+    spilled: int
+    waited: float
+
+
+class MessageReplayed(Event):
+    """A publish repeated with its idempotency key was answered with the first message."""
+
+    message: Message
+
+
+class AttemptFinished(Event):
+    """An attempt ended. ``step`` is what follows, ``since_accepted`` counts from the message's acceptance."""
+
+    attempt: Attempt
+    endpoint: Endpoint
+    event_type: str
+    step: str
+    due_at: int | None
+    since_accepted: Duration
+
+
+class DeliveryPostponed(Event):
+    """A delivery was given back without an attempt; ``reason`` says why."""
+
+    message_id: str
+    endpoint_id: str
+    reason: str
+
+
+class EndpointDisabled(Event):
+    """An endpoint was disabled; ``reason`` is ``gone`` (410) or ``failing`` (no success for too long)."""
+
+    endpoint: Endpoint
+    reason: str
+
+
+class CircuitChanged(Event):
+    """An endpoint's circuit breaker opened (deliveries wait) or closed (they flow again)."""
+
+    endpoint: Endpoint
+    open: bool
+
+
+class LeaseLost(Event):
+    """An attempt ended after its lease had passed to another node; its record is kept as evidence."""
+
+    message_id: str
+    endpoint_id: str
+
+
+class BatchTaken(Event):
+    """Deliveries were leased from the store. ``seconds`` is how long that took."""
+
+    count: int
+    seconds: float
+
+
+class BatchCommitted(Event):
+    """One transaction was made durable. ``seconds`` is how long it took, ``rows`` the operations in it."""
+
+    rows: int
+    seconds: float
+
+
+class StoreFailed(Event):
+    """The store refused a transaction; its callers were told that the outcome is unknown."""
+
+    error: str
+
+
+class MessagesPruned(Event):
+    """Retention removed messages."""
+
+    count: int
+
+
+CATALOGUE: tuple[type[Event], ...] = (
+    MessageAccepted,
+    MessageReplayed,
+    AttemptFinished,
+    DeliveryPostponed,
+    EndpointDisabled,
+    CircuitChanged,
+    LeaseLost,
+    BatchTaken,
+    BatchCommitted,
+    StoreFailed,
+    MessagesPruned,
+)
+
+E = TypeVar("E", bound=Event)
+
+
+class Observer:
+    """Passes events on to those who asked for their type. Subscribers must be quick and must not raise."""
+
+    def __init__(self) -> None:
+        self._subscribers: dict[type[Event], list[Callable[..., None]]] = {kind: [] for kind in CATALOGUE}
+
+    def subscribe(self, kind: type[E], subscriber: Callable[[E], None]) -> None:
+        """Call *subscriber* with every event of *kind* from now on, on the thread where it happens."""
+        self._subscribers[kind].append(subscriber)
+
+    def emit(self, event: Event) -> None:
+        """Tell everyone who subscribed to this kind of event."""
+        for subscriber in self._subscribers[type(event)]:
+            subscriber(event)
+
+    def wants(self, kind: type[Event]) -> bool:
+        """Tell whether anyone subscribed to *kind*, so that costly events need not be built in vain."""
+        return bool(self._subscribers[kind])

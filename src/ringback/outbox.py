@@ -1,0 +1,582 @@
+"""The door for publishing, and the management of what is published and to whom.
+
+Every verb checks its input, hands one change to the committer and returns a ``Pending``: await it in a
+coroutine, or call ``result()`` in a thread. ``publish`` returns only after the message is durable.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from ringback import drafts, ids, policy
+from ringback.drafts import ApplicationDraft, EndpointDraft, EventTypeDraft, MessageDraft, SecretRotation
+from ringback.errors import Conflict, InvalidInput, LimitReached, NotFound, PayloadTooLarge
+from ringback.model import (
+    Application,
+    Delivery,
+    Endpoint,
+    EndpointSecret,
+    EndpointState,
+    EventType,
+    Instant,
+)
+from ringback.signing import standard
+from ringback.store import Acceptance, Accepted, Idempotency, Page, Store, Task
+from ringback.store.commit import Committer, Pending
+
+T = TypeVar("T")
+
+MAX_ENDPOINTS = 1_000
+MAX_OLD_SECRETS = 10
+MAX_KEY_LENGTH = 256
+MAX_PAYLOAD = 1024 * 1024
+MANUALLY = "manual"
+
+
+def system_clock() -> Instant:
+    """Return the present instant."""
+    return time.time_ns() // 1_000_000
+
+
+class Outbox:
+    """Publishes messages and manages applications, endpoints and event types.
+
+    Args:
+        committer: Writes and reads the store.
+        clock: Returns the present instant.
+        entropy: Returns that many random bytes.
+        max_payload: The largest payload accepted, in bytes.
+    """
+
+    def __init__(
+        self,
+        committer: Committer,
+        *,
+        clock: Callable[[], Instant] = system_clock,
+        entropy: Callable[[int], bytes] = secrets.token_bytes,
+        max_payload: int = MAX_PAYLOAD,
+    ) -> None:
+        self._committer = committer
+        self._clock = clock
+        self._entropy = entropy
+        self._max_payload = max_payload
+
+    # --- Messages -----------------------------------------------------------------------------------------
+
+    def publish(
+        self,
+        application: str,
+        event_type: str,
+        payload: bytes | Mapping[str, Any],
+        *,
+        event_id: str | None = None,
+        channels: tuple[str, ...] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Pending[Accepted]:
+        """Publish a message to the endpoints of an application, durably.
+
+        Args:
+            application: The application's id or uid.
+            event_type: What happened, such as ``invoice.paid``.
+            payload: A JSON object: bytes are delivered exactly as given, a mapping is encoded.
+            event_id: The caller's own id for the event, unique in the application.
+            channels: Up to five names that endpoints may filter by.
+            idempotency_key: Publishing again with the same key answers with the first message.
+
+        Raises:
+            InvalidInput: Something does not obey the rules.
+            PayloadTooLarge: The payload is larger than the limit.
+            NotFound: There is no such application.
+            Conflict: The event id or the idempotency key belongs to another message.
+            StoreUnavailable: The store failed; publish again with the same key.
+        """
+        raw = payload if isinstance(payload, bytes) else msgspec.json.encode(payload)
+        draft = MessageDraft(
+            event_type=event_type, payload=msgspec.Raw(_json(raw)), event_id=event_id, channels=channels
+        )
+        return self.publish_draft(application, draft, idempotency_key)
+
+    def publish_draft(
+        self, application: str, draft: MessageDraft, idempotency_key: str | None = None
+    ) -> Pending[Accepted]:
+        """Publish a message whose payload is known to be JSON; see ``publish``."""
+        return self._committer.accept(self._acceptance_of(application, draft, idempotency_key))
+
+    def publish_batch(
+        self, application: str, batch: Sequence[MessageDraft], idempotency_key: str | None = None
+    ) -> list[Pending[Accepted]]:
+        """Publish several messages, each with a key of its own made of *idempotency_key*, a colon and its index.
+
+        All are checked before any is stored. Each is then accepted or refused by itself.
+
+        Raises:
+            InvalidInput: Something does not obey the rules; nothing is stored.
+            PayloadTooLarge: A payload is larger than the limit; nothing is stored.
+        """
+        keys = [None if idempotency_key is None else f"{idempotency_key}:{index}" for index in range(len(batch))]
+        acceptances = [
+            self._acceptance_of(application, draft, key) for draft, key in zip(batch, keys, strict=True)
+        ]
+        return [self._committer.accept(acceptance) for acceptance in acceptances]
+
+    def resend(self, application: str, message_id: str, endpoint: str) -> Pending[Delivery]:
+        """Deliver a message to an endpoint again, whatever became of it; filters do not apply."""
+        now = self._clock()
+
+        def change(store: Store) -> Delivery:
+            owner = store.application(application).id
+            message = store.message(owner, message_id)
+            return store.resend(owner, message.id, store.endpoint(owner, endpoint).id, now)
+
+        return self._committer.write(change)
+
+    def recover(self, application: str, endpoint: str, since: Instant, until: Instant | None = None) -> Pending[Task]:
+        """Deliver again what failed at an endpoint, of messages accepted from *since* to *until* (None: now)."""
+        now = self._clock()
+        end = now if until is None else until
+        policy.check_recover_window(since, end)
+        task_id = ids.new_id(ids.TASK, now, self._entropy(ids.ENTROPY_BYTES))
+
+        def change(store: Store) -> Task:
+            owner = store.application(application).id
+            target = store.endpoint(owner, endpoint)
+            if target.state is EndpointState.DISABLED:
+                raise Conflict("the endpoint is disabled; enable it before recovering")
+            task = Task(
+                id=task_id, application_id=owner, endpoint_id=target.id, since=since, until=end, updated_at=now
+            )
+            store.add_task(task)
+            return task
+
+        return self._committer.write(change)
+
+    # --- Applications -------------------------------------------------------------------------------------
+
+    def create_application(
+        self, draft: ApplicationDraft, *, reuse: bool = False, idempotency_key: str | None = None
+    ) -> Pending[tuple[Application, bool]]:
+        """Create an application; return it and True, or, with *reuse*, the one that has its uid and False."""
+        draft.check()
+        record = self._application_of(draft)
+        key = self._idempotency("application", idempotency_key, draft)
+
+        def change(store: Store) -> tuple[Application, bool]:
+            existing = _found(lambda: store.application(draft.uid or "")) if reuse and draft.uid else None
+            if existing is not None:
+                return existing, False
+            return store.application(store.add(record, key)), True
+
+        return self._committer.write(change)
+
+    def put_application(self, ref: str, draft: ApplicationDraft) -> Pending[tuple[Application, bool]]:
+        """Replace an application, or create it, with *ref* as its uid, when there is none; tell which by True."""
+        draft.check()
+        record = self._application_of(draft)
+
+        def change(store: Store) -> tuple[Application, bool]:
+            if _found(lambda: store.application(ref)) is None:
+                _check_uid_of_path(ref, draft.uid, ids.APPLICATION)
+                return store.application(store.add(msgspec.structs.replace(record, uid=ref))), True
+            return store.change_application(ref, lambda old: _renewed(old, record)), False
+
+        return self._committer.write(change)
+
+    def change_application(self, ref: str, changes: Mapping[str, Any]) -> Pending[Application]:
+        """Change the fields named in *changes* (as in ``ApplicationDraft``); the others stay."""
+
+        def renew(old: Application) -> Application:
+            draft = _patched(application_draft(old), changes)
+            return _renewed(old, self._application_of(draft))
+
+        return self._committer.write(lambda store: store.change_application(ref, renew))
+
+    def remove_application(self, ref: str) -> Pending[None]:
+        """Delete an application; what was sent stays on record."""
+        now = self._clock()
+        return self._committer.write(lambda store: store.remove_application(ref, now))
+
+    # --- Endpoints ----------------------------------------------------------------------------------------
+
+    def create_endpoint(
+        self, application: str, draft: EndpointDraft, *, idempotency_key: str | None = None
+    ) -> Pending[Endpoint]:
+        """Create an endpoint; without a secret, one is generated."""
+        draft.check()
+        record = self._endpoint_of(draft)
+        key = self._idempotency(f"endpoint:{application}", idempotency_key, draft)
+
+        def change(store: Store) -> Endpoint:
+            return self._add_endpoint(store, application, record, key)
+
+        return self._committer.write(change)
+
+    def put_endpoint(
+        self, application: str, ref: str, draft: EndpointDraft, *, keep: Collection[str] = ()
+    ) -> Pending[tuple[Endpoint, bool]]:
+        """Replace an endpoint, or create it, with *ref* as its uid, when there is none; tell which by True.
+
+        A replaced endpoint keeps its secrets, which change only by rotation, and the fields named in *keep*.
+        """
+        draft.check()
+        record = self._endpoint_of(draft)
+
+        def renew(old: Endpoint) -> Endpoint:
+            kept = {name: getattr(old, name) for name in keep}
+            return _replaced(old, msgspec.structs.replace(record, **kept))
+
+        def change(store: Store) -> tuple[Endpoint, bool]:
+            owner = store.application(application).id
+            if _found(lambda: store.endpoint(owner, ref)) is None:
+                _check_uid_of_path(ref, draft.uid, ids.ENDPOINT)
+                return self._add_endpoint(store, owner, msgspec.structs.replace(record, uid=ref), None), True
+            _check_subscription(store, record)
+            return store.change_endpoint(owner, ref, renew), False
+
+        return self._committer.write(change)
+
+    def change_endpoint(self, application: str, ref: str, changes: Mapping[str, Any]) -> Pending[Endpoint]:
+        """Change the fields named in *changes* (as in ``EndpointDraft``, but not the secret); the others stay."""
+
+        def change(store: Store) -> Endpoint:
+            def renew(old: Endpoint) -> Endpoint:
+                record = self._endpoint_of(_patched(endpoint_draft(old), changes))
+                if "event_types" in changes:
+                    _check_subscription(store, record)
+                return _replaced(old, record)
+
+            return store.change_endpoint(store.application(application).id, ref, renew)
+
+        return self._committer.write(change)
+
+    def change_headers(
+        self, application: str, ref: str, changes: Mapping[str, str | None]
+    ) -> Pending[Endpoint]:
+        """Set an endpoint's own headers named in *changes*, or remove those given as None; the others stay.
+
+        Names ignore case.
+        """
+        now = self._clock()
+
+        def renew(old: Endpoint) -> Endpoint:
+            headers = changed_headers(old.headers, changes)
+            _patched(endpoint_draft(old), {"headers": headers})
+            return msgspec.structs.replace(old, headers=headers, updated_at=now)
+
+        return self._committer.write(
+            lambda store: store.change_endpoint(store.application(application).id, ref, renew)
+        )
+
+    def pause_endpoint(self, application: str, ref: str) -> Pending[Endpoint]:
+        """Stop delivering to an endpoint; what is accepted for it from now on waits."""
+        return self._move_endpoint(application, ref, EndpointState.PAUSED)
+
+    def resume_endpoint(self, application: str, ref: str) -> Pending[Endpoint]:
+        """Deliver to an endpoint again, beginning with what waited."""
+        return self._move_endpoint(application, ref, EndpointState.ENABLED)
+
+    def rotate_secret(self, application: str, ref: str, rotation: SecretRotation) -> Pending[Endpoint]:
+        """Make a new secret current; the one before signs along for the grace period.
+
+        Raises:
+            LimitReached: Ten old secrets are still signing.
+        """
+        rotation.check()
+        now = self._clock()
+        fresh = rotation.key or standard.symmetric_secret(self._entropy(standard.GENERATED_SECRET_BYTES))
+
+        def renew(old: Endpoint) -> Endpoint:
+            return msgspec.structs.replace(
+                old, secrets=rotated(old.secrets, fresh, now, rotation.grace * 1000), updated_at=now
+            )
+
+        return self._committer.write(
+            lambda store: store.change_endpoint(store.application(application).id, ref, renew)
+        )
+
+    def remove_endpoint(self, application: str, ref: str) -> Pending[None]:
+        """Delete an endpoint; what was sent stays on record, what waits is cancelled."""
+        now = self._clock()
+        return self._committer.write(
+            lambda store: store.remove_endpoint(store.application(application).id, ref, now)
+        )
+
+    # --- Event types --------------------------------------------------------------------------------------
+
+    def create_event_type(self, draft: EventTypeDraft, *, idempotency_key: str | None = None) -> Pending[EventType]:
+        """Create an event type, or revive an archived one of that name."""
+        draft.check()
+        record = self._event_type_of(draft)
+        key = self._idempotency("event_type", idempotency_key, draft)
+
+        def change(store: Store) -> EventType:
+            existing = _found(lambda: store.event_type(draft.name))
+            if existing is not None and existing.archived:
+                return store.change_event_type(draft.name, lambda old: _renewed(old, record))
+            return store.event_type(store.add(record, key))
+
+        return self._committer.write(change)
+
+    def put_event_type(self, name: str, draft: EventTypeDraft) -> Pending[tuple[EventType, bool]]:
+        """Replace an event type, or create it when there is none of that name; tell which by True."""
+        draft.check()
+        record = self._event_type_of(draft)
+
+        def change(store: Store) -> tuple[EventType, bool]:
+            if _found(lambda: store.event_type(name)) is None:
+                return store.event_type(store.add(record)), True
+            return store.change_event_type(name, lambda old: _renewed(old, record)), False
+
+        return self._committer.write(change)
+
+    def change_event_type(self, name: str, changes: Mapping[str, Any]) -> Pending[EventType]:
+        """Change the fields named in *changes* (as in ``EventTypeDraft``, but not the name); the others stay."""
+
+        def renew(old: EventType) -> EventType:
+            return _renewed(old, self._event_type_of(_patched(event_type_draft(old), changes)))
+
+        return self._committer.write(lambda store: store.change_event_type(name, renew))
+
+    def remove_event_type(self, name: str, *, expunge: bool = False) -> Pending[None]:
+        """Archive an event type, or with *expunge* delete it."""
+
+        def change(store: Store) -> None:
+            if expunge:
+                store.remove_event_type(name)
+            else:
+                store.change_event_type(name, lambda old: msgspec.structs.replace(old, archived=True))
+
+        return self._committer.write(change)
+
+    # --- Looking ------------------------------------------------------------------------------------------
+
+    def read(self, query: Callable[[Store], T]) -> Pending[T]:
+        """Ask the store something, off the event loop; *query* must only use verbs that read."""
+        return self._committer.read(query)
+
+    # --- From drafts to records ---------------------------------------------------------------------------
+
+    def _acceptance_of(self, application: str, draft: MessageDraft, key: str | None) -> Acceptance:
+        draft.check()
+        payload = bytes(draft.payload)
+        if len(payload) > self._max_payload:
+            raise PayloadTooLarge(f"the payload has {len(payload)} bytes, the limit is {self._max_payload}")
+        now = self._clock()
+        return Acceptance(
+            application=application,
+            id=ids.new_id(ids.MESSAGE, now, self._entropy(ids.ENTROPY_BYTES)),
+            event_type=draft.event_type,
+            payload=payload,
+            created_at=now,
+            event_id=draft.event_id,
+            channels=draft.channels,
+            idempotency=self._idempotency(f"message:{application}", key, draft),
+        )
+
+    def _application_of(self, draft: ApplicationDraft) -> Application:
+        now = self._clock()
+        return Application(
+            id=ids.new_id(ids.APPLICATION, now, self._entropy(ids.ENTROPY_BYTES)),
+            name=draft.name,
+            uid=draft.uid,
+            throttle_rate=draft.throttle_rate,
+            metadata=draft.metadata,
+            created_at=now,
+            updated_at=now,
+        )
+
+    def _endpoint_of(self, draft: EndpointDraft) -> Endpoint:
+        now = self._clock()
+        secret = draft.secret or standard.symmetric_secret(self._entropy(standard.GENERATED_SECRET_BYTES))
+        return Endpoint(
+            id=ids.new_id(ids.ENDPOINT, now, self._entropy(ids.ENTROPY_BYTES)),
+            application_id="",
+            url=draft.url,
+            uid=draft.uid,
+            description=draft.description,
+            event_types=draft.event_types,
+            channels=draft.channels,
+            metadata=draft.metadata,
+            headers=draft.headers,
+            throttle_rate=draft.throttle_rate,
+            retry_schedule=_schedule(draft),
+            header_family=draft.header_family,
+            state=EndpointState.DISABLED if draft.disabled else EndpointState.ENABLED,
+            disabled_reason=MANUALLY if draft.disabled else None,
+            secrets=(EndpointSecret(secret),),
+            created_at=now,
+            updated_at=now,
+        )
+
+    def _event_type_of(self, draft: EventTypeDraft) -> EventType:
+        now = self._clock()
+        return EventType(
+            name=draft.name,
+            description=draft.description,
+            archived=draft.archived,
+            deprecated=draft.deprecated,
+            schemas=draft.schemas,
+            feature_flag=draft.feature_flag,
+            created_at=now,
+            updated_at=now,
+        )
+
+    def _add_endpoint(
+        self, store: Store, application: str, record: Endpoint, key: Idempotency | None
+    ) -> Endpoint:
+        owner = store.application(application).id
+        _check_subscription(store, record)
+        if len(store.endpoints(owner, Page(limit=MAX_ENDPOINTS))) == MAX_ENDPOINTS:
+            raise LimitReached(f"an application has at most {MAX_ENDPOINTS} endpoints")
+        return store.endpoint(owner, store.add(msgspec.structs.replace(record, application_id=owner), key))
+
+    def _move_endpoint(self, application: str, ref: str, state: EndpointState) -> Pending[Endpoint]:
+        now = self._clock()
+
+        def renew(old: Endpoint) -> Endpoint:
+            if old.state is EndpointState.DISABLED and state is EndpointState.PAUSED:
+                raise Conflict("the endpoint is disabled, so nothing flows to pause; enable it first")
+            return msgspec.structs.replace(
+                old, state=state, disabled_reason=None, failing_since=None, updated_at=now
+            )
+
+        return self._committer.write(
+            lambda store: store.change_endpoint(store.application(application).id, ref, renew)
+        )
+
+    def _idempotency(self, scope: str, key: str | None, draft: drafts.Draft) -> Idempotency | None:
+        if key is None:
+            return None
+        if not 1 <= len(key) <= MAX_KEY_LENGTH or not key.isprintable():
+            raise InvalidInput.at(
+                "header", "idempotency-key", msg=f"is 1 to {MAX_KEY_LENGTH} printable characters"
+            )
+        return Idempotency(scope, key, hashlib.blake2b(msgspec.json.encode(draft), digest_size=16).digest())
+
+
+def application_draft(record: Application) -> ApplicationDraft:
+    """Return the draft that would make *record*."""
+    return ApplicationDraft(
+        name=record.name, uid=record.uid, throttle_rate=record.throttle_rate, metadata=record.metadata
+    )
+
+
+def endpoint_draft(record: Endpoint) -> EndpointDraft:
+    """Return the draft that would make *record*, without its secret."""
+    schedule = record.retry_schedule
+    return EndpointDraft(
+        url=record.url,
+        uid=record.uid,
+        description=record.description,
+        event_types=record.event_types,
+        channels=record.channels,
+        metadata=record.metadata,
+        headers=record.headers,
+        throttle_rate=record.throttle_rate,
+        disabled=record.state is EndpointState.DISABLED,
+        retry_schedule=None if schedule is None else tuple(delay / 1000 for delay in schedule),
+        header_family=record.header_family,
+    )
+
+
+def event_type_draft(record: EventType) -> EventTypeDraft:
+    """Return the draft that would make *record*."""
+    return EventTypeDraft(
+        name=record.name,
+        description=record.description,
+        archived=record.archived,
+        deprecated=record.deprecated,
+        schemas=record.schemas,
+        feature_flag=record.feature_flag,
+    )
+
+
+def rotated(
+    secrets_held: tuple[EndpointSecret, ...], fresh: str, now: Instant, grace: int
+) -> tuple[EndpointSecret, ...]:
+    """Put *fresh* in front; the one that was current signs until *grace* ends, dead ones are dropped.
+
+    Raises:
+        LimitReached: Ten old secrets are still signing.
+    """
+    current, *old = secrets_held
+    if fresh == current.key:
+        raise InvalidInput.at("body", "key", msg="is the current secret already")
+    live = [secret for secret in old if secret.expires_at is not None and secret.expires_at > now]
+    if grace:
+        live.insert(0, EndpointSecret(current.key, now + grace))
+    if len(live) > MAX_OLD_SECRETS:
+        raise LimitReached(f"{MAX_OLD_SECRETS} old secrets are still signing; wait until one expires")
+    return (EndpointSecret(fresh), *live)
+
+
+def changed_headers(headers: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:
+    """Return *headers* with *changes* made: a value sets a header, None removes it, and names ignore case."""
+    touched = {name.lower() for name in changes}
+    kept = {name: value for name, value in headers.items() if name.lower() not in touched}
+    return kept | {name: value for name, value in changes.items() if value is not None}
+
+
+def _found(look_up: Callable[[], T]) -> T | None:
+    try:
+        return look_up()
+    except NotFound:
+        return None
+
+
+def _json(payload: bytes) -> bytes:
+    try:
+        msgspec.json.decode(payload, type=msgspec.Raw)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise InvalidInput.at("body", "payload", msg=f"is not JSON: {error}", kind="value_error.jsondecode") from None
+    return payload
+
+
+def _patched(draft: T, changes: Mapping[str, Any]) -> T:
+    patched = msgspec.structs.replace(draft, **changes)  # type: ignore[type-var]
+    patched.check()  # type: ignore[attr-defined]
+    return patched
+
+
+def _renewed(old: T, record: T) -> T:
+    kept = {name: getattr(old, name) for name in ("id", "created_at") if hasattr(old, name)}
+    return msgspec.structs.replace(record, **kept)  # type: ignore[type-var]
+
+
+def _replaced(old: Endpoint, record: Endpoint) -> Endpoint:
+    unmoved = (record.state is EndpointState.DISABLED) == (old.state is EndpointState.DISABLED)
+    return msgspec.structs.replace(
+        record,
+        id=old.id,
+        application_id=old.application_id,
+        created_at=old.created_at,
+        secrets=old.secrets,
+        state=old.state if unmoved else record.state,
+        disabled_reason=old.disabled_reason if unmoved else record.disabled_reason,
+        failing_since=old.failing_since if unmoved else None,
+    )
+
+
+def _schedule(draft: EndpointDraft) -> tuple[int, ...] | None:
+    return None if draft.retry_schedule is None else drafts.schedule_milliseconds(draft.retry_schedule)
+
+
+def _check_uid_of_path(ref: str, uid: str | None, prefix: str) -> None:
+    if ids.is_id(prefix, ref):
+        raise NotFound
+    if uid is not None and uid != ref:
+        raise InvalidInput.at("body", "uid", msg="differs from the uid in the path")
+    drafts.check_uid("uid", ref, prefix)
+
+
+def _check_subscription(store: Store, record: Endpoint) -> None:
+    for index, name in enumerate(record.event_types or ()):
+        existing = _found(lambda name=name: store.event_type(name))  # type: ignore[misc]
+        if existing is None or existing.archived:
+            state = "does not exist" if existing is None else "is archived"
+            raise InvalidInput.at("body", "eventTypes", index, msg=f"the event type {name} {state}")

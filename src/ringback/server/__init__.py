@@ -1,0 +1,1 @@
+"""The HTTP face: the management API, health, metrics."""

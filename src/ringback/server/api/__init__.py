@@ -1,0 +1,1 @@
+"""The management API: one resource per noun, in the Svix wire format."""

@@ -1,0 +1,72 @@
+"""Applications."""
+
+from __future__ import annotations
+
+import msgspec
+from falcon import HTTP_204
+from falcon.asgi import Request, Response
+
+from ringback import ids
+from ringback.drafts import ApplicationDraft
+from ringback.outbox import Outbox
+from ringback.server.bodies import Bodies
+from ringback.server.paging import OrderedQuery, Query, descending, listing, page_of, parse
+from ringback.server.replies import created, reply
+from ringback.server.wire import application_out, given, partial
+
+DRAFT = msgspec.json.Decoder(ApplicationDraft)
+PATCH = msgspec.json.Decoder(partial(ApplicationDraft, "ApplicationPatch"))
+
+
+class CreateQuery(Query):
+    """Whether an existing application of that uid will do."""
+
+    get_if_exists: bool = False
+
+
+class Applications:
+    """Tenants: the owners of endpoints and messages."""
+
+    def __init__(self, outbox: Outbox, bodies: Bodies) -> None:
+        self._outbox = outbox
+        self._bodies = bodies
+
+    async def on_get_all(self, req: Request, resp: Response) -> None:
+        """List applications, oldest first unless asked otherwise."""
+        query = parse(req, OrderedQuery)
+        page = page_of(query, ids.APPLICATION, descending=descending(query, default=False))
+        rows = await self._outbox.read(lambda store: store.applications(page))
+        reply(resp, listing(rows, page, application_out, lambda row: row.id))
+
+    async def on_post_all(self, req: Request, resp: Response) -> None:
+        """Create an application, or find the one that has its uid."""
+        query = parse(req, CreateQuery)
+        draft = await self._bodies.decode(req, DRAFT)
+        application, new = await self._outbox.create_application(
+            draft, reuse=query.get_if_exists, idempotency_key=req.get_header("idempotency-key")
+        )
+        reply(resp, application_out(application), created(new=new))
+
+    async def on_get(self, req: Request, resp: Response, app: str) -> None:
+        """Show an application."""
+        parse(req, Query)
+        reply(resp, application_out(await self._outbox.read(lambda store: store.application(app))))
+
+    async def on_put(self, req: Request, resp: Response, app: str) -> None:
+        """Replace an application, or create it with the uid of the path."""
+        parse(req, Query)
+        draft = await self._bodies.decode(req, DRAFT)
+        application, new = await self._outbox.put_application(app, draft)
+        reply(resp, application_out(application), created(new=new))
+
+    async def on_patch(self, req: Request, resp: Response, app: str) -> None:
+        """Change the fields given."""
+        parse(req, Query)
+        changes = given(await self._bodies.decode(req, PATCH))
+        reply(resp, application_out(await self._outbox.change_application(app, changes)))
+
+    async def on_delete(self, req: Request, resp: Response, app: str) -> None:
+        """Delete an application."""
+        parse(req, Query)
+        await self._outbox.remove_application(app)
+        resp.status = HTTP_204

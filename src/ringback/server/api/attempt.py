@@ -1,0 +1,111 @@
+"""Attempts: every try at a delivery, by endpoint or by message."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from falcon.asgi import Request, Response
+
+from ringback import ids
+from ringback.model import Attempt
+from ringback.outbox import Outbox
+from ringback.server.paging import HistoryQuery, Query, listing, optional_instant, page_of, parse
+from ringback.server.replies import reply
+from ringback.server.wire import FAIL, SUCCESS, attempt_out
+from ringback.store import AttemptFilter, Page, Store
+
+_OK = {None: None, SUCCESS[0]: True, FAIL[0]: False}
+
+
+class AttemptQuery(HistoryQuery):
+    """Which attempts; ``expanded_statuses`` makes no difference to them."""
+
+    status: Literal[0, 1, 2, 3, 4] | None = None
+    status_code_class: Literal[0, 100, 200, 300, 400, 500] | None = None
+    expanded_statuses: bool = False
+
+
+class MessageAttemptQuery(AttemptQuery):
+    """Which attempts of a message."""
+
+    endpoint_id: str | None = None
+
+
+class Attempts:
+    """What came of every try."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+
+    async def on_get(self, req: Request, resp: Response, app: str, msg: str, att: str) -> None:
+        """Show an attempt."""
+        parse(req, Query)
+
+        def look_up(store: Store) -> Attempt:
+            owner = store.application(app).id
+            return store.attempt(owner, store.message(owner, msg).id, att)
+
+        reply(resp, attempt_out(await self._outbox.read(look_up)))
+
+    async def on_get_of_endpoint(self, req: Request, resp: Response, app: str, ep: str) -> None:
+        """List an endpoint's attempts, newest first."""
+        query = parse(req, AttemptQuery)
+        page = page_of(query, ids.ATTEMPT, descending=True)
+
+        def look_up(store: Store) -> list[Attempt]:
+            owner = store.application(app).id
+            return _attempts(store, owner, query, page, endpoint_id=store.endpoint(owner, ep).id)
+
+        await self._list(resp, query, page, look_up)
+
+    async def on_get_of_message(self, req: Request, resp: Response, app: str, msg: str) -> None:
+        """List a message's attempts, newest first."""
+        query = parse(req, MessageAttemptQuery)
+        page = page_of(query, ids.ATTEMPT, descending=True)
+
+        def look_up(store: Store) -> list[Attempt]:
+            owner = store.application(app).id
+            message_id = store.message(owner, msg).id
+            endpoint_id = None if query.endpoint_id is None else store.endpoint(owner, query.endpoint_id).id
+            return _attempts(store, owner, query, page, message_id=message_id, endpoint_id=endpoint_id)
+
+        await self._list(resp, query, page, look_up)
+
+    async def _list(
+        self, resp: Response, query: AttemptQuery, page: Page, look_up: Callable[[Store], list[Attempt]]
+    ) -> None:
+        rows = await self._outbox.read(look_up)
+        reply(
+            resp,
+            listing(
+                rows,
+                page,
+                lambda row: attempt_out(row, with_content=query.with_content),
+                lambda row: row.id,
+            ),
+        )
+
+
+def _attempts(
+    store: Store,
+    owner: str,
+    query: AttemptQuery,
+    page: Page,
+    *,
+    message_id: str | None = None,
+    endpoint_id: str | None = None,
+) -> list[Attempt]:
+    if query.status not in _OK:
+        return []  # an attempt on record has ended: none is pending, sending or cancelled
+    where = AttemptFilter(
+        message_id=message_id,
+        endpoint_id=endpoint_id,
+        before=optional_instant(query.before),
+        after=optional_instant(query.after),
+        ok=_OK[query.status],
+        status_class=query.status_code_class,
+        event_types=query.event_types,
+        channel=query.channel,
+    )
+    return store.attempts(owner, where, page)

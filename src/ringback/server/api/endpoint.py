@@ -1,0 +1,183 @@
+"""Endpoints: their settings, headers, secrets and recovery."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+from falcon import HTTP_202, HTTP_204
+from falcon.asgi import Request, Response
+
+from ringback import ids
+from ringback.drafts import EndpointDraft, SecretRotation
+from ringback.model import Endpoint
+from ringback.outbox import Outbox
+from ringback.server.bodies import Bodies
+from ringback.server.paging import OrderedQuery, Query, descending, listing, optional_instant, page_of, parse
+from ringback.server.replies import created, reply
+from ringback.server.wire import (
+    HeadersOut,
+    SecretOut,
+    endpoint_out,
+    given,
+    instant,
+    partial,
+    recover_out,
+)
+from ringback.signing.standard import shown_key
+from ringback.store import Store
+
+# What Svix clients cannot send in a PUT, and so must not lose by one.
+KEPT = frozenset({"headers", "retry_schedule", "header_family"})
+# Source: the Svix server; the values of these are never shown again.
+SENSITIVE = frozenset(
+    {
+        "authorization",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "www-authenticate",
+        "x-api-key",
+        "x-auth-token",
+    }
+)
+
+DRAFT = msgspec.json.Decoder(EndpointDraft)
+UPDATE = msgspec.json.Decoder(partial(EndpointDraft, "EndpointUpdate", without={"secret"}, optional=KEPT))
+PATCH = msgspec.json.Decoder(partial(EndpointDraft, "EndpointPatch", without={"secret"}))
+ROTATION = msgspec.json.Decoder(SecretRotation)
+
+
+class HeadersIn(msgspec.Struct, forbid_unknown_fields=True):
+    """All of an endpoint's own headers."""
+
+    headers: dict[str, str]
+
+
+class HeadersPatch(msgspec.Struct, forbid_unknown_fields=True, rename="camel", kw_only=True):
+    """Headers to set, or with null to remove; and names of more to remove."""
+
+    headers: dict[str, str | None] = {}
+    delete_headers: tuple[str, ...] | None = None
+
+
+class Recovery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """The window of messages to recover; without an end it reaches to now."""
+
+    since: datetime
+    until: datetime | None = None
+
+
+HEADERS = msgspec.json.Decoder(HeadersIn)
+HEADERS_PATCH = msgspec.json.Decoder(HeadersPatch)
+RECOVERY = msgspec.json.Decoder(Recovery)
+
+
+class Endpoints:
+    """Places that messages are delivered to."""
+
+    def __init__(self, outbox: Outbox, bodies: Bodies) -> None:
+        self._outbox = outbox
+        self._bodies = bodies
+
+    async def on_get_all(self, req: Request, resp: Response, app: str) -> None:
+        """List an application's endpoints, newest first unless asked otherwise."""
+        query = parse(req, OrderedQuery)
+        page = page_of(query, ids.ENDPOINT, descending=descending(query, default=True))
+        rows = await self._outbox.read(lambda store: store.endpoints(store.application(app).id, page))
+        reply(resp, listing(rows, page, endpoint_out, lambda row: row.id))
+
+    async def on_post_all(self, req: Request, resp: Response, app: str) -> None:
+        """Create an endpoint."""
+        parse(req, Query)
+        draft = await self._bodies.decode(req, DRAFT)
+        key = req.get_header("idempotency-key")
+        endpoint = await self._outbox.create_endpoint(app, draft, idempotency_key=key)
+        reply(resp, endpoint_out(endpoint), created(new=True))
+
+    async def on_get(self, req: Request, resp: Response, app: str, ep: str) -> None:
+        """Show an endpoint."""
+        parse(req, Query)
+        reply(resp, endpoint_out(await self._endpoint(app, ep)))
+
+    async def on_put(self, req: Request, resp: Response, app: str, ep: str) -> None:
+        """Replace an endpoint, or create it with the uid of the path."""
+        parse(req, Query)
+        fields = given(await self._bodies.decode(req, UPDATE))
+        endpoint, new = await self._outbox.put_endpoint(
+            app, ep, EndpointDraft(**fields), keep=KEPT.difference(fields)
+        )
+        reply(resp, endpoint_out(endpoint), created(new=new))
+
+    async def on_patch(self, req: Request, resp: Response, app: str, ep: str) -> None:
+        """Change the fields given."""
+        parse(req, Query)
+        changes = given(await self._bodies.decode(req, PATCH))
+        reply(resp, endpoint_out(await self._outbox.change_endpoint(app, ep, changes)))
+
+    async def on_delete(self, req: Request, resp: Response, app: str, ep: str) -> None:
+        """Delete an endpoint."""
+        parse(req, Query)
+        await self._outbox.remove_endpoint(app, ep)
+        resp.status = HTTP_204
+
+    async def on_post_pause(self, req: Request, resp: Response, app: str, ep: str) -> None:
+        """Have deliveries wait."""
+        parse(req, Query)
+        reply(resp, endpoint_out(await self._outbox.pause_endpoint(app, ep)))
+
+    async def on_post_resume(self, req: Request, resp: Response, app: str, ep: str) -> None:
+        """Have deliveries flow again."""
+        parse(req, Query)
+        reply(resp, endpoint_out(await self._outbox.resume_endpoint(app, ep)))
+
+    async def on_post_recover(self, req: Request, resp: Response, app: str, ep: str) -> None:
+        """Deliver again what failed in a window of time."""
+        parse(req, Query)
+        window = await self._bodies.decode(req, RECOVERY)
+        since, until = instant(window.since), optional_instant(window.until)
+        reply(resp, recover_out(await self._outbox.recover(app, ep, since, until)), HTTP_202)
+
+    async def on_get_secret(self, req: Request, resp: Response, app: str, ep: str) -> None:
+        """Show the key that verifies signatures."""
+        parse(req, Query)
+        reply(resp, _secret_out(await self._endpoint(app, ep)))
+
+    async def on_post_rotate(self, req: Request, resp: Response, app: str, ep: str) -> None:
+        """Make a new secret current, and show its key."""
+        parse(req, Query)
+        rotation = await self._bodies.decode_optional(req, ROTATION, SecretRotation())
+        reply(resp, _secret_out(await self._outbox.rotate_secret(app, ep, rotation)))
+
+    async def on_get_headers(self, req: Request, resp: Response, app: str, ep: str) -> None:
+        """Show the endpoint's own headers, without the values of sensitive ones."""
+        parse(req, Query)
+        reply(resp, _headers_out(await self._endpoint(app, ep)))
+
+    async def on_put_headers(self, req: Request, resp: Response, app: str, ep: str) -> None:
+        """Replace all of the endpoint's own headers."""
+        parse(req, Query)
+        body = await self._bodies.decode(req, HEADERS)
+        await self._outbox.change_endpoint(app, ep, {"headers": body.headers})
+        resp.status = HTTP_204
+
+    async def on_patch_headers(self, req: Request, resp: Response, app: str, ep: str) -> None:
+        """Set or remove some of the endpoint's own headers."""
+        parse(req, Query)
+        body = await self._bodies.decode(req, HEADERS_PATCH)
+        await self._outbox.change_headers(app, ep, dict.fromkeys(body.delete_headers or ()) | body.headers)
+        resp.status = HTTP_204
+
+    async def _endpoint(self, app: str, ep: str) -> Endpoint:
+        def query(store: Store) -> Endpoint:
+            return store.endpoint(store.application(app).id, ep)
+
+        return await self._outbox.read(query)
+
+
+def _secret_out(endpoint: Endpoint) -> SecretOut:
+    return SecretOut(key=shown_key(endpoint.secrets[0].key))
+
+
+def _headers_out(endpoint: Endpoint) -> HeadersOut:
+    shown = {name: value for name, value in endpoint.headers.items() if name.lower() not in SENSITIVE}
+    return HeadersOut(headers=shown, sensitive=sorted(endpoint.headers.keys() - shown.keys()))

@@ -1,0 +1,153 @@
+"""Messages: publishing them, and where each stands at its endpoints."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+from falcon import HTTP_202
+from falcon.asgi import Request, Response
+
+from ringback import ids
+from ringback.drafts import MessageDraft
+from ringback.errors import FieldError, InvalidInput
+from ringback.model import Delivery, Endpoint, Message
+from ringback.outbox import Outbox
+from ringback.server.bodies import Bodies
+from ringback.server.paging import (
+    ContentQuery,
+    HistoryQuery,
+    PageQuery,
+    Query,
+    listing,
+    optional_instant,
+    page_of,
+    parse,
+)
+from ringback.server.replies import encode, reply
+from ringback.server.wire import DestinationListing, SkippedOut, destination_out, message_out
+from ringback.store import MessageFilter, Page, Store
+
+MAX_BATCH = 100
+
+DRAFT = msgspec.json.Decoder(MessageDraft)
+
+
+class BatchIn(msgspec.Struct, forbid_unknown_fields=True):
+    """Several messages to publish."""
+
+    messages: tuple[MessageDraft, ...]
+
+
+class DestinationQuery(PageQuery):
+    """Which part of a message's deliveries, and whether the caller knows the status "canceled"."""
+
+    expanded_statuses: bool = False
+
+
+BATCH = msgspec.json.Decoder(BatchIn)
+
+
+class Messages:
+    """What was published."""
+
+    def __init__(self, outbox: Outbox, bodies: Bodies) -> None:
+        self._outbox = outbox
+        self._bodies = bodies
+
+    async def on_post_all(self, req: Request, resp: Response, app: str) -> None:
+        """Publish a message; the answer means it is durable."""
+        # The hot path: nothing that is not needed, not even headers against keeping what no cache keeps.
+        with_content = parse(req, ContentQuery).with_content if req.query_string else True
+        draft = await self._bodies.decode(req, DRAFT)
+        accepted = await self._outbox.publish_draft(app, draft, req.get_header("idempotency-key"))
+        resp.status = HTTP_202
+        resp.data = encode(message_out(accepted.message, with_content=with_content))
+
+    async def on_post_batch(self, req: Request, resp: Response, app: str) -> None:
+        """Publish up to a hundred messages, all checked before any is stored."""
+        with_content = parse(req, ContentQuery).with_content
+        batch = (await self._bodies.decode(req, BATCH)).messages
+        _check_batch(batch)
+        pending = self._outbox.publish_batch(app, batch, req.get_header("idempotency-key"))
+        outcomes = await asyncio.gather(*pending, return_exceptions=True)
+        messages = []
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
+            messages.append(message_out(outcome.message, with_content=with_content))
+        reply(resp, {"data": messages}, HTTP_202)
+
+    async def on_get_all(self, req: Request, resp: Response, app: str) -> None:
+        """List messages, newest first."""
+        query = parse(req, HistoryQuery)
+        page = page_of(query, ids.MESSAGE, descending=True)
+        where = MessageFilter(
+            before=optional_instant(query.before),
+            after=optional_instant(query.after),
+            event_types=query.event_types,
+            channel=query.channel,
+        )
+        rows = await self._outbox.read(lambda store: store.messages(store.application(app).id, where, page))
+        reply(
+            resp,
+            listing(
+                rows,
+                page,
+                lambda row: message_out(row, with_content=query.with_content),
+                lambda row: row.id,
+            ),
+        )
+
+    async def on_get(self, req: Request, resp: Response, app: str, msg: str) -> None:
+        """Show a message, by its id or event id."""
+        query = parse(req, ContentQuery)
+        message = await self._outbox.read(lambda store: store.message(store.application(app).id, msg))
+        reply(resp, message_out(message, with_content=query.with_content))
+
+    async def on_get_batch(self, req: Request, resp: Response, app: str) -> None:
+        """Show the message whose event id is "batch", which the address of batches would hide."""
+        await self.on_get(req, resp, app, "batch")
+
+    async def on_get_destinations(self, req: Request, resp: Response, app: str, msg: str) -> None:
+        """Tell where a message stands at each endpoint, and why it was not for others."""
+        query = parse(req, DestinationQuery)
+        page = page_of(query, ids.ENDPOINT, descending=False)
+        message, rows = await self._outbox.read(lambda store: _destinations(store, app, msg, page))
+        shown = listing(
+            rows,
+            page,
+            lambda row: destination_out(*row, expanded=query.expanded_statuses),
+            lambda row: row[1].id,
+        )
+        skipped = [SkippedOut(endpoint_id=key, reason=why) for key, why in message.skipped.items()]
+        reply(resp, DestinationListing(**msgspec.structs.asdict(shown), skipped=skipped))
+
+    async def on_post_resend(self, req: Request, resp: Response, app: str, msg: str, ep: str) -> None:
+        """Deliver a message to an endpoint again."""
+        parse(req, Query)
+        await self._outbox.resend(app, msg, ep)
+        reply(resp, {}, HTTP_202)
+
+
+def _destinations(
+    store: Store, app: str, msg: str, page: Page
+) -> tuple[Message, list[tuple[Delivery, Endpoint]]]:
+    owner = store.application(app).id
+    message = store.message(owner, msg)
+    return message, store.deliveries(owner, message.id, page)
+
+
+def _check_batch(batch: tuple[MessageDraft, ...]) -> None:
+    if not 1 <= len(batch) <= MAX_BATCH:
+        raise InvalidInput.at("body", "messages", msg=f"has 1 to {MAX_BATCH} entries")
+    faults: list[FieldError] = []
+    for index, draft in enumerate(batch):
+        try:
+            draft.check()
+        except InvalidInput as error:
+            faults += [
+                msgspec.structs.replace(f, loc=("body", "messages", index, *f.loc[1:])) for f in error.fields
+            ]
+    if faults:
+        raise InvalidInput(*faults)

@@ -1,0 +1,374 @@
+"""What the API answers with: the shapes of the Svix wire format, with Ringback's additions.
+
+Instants leave as RFC 3339 in UTC with milliseconds or better; everything is camelCase.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
+from typing import Any, Union
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from ringback.drafts import Draft
+from ringback.ids import EPOCH_MS
+from ringback.model import (
+    Application,
+    Attempt,
+    Delivery,
+    DeliveryState,
+    Endpoint,
+    EndpointState,
+    EventType,
+    Instant,
+    Message,
+    Phases,
+    SkipReason,
+    Trigger,
+)
+from ringback.store import Task
+
+_UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+# Ids carry their time in 32 bits of seconds, so this is where time ends for everything that has an id.
+LAST_INSTANT = EPOCH_MS + (2**32 - 1) * 1000
+
+NO_CONTENT = Raw(b"{}")
+EXPIRED = Raw(b'{"expired":true}')
+
+# Svix's MessageStatus, number and text.
+SUCCESS = (0, "success")
+PENDING = (1, "pending")
+FAIL = (2, "fail")
+SENDING = (3, "sending")
+CANCELED = (4, "canceled")
+
+_STATUSES = {
+    DeliveryState.SUCCEEDED: SUCCESS,
+    DeliveryState.WAITING: PENDING,
+    DeliveryState.FAILED: FAIL,
+    DeliveryState.LEASED: SENDING,
+    DeliveryState.CANCELLED: CANCELED,
+}
+
+
+def moment(instant: Instant) -> datetime:
+    """Return *instant* as a datetime in UTC."""
+    return datetime.fromtimestamp(instant / 1000, UTC)
+
+
+def instant(value: datetime) -> Instant:
+    """Return a datetime as an instant, within the time that ids can express; without an offset it is UTC."""
+    aware = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
+    return min(max((aware - _UNIX_EPOCH) // _MILLISECOND, EPOCH_MS), LAST_INSTANT)
+
+
+class Shape(msgspec.Struct, rename="camel", kw_only=True, gc=False):
+    """Base of what is answered."""
+
+
+class ApplicationOut(Shape):
+    """An application."""
+
+    id: str
+    uid: str | None
+    name: str
+    throttle_rate: int | None
+    metadata: dict[str, str]
+    created_at: datetime
+    updated_at: datetime
+
+
+class EndpointOut(Shape):
+    """An endpoint; ``state`` and what follows are Ringback's own."""
+
+    id: str
+    uid: str | None
+    url: str
+    description: str
+    disabled: bool
+    event_types: tuple[str, ...] | None
+    channels: tuple[str, ...] | None
+    throttle_rate: int | None
+    metadata: dict[str, str]
+    created_at: datetime
+    updated_at: datetime
+    state: str
+    disabled_reason: str | None
+    failing_since: datetime | None
+    retry_schedule: tuple[float, ...] | None
+    header_family: str
+
+
+class EventTypeOut(Shape):
+    """An event type."""
+
+    name: str
+    description: str
+    archived: bool
+    deprecated: bool
+    schemas: dict[str, Raw] | None
+    feature_flag: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class MessageOut(Shape):
+    """A message."""
+
+    id: str
+    event_id: str | None
+    event_type: str
+    channels: tuple[str, ...] | None
+    payload: Raw
+    timestamp: datetime
+
+
+class MessageEndpointOut(Shape):
+    """Where a message stands at one endpoint; ``state``, ``reason`` and ``attempts`` are Ringback's own."""
+
+    id: str
+    uid: str | None
+    url: str
+    description: str
+    disabled: bool
+    event_types: tuple[str, ...] | None
+    channels: tuple[str, ...] | None
+    throttle_rate: int | None
+    created_at: datetime
+    updated_at: datetime
+    status: int
+    status_text: str
+    next_attempt: datetime | None
+    state: str
+    reason: str | None
+    attempts: int
+
+
+class SkippedOut(Shape):
+    """An endpoint that the message is not for, and why."""
+
+    endpoint_id: str
+    reason: SkipReason
+
+
+class MessageAttemptOut(Shape):
+    """An attempt; ``outcome`` and what follows are Ringback's own, ``phases`` in microseconds."""
+
+    id: str
+    msg_id: str
+    endpoint_id: str
+    url: str
+    status: int
+    status_text: str
+    response: str
+    response_status_code: int
+    response_duration_ms: int
+    timestamp: datetime
+    trigger_type: int
+    outcome: str
+    detail: str
+    number: int
+    phases: Phases
+
+
+class SecretOut(Shape):
+    """The key that a receiver verifies with."""
+
+    key: str
+
+
+class HeadersOut(Shape):
+    """An endpoint's own headers, and the names of those whose values are not shown."""
+
+    headers: dict[str, str]
+    sensitive: list[str]
+
+
+class RecoverOut(Shape):
+    """A recovery under way."""
+
+    id: str
+    status: str
+    task: str
+    updated_at: datetime
+
+
+class Listing(Shape):
+    """A page: ``iterator`` leads on, ``prev_iterator`` leads back, ``done`` says nothing more lies ahead."""
+
+    data: list[Any]
+    iterator: str | None
+    prev_iterator: str | None
+    done: bool
+
+
+class DestinationListing(Listing):
+    """A page of a message's deliveries, with every endpoint that the message skipped."""
+
+    skipped: list[SkippedOut]
+
+
+# --- From records to shapes --------------------------------------------------------------------------------
+
+
+def application_out(record: Application) -> ApplicationOut:
+    """Show an application."""
+    return ApplicationOut(
+        id=record.id,
+        uid=record.uid,
+        name=record.name,
+        throttle_rate=record.throttle_rate,
+        metadata=record.metadata,
+        created_at=moment(record.created_at),
+        updated_at=moment(record.updated_at),
+    )
+
+
+def endpoint_out(record: Endpoint) -> EndpointOut:
+    """Show an endpoint, without its secrets and headers."""
+    schedule = record.retry_schedule
+    return EndpointOut(
+        **_endpoint_facts(record),
+        metadata=record.metadata,
+        state=record.state,
+        disabled_reason=record.disabled_reason,
+        failing_since=None if record.failing_since is None else moment(record.failing_since),
+        retry_schedule=None if schedule is None else tuple(delay / 1000 for delay in schedule),
+        header_family=record.header_family,
+    )
+
+
+def event_type_out(record: EventType, *, with_content: bool = True) -> EventTypeOut:
+    """Show an event type; its schemas only *with_content*."""
+    return EventTypeOut(
+        name=record.name,
+        description=record.description,
+        archived=record.archived,
+        deprecated=record.deprecated,
+        schemas=record.schemas if with_content else None,
+        feature_flag=record.feature_flag,
+        created_at=moment(record.created_at),
+        updated_at=moment(record.updated_at),
+    )
+
+
+def message_out(record: Message, *, with_content: bool = True) -> MessageOut:
+    """Show a message; its payload, byte for byte, only *with_content*."""
+    shown = NO_CONTENT
+    if with_content:
+        shown = EXPIRED if record.payload is None else Raw(record.payload)
+    return MessageOut(
+        id=record.id,
+        event_id=record.event_id,
+        event_type=record.event_type,
+        channels=record.channels,
+        payload=shown,
+        timestamp=moment(record.created_at),
+    )
+
+
+def destination_out(delivery: Delivery, endpoint: Endpoint, *, expanded: bool) -> MessageEndpointOut:
+    """Show a delivery; Svix clients know the status "canceled" only when they ask for *expanded* ones."""
+    number, text = _STATUSES[delivery.state]
+    if not expanded and delivery.state is DeliveryState.CANCELLED:
+        number, text = FAIL
+    waits = delivery.state is DeliveryState.WAITING and delivery.due_at is not None
+    return MessageEndpointOut(
+        **_endpoint_facts(endpoint),
+        status=number,
+        status_text=text,
+        next_attempt=moment(delivery.due_at or 0) if waits else None,
+        state=delivery.state,
+        reason=delivery.reason,
+        attempts=delivery.attempts,
+    )
+
+
+def attempt_out(record: Attempt, *, with_content: bool = True) -> MessageAttemptOut:
+    """Show an attempt; the start of the receiver's answer only *with_content*."""
+    outcome = record.outcome
+    number, text = SUCCESS if outcome.ok else FAIL
+    return MessageAttemptOut(
+        id=record.id,
+        msg_id=record.message_id,
+        endpoint_id=record.endpoint_id,
+        url=record.url,
+        status=number,
+        status_text=text,
+        response=outcome.body.decode(errors="replace") if with_content else "",
+        response_status_code=outcome.status,
+        response_duration_ms=record.duration,
+        timestamp=moment(record.started_at),
+        trigger_type=int(record.trigger is Trigger.MANUAL),
+        outcome=outcome.kind,
+        detail=outcome.detail,
+        number=record.number,
+        phases=outcome.phases,
+    )
+
+
+def recover_out(task: Task) -> RecoverOut:
+    """Show a recovery."""
+    return RecoverOut(
+        id=task.id,
+        status="finished" if task.done else "running",
+        task="endpoint.recover",
+        updated_at=moment(task.updated_at),
+    )
+
+
+def _endpoint_facts(record: Endpoint) -> dict[str, Any]:
+    return {
+        "id": record.id,
+        "uid": record.uid,
+        "url": record.url,
+        "description": record.description,
+        "disabled": record.state is EndpointState.DISABLED,
+        "event_types": record.event_types,
+        "channels": record.channels,
+        "throttle_rate": record.throttle_rate,
+        "created_at": moment(record.created_at),
+        "updated_at": moment(record.updated_at),
+    }
+
+
+# --- Partial drafts ----------------------------------------------------------------------------------------
+
+
+def partial(
+    draft: type[Draft], name: str, *, without: Collection[str] = (), optional: Collection[str] | None = None
+) -> type[msgspec.Struct]:
+    """Derive the shape of a PATCH or PUT body from a draft: absent, null and a value are three things.
+
+    Args:
+        draft: The draft, whose rules the result is checked by later.
+        name: What to call the shape.
+        without: Fields that cannot be given this way.
+        optional: Fields that may be absent; None means all of them.
+    """
+    fields: list[tuple[str, Any] | tuple[str, Any, Any]] = []
+    for field in msgspec.structs.fields(draft):
+        if field.name in without:
+            continue
+        if optional is None or field.name in optional:
+            fields.append((field.name, Union[field.type, UnsetType], UNSET))  # noqa: UP007 - the types are values
+        elif field.required:
+            fields.append((field.name, field.type))
+        else:
+            fields.append((field.name, field.type, _default_of(field)))
+    return msgspec.defstruct(name, fields, rename="camel", forbid_unknown_fields=True, kw_only=True)
+
+
+def given(body: msgspec.Struct) -> dict[str, Any]:
+    """Return the fields of a partial body that are there, null included."""
+    values = ((name, getattr(body, name)) for name in body.__struct_fields__)
+    return {name: value for name, value in values if value is not UNSET}
+
+
+def _default_of(field: msgspec.structs.FieldInfo) -> Any:
+    if field.default_factory is not msgspec.NODEFAULT:
+        return msgspec.field(default_factory=field.default_factory)
+    return field.default

@@ -1,0 +1,416 @@
+"""The store: everything Ringback remembers, behind one protocol of domain verbs.
+
+A store is synchronous. Verbs that write run on one committer thread, inside ``transaction()``, many callers to
+a commit (``store.commit``). Verbs that read may run on any thread, and inside a transaction see its changes.
+Every verb raises ``StoreUnavailable`` when the database cannot be used.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+import msgspec
+
+from ringback.errors import ConfigurationError, RingbackError
+from ringback.model import (
+    Application,
+    Attempt,
+    Delivery,
+    Endpoint,
+    EventType,
+    Instant,
+    Message,
+    Trigger,
+)
+from ringback.policy import Decision, Health
+from ringback.vault import Vault
+
+
+class Idempotency(msgspec.Struct, frozen=True):
+    """A caller's key for a change: the same scope and key make the change once, whatever is lost on the way.
+
+    ``fingerprint`` identifies the request's content, so that a key reused for something else is noticed.
+    """
+
+    scope: str
+    key: str
+    fingerprint: bytes
+
+
+class Lease(msgspec.Struct, frozen=True, gc=False):
+    """The exclusive right to make the next attempt, until an instant. ``token`` fences out earlier holders."""
+
+    token: int
+    until: Instant
+
+
+class Acceptance(msgspec.Struct, frozen=True, kw_only=True):
+    """A message to accept. ``application`` is an id or a uid; ``id`` is the new message's."""
+
+    application: str
+    id: str
+    event_type: str
+    payload: bytes
+    created_at: Instant
+    event_id: str | None = None
+    channels: tuple[str, ...] | None = None
+    idempotency: Idempotency | None = None
+
+
+class Work(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A leased delivery with all that an attempt needs. ``key`` is the store's own name for the delivery.
+
+    ``attempts`` counts those made before; ``handover`` is when this node got it.
+    """
+
+    key: tuple[int, int]
+    message_id: str
+    event_type: str
+    payload: bytes
+    accepted_at: Instant
+    endpoint: Endpoint
+    attempts: int
+    trigger: Trigger
+    lease: Lease
+
+
+class Accepted(msgspec.Struct, frozen=True, gc=False):
+    """The stored message, the deliveries born leased to this node, and the endpoints whose share was spilled.
+
+    ``replayed`` tells that an earlier call with the same idempotency key had stored it.
+    """
+
+    message: Message
+    works: tuple[Work, ...] = ()
+    spilled: tuple[Endpoint, ...] = ()
+    replayed: bool = False
+
+
+class Settlement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The end of a lease: the decision, the attempt if one was made, and what it means for the endpoint.
+
+    ``reason`` says why there was no attempt. It takes effect only while ``work.lease`` is still held.
+    """
+
+    work: Work
+    decision: Decision
+    attempt: Attempt | None = None
+    health: Health | None = None
+    reason: str | None = None
+
+
+class DueEndpoint(msgspec.Struct, frozen=True):
+    """An endpoint with deliveries that may be taken now, and since when the oldest of them could have been."""
+
+    endpoint_id: str
+    oldest_due_at: Instant
+
+
+class Quota(msgspec.Struct, frozen=True):
+    """How many deliveries to take for one endpoint."""
+
+    endpoint_id: str
+    limit: int
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """Which part of a list: up to *limit* rows after (or, backwards, before) the row whose id is *cursor*."""
+
+    limit: int = 50
+    cursor: str | None = None
+    backwards: bool = False
+    descending: bool = False
+
+
+class MessageFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which messages: accepted at or after *after* and before *before*, of these types, in this channel."""
+
+    before: Instant | None = None
+    after: Instant | None = None
+    event_types: tuple[str, ...] | None = None
+    channel: str | None = None
+
+
+class AttemptFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which attempts: of a message or an endpoint, by time, success, class of HTTP status (0, 100 … 500)."""
+
+    message_id: str | None = None
+    endpoint_id: str | None = None
+    before: Instant | None = None
+    after: Instant | None = None
+    ok: bool | None = None
+    status_class: int | None = None
+    event_types: tuple[str, ...] | None = None
+    channel: str | None = None
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """Long work that survives a restart: recover an endpoint's deliveries of messages from since to until.
+
+    ``moved`` counts the deliveries made due so far.
+    """
+
+    id: str
+    application_id: str
+    endpoint_id: str
+    since: Instant
+    until: Instant
+    updated_at: Instant
+    moved: int = 0
+    done: bool = False
+
+
+class Token(msgspec.Struct, frozen=True, kw_only=True):
+    """An API token as the store knows it: only its SHA-256 digest."""
+
+    id: str
+    name: str
+    digest: bytes
+    created_at: Instant
+
+
+class Pruned(msgspec.Struct, frozen=True):
+    """What one batch of retention removed, and the cursor to go on from (None: the end is reached)."""
+
+    messages: int
+    cursor: int | None
+
+
+class Statistics(msgspec.Struct, frozen=True):
+    """The queue at a glance: deliveries not at rest, those past due, and since when the oldest is.
+
+    ``waiting`` and ``past_due`` stop counting at 100,000: more is "many", and a count must not cost a scan.
+    """
+
+    waiting: int
+    past_due: int
+    oldest_due_at: Instant | None
+    size_bytes: int
+
+
+Admit = Callable[[Endpoint], bool]
+
+
+class Store(Protocol):
+    """What the line needs of a database. Arguments named *ref* are an id or a uid."""
+
+    # The line.
+
+    def accept(
+        self, acceptances: Sequence[Acceptance], lease: Lease, admit: Admit
+    ) -> list[Accepted | RingbackError]:
+        """Store messages with one delivery per matching endpoint; answer each in order.
+
+        *admit* is asked per delivery whether this node's worker has room; if so the delivery is born with
+        *lease*, else it waits, due at once. Answers ``NotFound`` for an unknown application and ``Conflict``
+        for an event id or an idempotency key that was used for another message.
+        """
+        ...
+
+    def settle(self, settlements: Sequence[Settlement], now: Instant) -> list[bool]:
+        """End leases: record the attempts and move the deliveries; tell for each whether the lease still held.
+
+        Where it did not, the attempt is kept as evidence and nothing else changes.
+        """
+        ...
+
+    def due(self, now: Instant, limit: int) -> list[DueEndpoint]:
+        """Return endpoints with deliveries to take now, longest due first; paused endpoints have none."""
+        ...
+
+    def take(self, quotas: Sequence[Quota], lease: Lease, now: Instant) -> list[Work]:
+        """Lease what is due, oldest first per endpoint.
+
+        A delivery whose previous lease ran out is taken over: the attempt that may have been made under it is
+        recorded with the outcome "unknown" and does not count against the schedule.
+        """
+        ...
+
+    def next_due(self) -> Instant | None:
+        """Return when the next waiting delivery becomes due; None when nothing waits."""
+        ...
+
+    def resend(self, application_id: str, message_id: str, endpoint_id: str, now: Instant) -> Delivery:
+        """Make a delivery due now with a fresh count of attempts, creating it if the message skipped the endpoint.
+
+        Raises:
+            NotFound: There is no such message or endpoint.
+            Conflict: An attempt is under way, the endpoint is disabled, or the payload has been pruned.
+        """
+        ...
+
+    def add_task(self, task: Task) -> None:
+        """Keep a task to be advanced by a worker."""
+        ...
+
+    def advance_task(self, now: Instant, limit: int) -> Task | None:
+        """Move up to *limit* deliveries of the oldest open task; return it as it stands, None without one."""
+        ...
+
+    # What is delivered, and to whom. `add` raises Conflict when the uid or name is taken.
+
+    def add(self, record: Application | Endpoint | EventType, idempotency: Idempotency | None = None) -> str:
+        """Store a new record; return its id, or that of the record an earlier call with the same key made."""
+        ...
+
+    def change_application(self, ref: str, change: Callable[[Application], Application]) -> Application:
+        """Replace an application by what *change* makes of it."""
+        ...
+
+    def change_endpoint(
+        self, application_id: str, ref: str, change: Callable[[Endpoint], Endpoint]
+    ) -> Endpoint:
+        """Replace an endpoint by what *change* makes of it."""
+        ...
+
+    def change_event_type(self, name: str, change: Callable[[EventType], EventType]) -> EventType:
+        """Replace an event type by what *change* makes of it."""
+        ...
+
+    def remove_application(self, ref: str, now: Instant) -> None:
+        """Delete an application and its endpoints; what was sent stays on record, what waits is cancelled."""
+        ...
+
+    def remove_endpoint(self, application_id: str, ref: str, now: Instant) -> None:
+        """Delete an endpoint; what was sent stays on record, what waits is cancelled when it becomes due."""
+        ...
+
+    def remove_event_type(self, name: str) -> None:
+        """Delete an event type."""
+        ...
+
+    def application(self, ref: str) -> Application:
+        """Return an application; raises ``NotFound``."""
+        ...
+
+    def applications(self, page: Page) -> list[Application]:
+        """Return a page of applications, in the order of their ids."""
+        ...
+
+    def endpoint(self, application_id: str, ref: str) -> Endpoint:
+        """Return an endpoint; raises ``NotFound``."""
+        ...
+
+    def endpoints(self, application_id: str, page: Page) -> list[Endpoint]:
+        """Return a page of an application's endpoints, in the order of their ids."""
+        ...
+
+    def event_type(self, name: str) -> EventType:
+        """Return an event type; raises ``NotFound``."""
+        ...
+
+    def event_types(self, page: Page, *, archived: bool) -> list[EventType]:
+        """Return a page of event types, in the order of their names, archived ones if asked for."""
+        ...
+
+    def catalog_version(self) -> int:
+        """Return a number that grows with every change to applications and endpoints, on any node."""
+        ...
+
+    def refresh(self, endpoint_ids: Sequence[str]) -> dict[str, Endpoint | None]:
+        """Return endpoints as they stand; None for those that have been deleted."""
+        ...
+
+    # What happened.
+
+    def message(self, application_id: str, ref: str) -> Message:
+        """Return a message by id or event id; raises ``NotFound``."""
+        ...
+
+    def messages(self, application_id: str, where: MessageFilter, page: Page) -> list[Message]:
+        """Return a page of an application's messages."""
+        ...
+
+    def deliveries(self, application_id: str, message_id: str, page: Page) -> list[tuple[Delivery, Endpoint]]:
+        """Return a message's deliveries with their endpoints, deleted ones included, in the endpoints' order."""
+        ...
+
+    def attempt(self, application_id: str, message_id: str, attempt_id: str) -> Attempt:
+        """Return an attempt; raises ``NotFound``."""
+        ...
+
+    def attempts(self, application_id: str, where: AttemptFilter, page: Page) -> list[Attempt]:
+        """Return a page of attempts of the message or the endpoint that *where* names."""
+        ...
+
+    # Keeping house.
+
+    def add_token(self, token: Token) -> None:
+        """Keep a token's digest."""
+        ...
+
+    def tokens(self) -> list[Token]:
+        """Return all tokens."""
+        ...
+
+    def remove_token(self, token_id: str) -> None:
+        """Forget a token; raises ``NotFound``."""
+        ...
+
+    def prune(self, before: Instant, cursor: int, limit: int) -> Pruned:
+        """Remove messages accepted before an instant whose deliveries are all at rest, with their attempts.
+
+        Looks at *limit* messages from *cursor* on; idempotency keys of that age go too.
+        """
+        ...
+
+    def statistics(self, now: Instant) -> Statistics:
+        """Return the queue at a glance."""
+        ...
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Open a write transaction for the verbs called inside; nested, a part that can fail by itself."""
+        ...
+
+    def checkpoint(self) -> None:
+        """Do the upkeep that must not run inside a transaction, if it is time for any."""
+        ...
+
+    def close(self) -> None:
+        """Release files and connections; called once, after the last verb."""
+        ...
+
+
+def open_store(url: str, vault: Vault, entropy: Callable[[int], bytes] = secrets.token_bytes) -> Store:
+    """Open the store that *url* names, creating or migrating it as needed.
+
+    Args:
+        url: ``sqlite:///relative/or/absolute/path``; four slashes make the path absolute.
+        vault: Seals the secrets that the store keeps.
+        entropy: Returns that many random bytes.
+
+    Raises:
+        ConfigurationError: The URL names no known kind of store.
+        StoreIncompatible: The database belongs to a newer Ringback or to something else.
+    """
+    from ringback.store.sqlite import SQLiteStore  # noqa: PLC0415 - a store is only imported when used
+
+    scheme, separator, path = url.partition("://")
+    if scheme != "sqlite" or not separator or not path.removeprefix("/"):
+        raise ConfigurationError(f"cannot use the store {url!r}: write sqlite:///FILE, such as sqlite:///ringback.db")
+    return SQLiteStore(path.removeprefix("/"), vault, entropy)
+
+
+__all__ = [
+    "Acceptance",
+    "Accepted",
+    "Admit",
+    "AttemptFilter",
+    "DueEndpoint",
+    "Idempotency",
+    "Lease",
+    "MessageFilter",
+    "Page",
+    "Pruned",
+    "Quota",
+    "Settlement",
+    "Statistics",
+    "Store",
+    "Task",
+    "Token",
+    "Work",
+    "open_store",
+]

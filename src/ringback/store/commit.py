@@ -1,0 +1,367 @@
+"""The one bridge between callers and the store: a committer thread with group commit, and reader threads.
+
+Whatever waits when the committer is free goes into one transaction, so a hundred callers share one fsync. A
+caller gets a ``Pending``: a coroutine awaits it, a thread blocks on its ``result()``. Nothing is acknowledged
+before the commit has returned.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import queue
+import secrets
+import threading
+import time
+from collections.abc import Callable, Generator, Sequence
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from ringback import policy
+from ringback.errors import RingbackError, StoreUnavailable, Unavailable
+from ringback.model import Duration, Endpoint, EndpointState, Instant
+from ringback.observe import (
+    AttemptFinished,
+    BatchCommitted,
+    DeliveryPostponed,
+    EndpointDisabled,
+    LeaseLost,
+    MessageAccepted,
+    MessageReplayed,
+    Observer,
+    StoreFailed,
+)
+from ringback.store import Acceptance, Accepted, Lease, Settlement, Store
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+MAX_BATCH = 512
+MAX_QUEUED = 20_000
+TOKEN_BITS = 62
+READERS = 2
+
+
+class Pending(Protocol[T_co]):
+    """A result to come: ``await`` it in a coroutine, or call ``result()`` in a thread."""
+
+    def __await__(self) -> Generator[Any, None, T_co]:
+        """Wait without blocking the event loop."""
+        ...
+
+    def result(self) -> T_co:
+        """Block until it is there."""
+        ...
+
+
+class Handover(Protocol):
+    """The way from a commit to this node's worker; called on the committer thread only."""
+
+    def admit(self, endpoint: Endpoint) -> bool:
+        """Reserve room for one delivery; False has it spilled to the store."""
+        ...
+
+    def receive(self, accepted: Sequence[Accepted]) -> None:
+        """Take over what was just committed, using the room reserved."""
+        ...
+
+    def withdraw(self) -> None:
+        """Give back the room reserved: the commit failed."""
+        ...
+
+    def catalog_changed(self) -> None:
+        """Heed that applications or endpoints may have been changed by a commit."""
+        ...
+
+
+class NoWorker:
+    """The handover of a node that only accepts: everything waits in the store for others."""
+
+    def admit(self, endpoint: Endpoint) -> bool:  # noqa: ARG002 - the answer is the same for all
+        """Never reserve."""
+        return False
+
+    def receive(self, accepted: Sequence[Accepted]) -> None:
+        """Take nothing."""
+
+    def withdraw(self) -> None:
+        """Give nothing back."""
+
+    def catalog_changed(self) -> None:
+        """Heed nothing."""
+
+
+class _Operation:
+    """Something to do in the next transaction, and whom to tell."""
+
+    __slots__ = ("argument", "kind", "loop", "pending", "since")
+
+    def __init__(self, kind: str, argument: Any, pending: Any, loop: asyncio.AbstractEventLoop | None) -> None:
+        self.kind = kind
+        self.argument = argument
+        self.pending = pending
+        self.loop = loop
+        self.since = time.perf_counter()
+
+
+class _Batch(msgspec.Struct):
+    accepts: list[_Operation] = []
+    settlements: list[Settlement] = []
+    writes: list[_Operation] = []
+
+    def __len__(self) -> int:
+        return len(self.accepts) + len(self.settlements) + len(self.writes)
+
+    def add(self, operation: _Operation) -> None:
+        if operation.kind == "accept":
+            self.accepts.append(operation)
+        elif operation.kind == "settle":
+            self.settlements.append(operation.argument)
+        else:
+            self.writes.append(operation)
+
+
+class _Blocking(concurrent.futures.Future[T]):
+    def __await__(self) -> Generator[Any, None, T]:
+        return asyncio.wrap_future(self).__await__()
+
+
+class Committer:
+    """Runs every write of one process on one thread, and its reads on a few others.
+
+    Args:
+        store: The store; this owns it and closes it.
+        clock: Returns the present instant.
+        observer: Told of every commit and of what it made durable.
+        handover: The worker of this node.
+        deadline: The longest an attempt may take; leases of accepted deliveries follow from it.
+        linger: Seconds to wait for company when a batch would be small.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        clock: Callable[[], Instant],
+        observer: Observer,
+        handover: Handover,
+        deadline: Duration,
+        linger: float = 0.0,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._observer = observer
+        self._handover = handover
+        self._deadline = deadline
+        self._linger = linger
+        self._queue: queue.SimpleQueue[_Operation | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="ringback-committer", daemon=True)
+        self._readers = concurrent.futures.ThreadPoolExecutor(READERS, "ringback-reader")
+        self._closing = threading.Event()
+
+    def start(self) -> None:
+        """Begin to commit."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Commit what has been handed in, then close the store."""
+        if self._closing.is_set():
+            return
+        self._closing.set()
+        self._queue.put(None)
+        if self._thread.is_alive():
+            self._thread.join()
+        self._readers.shutdown()
+        self._store.close()
+
+    def accept(self, acceptance: Acceptance) -> Pending[Accepted]:
+        """Store a message with its deliveries.
+
+        Raises:
+            Unavailable: Too much is waiting to be stored.
+        """
+        if self._queue.qsize() > MAX_QUEUED:
+            raise Unavailable("too many messages are waiting to be stored; try again shortly")
+        return self._submit("accept", acceptance)
+
+    def settle(self, settlement: Settlement) -> None:
+        """End a lease. Nobody waits: a settlement that is lost costs a repeated attempt, never a message."""
+        self._queue.put(_Operation("settle", settlement, None, None))
+
+    def write(self, change: Callable[[Store], T]) -> Pending[T]:
+        """Run *change* in the next transaction; a ``RingbackError`` from it undoes only its own part."""
+        return self._submit("write", change)
+
+    def read(self, query: Callable[[Store], T]) -> Pending[T]:
+        """Run *query* on a reader thread."""
+        pending, loop = _new_pending()
+        self._readers.submit(self._answer, query, pending, loop)
+        return pending  # type: ignore[no-any-return]
+
+    def _submit(self, kind: str, argument: Any) -> Any:
+        if self._closing.is_set():
+            raise Unavailable("this node is shutting down; try another or try again")
+        pending, loop = _new_pending()
+        self._queue.put(_Operation(kind, argument, pending, loop))
+        return pending
+
+    def _answer(self, query: Callable[[Store], Any], pending: Any, loop: Any) -> None:
+        try:
+            _resolve([(loop, pending, query(self._store), None)])
+        except Exception as error:  # noqa: BLE001 - whatever happened, the caller must hear of it
+            _resolve([(loop, pending, None, error)])
+
+    def _run(self) -> None:
+        while (batch := self._gather()) is not None:
+            if len(batch):
+                self._commit(batch)
+                self._store.checkpoint()
+
+    def _gather(self) -> _Batch | None:
+        first = self._queue.get()
+        if first is None:
+            return None
+        if self._linger and self._queue.empty():
+            time.sleep(self._linger)
+        batch = _Batch()
+        batch.add(first)
+        while len(batch) < MAX_BATCH:
+            try:
+                operation = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if operation is None:
+                self._queue.put(None)
+                break
+            batch.add(operation)
+        return batch
+
+    def _commit(self, batch: _Batch) -> None:
+        started = time.perf_counter()
+        now = self._clock()
+        try:
+            with self._store.transaction():
+                written = [self._apply(operation) for operation in batch.writes]
+                accepted = self._accept(batch, now)
+                held = self._store.settle(batch.settlements, now) if batch.settlements else []
+        except Exception as error:  # noqa: BLE001 - the thread must outlive any single transaction
+            self._fail(batch, error)
+            return
+        finished = time.perf_counter()
+        self._handover.receive([value for value in accepted if isinstance(value, Accepted)])
+        if batch.writes:
+            self._handover.catalog_changed()
+        outcomes = [
+            (operation.loop, operation.pending, *_value_or_error(value))
+            for operation, value in zip(batch.writes + batch.accepts, written + accepted, strict=True)
+        ]
+        _resolve(outcomes)
+        self._observer.emit(BatchCommitted(rows=len(batch), seconds=finished - started))
+        self._tell_accepted(batch.accepts, accepted, finished)
+        self._tell_settled(batch.settlements, held)
+
+    def _apply(self, operation: _Operation) -> Any:
+        try:
+            with self._store.transaction():
+                return operation.argument(self._store)
+        except StoreUnavailable:
+            raise
+        except RingbackError as error:
+            return error
+
+    def _accept(self, batch: _Batch, now: Instant) -> list[Accepted | RingbackError]:
+        if not batch.accepts:
+            return []
+        lease = Lease(secrets.randbits(TOKEN_BITS), policy.lease_until(now, self._deadline))
+        return self._store.accept([op.argument for op in batch.accepts], lease, self._handover.admit)
+
+    def _fail(self, batch: _Batch, error: Exception) -> None:
+        self._handover.withdraw()
+        _resolve([(op.loop, op.pending, None, error) for op in batch.writes + batch.accepts])
+        self._observer.emit(StoreFailed(error=f"{type(error).__name__}: {error}"))
+
+    def _tell_accepted(
+        self, operations: list[_Operation], accepted: Sequence[Accepted | RingbackError], finished: float
+    ) -> None:
+        for operation, value in zip(operations, accepted, strict=True):
+            if not isinstance(value, Accepted):
+                continue
+            if value.replayed:
+                self._observer.emit(MessageReplayed(message=value.message))
+                continue
+            self._observer.emit(
+                MessageAccepted(
+                    message=value.message,
+                    deliveries=len(value.works) + len(value.spilled),
+                    spilled=len(value.spilled),
+                    waited=finished - operation.since,
+                )
+            )
+
+    def _tell_settled(self, settlements: list[Settlement], held: list[bool]) -> None:
+        for settlement, still in zip(settlements, held, strict=True):
+            work = settlement.work
+            if not still:
+                self._observer.emit(LeaseLost(message_id=work.message_id, endpoint_id=work.endpoint.id))
+            if settlement.attempt is not None:
+                self._observer.emit(_attempt_finished(settlement))
+            elif settlement.reason is not None:
+                self._observer.emit(
+                    DeliveryPostponed(
+                        message_id=work.message_id, endpoint_id=work.endpoint.id, reason=settlement.reason
+                    )
+                )
+            if still and settlement.health is not None and settlement.health.disable is not None:
+                disabled = msgspec.structs.replace(work.endpoint, state=EndpointState.DISABLED)
+                self._observer.emit(EndpointDisabled(endpoint=disabled, reason=settlement.health.disable))
+
+
+def _attempt_finished(settlement: Settlement) -> AttemptFinished:
+    attempt, work = settlement.attempt, settlement.work
+    assert attempt is not None  # noqa: S101 - the caller has looked
+    return AttemptFinished(
+        attempt=attempt,
+        endpoint=work.endpoint,
+        event_type=work.event_type,
+        step=settlement.decision.step,
+        due_at=settlement.decision.due_at,
+        since_accepted=attempt.started_at + attempt.duration - work.accepted_at,
+    )
+
+
+def _new_pending() -> tuple[Any, asyncio.AbstractEventLoop | None]:
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return _Blocking(), None
+    return loop.create_future(), loop
+
+
+def _value_or_error(value: object) -> tuple[object, Exception | None]:
+    return (None, value) if isinstance(value, Exception) else (value, None)
+
+
+def _resolve(outcomes: list[tuple[asyncio.AbstractEventLoop | None, Any, Any, Exception | None]]) -> None:
+    by_loop: dict[asyncio.AbstractEventLoop | None, list[tuple[Any, Any, Exception | None]]] = {}
+    for loop, pending, value, error in outcomes:
+        by_loop.setdefault(loop, []).append((pending, value, error))
+    for loop, results in by_loop.items():
+        if loop is None:
+            _settle_all(results)
+            continue
+        try:
+            # One wake-up per loop and batch: waking a loop costs a system call.
+            loop.call_soon_threadsafe(_settle_all, results)
+        except RuntimeError:
+            continue  # the loop was closed while its callers' work was being committed
+
+
+def _settle_all(results: list[tuple[Any, Any, Exception | None]]) -> None:
+    for pending, value, error in results:
+        if pending.done():
+            continue
+        if error is None:
+            pending.set_result(value)
+        else:
+            pending.set_exception(error)

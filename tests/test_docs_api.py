@@ -1,0 +1,84 @@
+"""The reference pages of the API and the metrics say what the code says, no less and no more."""
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+from falcon.inspect import inspect_routes
+
+from ringback.model import OutcomeKind, SkipReason
+from ringback.observe import Observer
+from ringback.outbox import Outbox
+from ringback.server import wire
+from ringback.server.app import create_app
+from ringback.server.auth import Tokens
+from ringback.server.metrics import Metrics
+
+REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
+API = (REFERENCE / "api.md").read_text(encoding="utf-8")
+METRICS = (REFERENCE / "metrics.md").read_text(encoding="utf-8")
+SHAPES = [
+    shape
+    for shape in wire.Shape.__subclasses__()
+    if shape.__name__.endswith("Out") and shape is not wire.SkippedOut
+]
+
+
+def routes():
+    outbox = Outbox(None)  # the routes are looked at, none is called
+    app = create_app(
+        outbox=outbox,
+        tokens=Tokens(outbox, None),
+        metrics=Metrics(Observer()),
+        readiness=lambda: None,
+        max_body=1,
+    )
+    return {
+        f"{method.method} {route.path}"
+        for route in inspect_routes(app)
+        for method in route.methods
+        if not method.internal
+    }
+
+
+def section(title):
+    """Return the text under a heading of the API's page."""
+    match = re.search(rf"^### {re.escape(title)}$(.*?)(?=^##|\Z)", API, re.MULTILINE | re.DOTALL)
+    assert match, f"docs/reference/api.md has no section {title}"
+    return match[1]
+
+
+def test_routes():
+    """Every route has a section of its own, and every such section a route."""
+    documented = re.findall(r"^### `([A-Z]+ /\S+)`$", API, re.MULTILINE)
+    assert len(documented) == len(set(documented))
+    assert set(documented) == routes()
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
+def test_fields(shape):
+    """Every field of what is answered is in the table of its shape, in the same order."""
+    documented = re.findall(r"^\| `(\w+)`", section(shape.__name__), re.MULTILINE)
+    assert documented == [field.encode_name for field in msgspec.structs.fields(shape)]
+
+
+def test_values():
+    """Every outcome of an attempt and every reason for skipping an endpoint is named."""
+    assert all(f"`{kind}`" in section("MessageAttemptOut") for kind in OutcomeKind)
+    assert all(
+        f"`{reason}`" in section("`GET /api/v1/app/{app}/msg/{msg}/endpoint`") for reason in SkipReason
+    )
+
+
+def test_metrics():
+    """Every metric is in a table with its type and labels, and every row of those is a metric."""
+    documented = {
+        name: (kind.split(",")[0], tuple(re.findall(r"`(\w+)`", labels)))
+        for name, kind, labels in re.findall(r"^\| `(\w+)` \| ([^|]+?) \| ([^|]*)\|", METRICS, re.MULTILINE)
+    }
+    families = Metrics(Observer()).families
+    exposed = {family.name: (family.kind, tuple(set(family.labels) - {"le"})) for family in families}
+    assert {name: (kind, set(labels)) for name, (kind, labels) in documented.items()} == {
+        name: (kind, set(labels)) for name, (kind, labels) in exposed.items()
+    }

@@ -1,0 +1,183 @@
+"""A management API over a real SQLite store: a client with a token, and a hand at the deliveries."""
+
+import contextlib
+import json
+import secrets
+
+import falcon.testing
+
+from ringback import ids, policy
+from ringback.model import Attempt, Outcome, OutcomeKind
+from ringback.observe import Observer
+from ringback.outbox import Outbox, system_clock
+from ringback.policy import DEFAULT_SCHEDULE
+from ringback.server.app import create_app
+from ringback.server.auth import Tokens
+from ringback.server.metrics import Metrics
+from ringback.store import Settlement, open_store
+from ringback.store.commit import Committer
+from ringback.vault import Vault
+
+TOKEN = "ringback_test_token_of_the_administrator"
+BASE = "/api/v1"
+MAX_BODY = 64 * 1024
+MAX_PAYLOAD = 32 * 1024
+
+
+class Hand:
+    """Takes over every delivery, and keeps it until a test decides what comes of it."""
+
+    def __init__(self):
+        self.works = []
+
+    def admit(self, endpoint):
+        """Have room for everything."""
+        return True
+
+    def receive(self, accepted):
+        """Keep what was accepted."""
+        self.works += [work for one in accepted for work in one.works]
+
+    def withdraw(self):
+        """Forget nothing: there is always room."""
+
+    def catalog_changed(self):
+        """Take no heed."""
+
+
+class Api:
+    """Talks to the API as its administrator would.
+
+    ``standing`` holds under "reason" why the node is not ready, None when it is.
+    """
+
+    def __init__(self, app, store, committer, hand, standing):
+        self.app = app
+        self.store = store
+        self.committer = committer
+        self.standing = standing
+        self._hand = hand
+        self._client = falcon.testing.TestClient(app)
+
+    def send(self, method, path, body=None, *, token=TOKEN, headers=None, raw=None, query=""):
+        """Send any request to any address."""
+        sent = {} if token is None else {"authorization": f"Bearer {token}"}
+        if body is not None:
+            raw = json.dumps(body).encode()
+            sent["content-type"] = "application/json"
+        return self._client.simulate_request(
+            method, path, body=raw, headers=sent | (headers or {}), query_string=query
+        )
+
+    def get(self, path, query="", **more):
+        """Send a GET to the API."""
+        return self.send("GET", BASE + path, query=query, **more)
+
+    def post(self, path, body=None, **more):
+        """Send a POST to the API."""
+        return self.send("POST", BASE + path, body, **more)
+
+    def put(self, path, body, **more):
+        """Send a PUT to the API."""
+        return self.send("PUT", BASE + path, body, **more)
+
+    def patch(self, path, body, **more):
+        """Send a PATCH to the API."""
+        return self.send("PATCH", BASE + path, body, **more)
+
+    def delete(self, path, query="", **more):
+        """Send a DELETE to the API."""
+        return self.send("DELETE", BASE + path, query=query, **more)
+
+    def application(self, **fields):
+        """Create an application."""
+        return made(self.post("/app", {"name": "Acme", **fields}))
+
+    def endpoint(self, app, **fields):
+        """Create an endpoint."""
+        return made(self.post(f"/app/{app}/endpoint", {"url": "https://example.com/hook", **fields}))
+
+    def event_type(self, name, **fields):
+        """Create an event type."""
+        return made(self.post("/event-type", {"name": name, "description": "", **fields}))
+
+    def message(self, app, **fields):
+        """Publish a message."""
+        result = self.post(f"/app/{app}/msg", {"eventType": "invoice.paid", "payload": {"n": 1}, **fields})
+        assert result.status_code == 202, result.text
+        return result.json
+
+    def attempt(self, status=200, body=b"thanks"):
+        """Make an attempt at the delivery that came first, and have it recorded."""
+        work = self._hand.works.pop(0)
+        now = system_clock()
+        kind = OutcomeKind.SUCCESS if 200 <= status < 300 else OutcomeKind.REFUSED
+        outcome = Outcome(kind=kind, status=status, body=body)
+        attempt = Attempt(
+            id=ids.new_id(ids.ATTEMPT, now, secrets.token_bytes(ids.ENTROPY_BYTES)),
+            message_id=work.message_id,
+            endpoint_id=work.endpoint.id,
+            number=work.attempts + 1,
+            trigger=work.trigger,
+            url=work.endpoint.url,
+            started_at=now,
+            duration=12,
+            outcome=outcome,
+        )
+        decision = policy.decide(outcome, work.attempts + 1, DEFAULT_SCHEDULE, now, 0.5)
+        self.committer.settle(Settlement(work=work, decision=decision, attempt=attempt))
+        # What is written after a settlement is written after it.
+        self.committer.write(lambda store: None).result()
+        return attempt
+
+
+@contextlib.contextmanager
+def management(folder, monotonic=None):
+    """Yield an ``Api`` over a store in *folder*."""
+    store = open_store(f"sqlite:///{folder / 'ringback.db'}", Vault(bytes(32)))
+    observer, hand = Observer(), Hand()
+    committer = Committer(store, clock=system_clock, observer=observer, handover=hand, deadline=15_000)
+    committer.start()
+    outbox = Outbox(committer, max_payload=MAX_PAYLOAD)
+    clock = {} if monotonic is None else {"monotonic": monotonic}
+    standing = {"reason": None}
+    app = create_app(
+        outbox=outbox,
+        tokens=Tokens(outbox, TOKEN, **clock),
+        metrics=Metrics(observer),
+        readiness=lambda: standing["reason"],
+        max_body=MAX_BODY,
+    )
+    try:
+        yield Api(app, store, committer, hand, standing)
+    finally:
+        committer.close()
+
+
+def made(result):
+    """Return what was created."""
+    assert result.status_code in {200, 201}, result.text
+    return result.json
+
+
+def faults(result):
+    """Return where the faults of a 422 are."""
+    assert result.status_code == 422, result.text
+    return [tuple(fault["loc"]) for fault in result.json["detail"]]
+
+
+def walk(api, path, query=""):
+    """Follow a list from page to page; return the pages."""
+    pages, where = [], query
+    while True:
+        page = listed(api.get(path, where))
+        pages.append(page)
+        if page["done"]:
+            return pages
+        where = f"{query}&iterator={page['iterator']}"
+
+
+def listed(result):
+    """Return a page."""
+    assert result.status_code == 200, result.text
+    return result.json

@@ -1,0 +1,311 @@
+"""The command line: what it prints where, and the exit codes it leaves with."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socket import create_server
+
+import pytest
+
+from ringback import __version__
+from ringback.cli import COMMANDS, EXIT_MEANINGS, run
+from ringback.cli.client import Client
+
+TOKEN = "0123456789abcdef"
+PUBLISH = ["publish", "acme", "invoice.paid"]
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path, monkeypatch):
+    """Run every test in an empty folder, without settings from outside."""
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("RINGBACK_")]:
+        monkeypatch.delenv(name)
+
+
+@contextmanager
+def server(status, answer):
+    """Answer every POST with *status* and *answer*; the list yielded fills with what came."""
+    seen = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            seen.append((self.path, dict(self.headers), body))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
+        thread = threading.Thread(target=listening.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.server_address[1]}", seen
+        finally:
+            listening.shutdown()
+            thread.join()
+
+
+def test_the_version_is_told(capsys):
+    """`ringback --version` prints the package's version."""
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out == f"ringback {__version__}\n"
+
+
+def test_help_lists_every_command_with_a_whole_sentence(capsys):
+    """`ringback --help` names each command and what it does, not cut off."""
+    assert run(["--help"]) == 0
+    out = capsys.readouterr().out
+    for name in COMMANDS:
+        line = next(line for line in out.splitlines() if line.split()[:1] == [name])
+        assert line.endswith(".")
+        assert not line.endswith("...")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["frobnicate"], ["config", "--frobnicate"], ["publish"], ["token", "create"]]
+)
+def test_a_command_not_understood_is_2(arguments, capsys):
+    """A wrong command says so on standard error, prints nothing on standard output and leaves with 2."""
+    assert run(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "Error: " in captured.err
+
+
+def test_config_shows_values_and_where_they_come_from(capsys, monkeypatch, tmp_path):
+    """`ringback config` shows each value with its origin, and masks secrets."""
+    (tmp_path / "ringback.toml").write_text("worker_slots = 7\n")
+    monkeypatch.setenv("RINGBACK_ADMIN_TOKEN", TOKEN)
+    assert run(["config", "--log-level", "debug"]) == 0
+    rows = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines()}
+    assert rows["worker_slots"] == ["7", "ringback.toml"]
+    assert rows["admin_token"] == ["********", "RINGBACK_ADMIN_TOKEN"]
+    assert rows["log_level"] == ["debug", "--log-level"]
+    assert rows["main_key"] == ["-", "default"]
+
+
+def test_config_prints_json(capsys):
+    """`--json` makes one JSON document of the same."""
+    assert run(["config", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {"name": "worker_slots", "value": "512", "origin": "default"} in rows
+
+
+@pytest.mark.parametrize("command", ["config", "serve", "worker", "dev", "publish"])
+def test_a_wrong_setting_is_3_for_every_command(command, capsys, monkeypatch):
+    """A misspelt variable stops every command with one line and 3."""
+    monkeypatch.setenv("RINGBACK_LISTN", "x")
+    assert run([command, *(PUBLISH[1:] if command == "publish" else [])]) == 3
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.splitlines() == [
+        "error: unknown environment variable: RINGBACK_LISTN. Did you mean RINGBACK_LISTEN or RINGBACK_TOKEN?"
+    ]
+
+
+@pytest.mark.parametrize("command", ["serve", "worker", "token"])
+def test_an_unknown_kind_of_store_is_3(command, capsys):
+    """A store that cannot be used says which form would do."""
+    arguments = ["token", "list"] if command == "token" else [command]
+    assert run([*arguments, "--store", "redis://localhost"]) == 3
+    assert "sqlite:///" in capsys.readouterr().err
+
+
+def test_publish_sends_the_payload_byte_for_byte(capsys):
+    """The body holds the payload as it was given; only the id is printed."""
+    payload = '{"a":  1, "z": 0.10, "é": "☂"}'
+    with server(202, b'{"id": "msg_1", "eventType": "invoice.paid"}') as (url, seen):
+        options = ["--event-id", "e1", "--channel", "eu", "--channel", "id", "--idempotency-key", "k1"]
+        code = run([*PUBLISH, payload, *options, "--url", f"{url}/base/", "--token", TOKEN])
+    path, headers, body = seen[0]
+    assert (code, capsys.readouterr().out) == (0, "msg_1\n")
+    assert path == "/base/api/v1/app/acme/msg"
+    assert headers["Authorization"] == f"Bearer {TOKEN}"
+    assert headers["Idempotency-Key"] == "k1"
+    assert payload.encode() in body
+    sent = json.loads(body)
+    assert (sent["eventType"], sent["eventId"], sent["channels"]) == ("invoice.paid", "e1", ["eu", "id"])
+
+
+def test_publish_reads_a_file_and_standard_input(tmp_path):
+    """The payload may come from a file after @, or be piped in, which is what leaving it out means."""
+    (tmp_path / "payload.json").write_text('{"from": "file"}')
+    command = [sys.executable, "-m", "ringback", *PUBLISH]
+    with server(202, b'{"id": "msg_1"}') as (url, seen):
+        environment = {**os.environ, "RINGBACK_URL": url, "RINGBACK_TOKEN": TOKEN}
+        for more, piped in (
+            (["@payload.json"], b""),
+            (["-"], b'{"from": "pipe"}'),
+            ([], b'{"from": "pipe"}'),
+        ):
+            done = subprocess.run(
+                [*command, *more], input=piped, env=environment, capture_output=True, timeout=60, check=False
+            )
+            assert (done.returncode, done.stdout, done.stderr) == (0, b"msg_1\n", b"")
+    assert [json.loads(body)["payload"]["from"] for _, _, body in seen] == ["file", "pipe", "pipe"]
+
+
+def test_publish_prints_the_whole_answer_as_json(capsys):
+    """`--json` prints what the server answered."""
+    with server(202, b'{"id": "msg_1", "eventId": null}') as (url, _):
+        assert run([*PUBLISH, "{}", "--url", url, "--token", TOKEN, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"id": "msg_1", "eventId": None}
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "code", "said"),
+    [
+        (401, b'{"code": "authentication_failed", "detail": "Invalid token"}', 4, "ringback token create"),
+        (404, b'{"code": "not_found", "detail": "Entity not found"}', 5, "Entity not found"),
+        (409, b'{"code": "conflict", "detail": "taken"}', 1, "taken"),
+        (413, b'{"code": "payload_too_large", "detail": "too large"}', 1, "max_payload"),
+        (
+            422,
+            b'{"detail": [{"loc": ["body", "eventType"], "msg": "bad", "type": "x"}]}',
+            1,
+            "body.eventType: bad",
+        ),
+        (503, b'{"code": "unavailable", "detail": "busy"}', 1, "503: busy"),
+        (500, b"<html>", 1, "<html>"),
+        (500, b"", 1, "without a reason"),
+        (302, b"", 1, "302"),
+        (200, b"<html>", 1, "not what Ringback answers"),
+        (200, b"[]", 1, "not what Ringback answers"),
+        (200, b"{}", 1, "not what Ringback answers"),
+    ],
+)
+def test_a_refusal_has_its_exit_code_and_says_why(status, answer, code, said, capsys):
+    """Whatever the server answers becomes one line and the exit code it deserves."""
+    with server(status, answer) as (url, _):
+        assert run([*PUBLISH, "{}", "--url", url, "--token", TOKEN]) == code
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert len(captured.err.splitlines()) == 1
+    assert said in captured.err
+
+
+def test_no_server_is_6(capsys):
+    """Where nobody listens, the error names the address and what to check."""
+    with create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    assert run([*PUBLISH, "{}", "--url", f"http://127.0.0.1:{port}", "--token", TOKEN]) == 6
+    assert f"127.0.0.1:{port} cannot be reached" in capsys.readouterr().err
+
+
+def test_something_that_is_not_http_is_6(capsys):
+    """A server of another protocol is told apart from none."""
+    with create_server(("127.0.0.1", 0)) as listening:
+
+        def speak():
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"220 mail.example ESMTP\r\n")
+
+        thread = threading.Thread(target=speak)
+        thread.start()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        assert run([*PUBLISH, "{}", "--url", url, "--token", TOKEN]) == 6
+        thread.join()
+    assert "does not speak HTTP" in capsys.readouterr().err
+
+
+def test_a_silent_server_times_out():
+    """A server that takes the request and never answers is a TimeoutError, which is exit code 7."""
+    with create_server(("127.0.0.1", 0)) as silent:
+        client = Client(f"http://127.0.0.1:{silent.getsockname()[1]}", TOKEN, timeout=0.1)
+        with pytest.raises(TimeoutError, match=r"did not answer within 0\.1 s"):
+            client.create("/app/acme/msg", b"{}", {})
+
+
+def test_without_a_token_nothing_is_sent(capsys):
+    """Publishing without a token is 4, and says how to get one."""
+    assert run([*PUBLISH, "{}"]) == 4
+    assert "RINGBACK_TOKEN" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("payload", ["{", "@missing.json", "", "nope"])
+def test_a_payload_that_cannot_be_sent_is_2(payload, capsys):
+    """What is not JSON, or cannot be read, is refused before anything is sent."""
+    assert run([*PUBLISH, payload, "--token", TOKEN]) == 2
+    assert "payload" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("payload", ["[]", "1", '"text"'])
+def test_a_payload_that_is_no_object_is_refused(payload, capsys):
+    """A payload obeys the same rules as in the API."""
+    assert run([*PUBLISH, payload, "--token", TOKEN]) == 1
+    assert "JSON object" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_a_script(shell, capsys):
+    """Each shell gets a script that asks ringback for completions."""
+    assert run(["completion", shell]) == 0
+    script = capsys.readouterr().out
+    assert f"_RINGBACK_COMPLETE={shell}_complete" in script
+
+
+def test_the_completion_script_works_in_bash(tmp_path):
+    """What the script asks for is answered with the commands that fit."""
+    environment = {"_RINGBACK_COMPLETE": "bash_complete", "COMP_WORDS": "ringback pub", "COMP_CWORD": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "ringback"],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout == "plain,publish\n"
+
+
+def test_every_exit_code_has_a_meaning():
+    """The codes scripts rely on are these, and each is explained."""
+    assert sorted(EXIT_MEANINGS) == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 130]
+
+
+def test_a_reader_that_leaves_early_is_no_error():
+    """`ringback config | head -1` ends without a complaint."""
+    command = f"set -o pipefail; {sys.executable} -m ringback config | true"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, timeout=60, check=False)
+    assert done.stderr == b""
+
+
+def test_tokens_are_made_listed_and_revoked(capsys):
+    """A token is shown when it is made, then listed without its text, and gone after it was revoked."""
+    assert run(["token", "create", "billing", "--json"]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert made["token"].startswith("ringback_")
+    assert run(["token", "list", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert listed == [{key: made[key] for key in ("id", "name", "createdAt")}]
+    assert run(["token", "revoke", made["id"]]) == 0
+    capsys.readouterr()
+    assert run(["token", "list"]) == 0
+    assert capsys.readouterr().out.splitlines() == ["ID  CREATED  NAME"]
+
+
+def test_revoking_an_unknown_token_is_5(capsys):
+    """A token that is not there is named, with the command that lists those that are."""
+    assert run(["token", "revoke", "tok_none"]) == 5
+    assert (
+        capsys.readouterr().err
+        == "error: there is no token tok_none. `ringback token list` shows those there are\n"
+    )
+
+
+@pytest.mark.parametrize("name", ["", "x" * 257, "two\nlines"])
+def test_a_token_s_name_is_printable(name, capsys):
+    """A name that would spoil the listing is refused."""
+    assert run(["token", "create", name]) == 2
+    assert "printable" in capsys.readouterr().err

@@ -1,0 +1,150 @@
+"""The demonstration's parts: made-up payloads, the receiver, and how events are told."""
+
+import http.client
+import time
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import pytest
+
+from ringback.demo.payloads import fresh, samples
+from ringback.demo.receiver import FLAKY, HEALTHY, Receiver
+from ringback.demo.view import View
+from ringback.model import Attempt, Endpoint, EndpointSecret, Message, Outcome, OutcomeKind, Trigger
+from ringback.observe import (
+    AttemptFinished,
+    DeliveryPostponed,
+    EndpointDisabled,
+    MessageAccepted,
+    StoreFailed,
+)
+from ringback.signing import scheme
+
+NOW = 1_790_000_000_000
+SECRET = "whsec_" + "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"
+BODY = b'{"amount": 1}'
+
+
+@pytest.mark.parametrize("sample", samples(), ids=lambda sample: sample.description)
+def test_a_payload_is_fresh_and_keeps_its_shape(sample):
+    """Each run's payloads have ids and times of their own, and the keys and types of the provider's."""
+    first, second = fresh(sample, 7, NOW), fresh(sample, 8, NOW)
+    assert {key: type(value) for key, value in first.items()} == {
+        key: type(value) for key, value in sample.body.items()
+    }
+    for key in ("id", "payment_id", "external_id"):
+        assert len({first[key], second[key], sample.body[key]}) == 3
+    assert first["external_id"].endswith("-7")
+    assert first["payment_id"].startswith("ewc_") == sample.body["payment_id"].startswith("ewc_")
+
+
+@pytest.mark.parametrize("sample", samples(), ids=lambda sample: sample.description)
+def test_a_payload_s_latest_moment_is_now(sample):
+    """Times keep their distances, and the last one is the moment of the run."""
+    body = fresh(sample, 7, NOW)
+    moments = [value for key, value in body.items() if isinstance(value, str) and value.endswith("Z")]
+    assert max(moments) == "2026-09-21T14:13:20.000Z"
+
+
+@contextmanager
+def listening():
+    receiver = Receiver()
+    receiver.start()
+    for path in (HEALTHY, FLAKY):
+        receiver.trust(path, (SECRET,))
+    try:
+        yield receiver
+    finally:
+        receiver.stop()
+
+
+def post(receiver, path, headers, body=BODY):
+    parts = urlsplit(receiver.url(path))
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=30)
+    try:
+        connection.request("POST", parts.path, body, headers)
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def signed(message_id="msg_1", secret=SECRET):
+    return scheme("standard-webhooks").sign([secret], message_id, time.time_ns() // 1_000_000, BODY)
+
+
+def test_the_healthy_receiver_takes_what_is_signed():
+    """A request that verifies is answered with 204; a forged, unsigned or unknown one is not."""
+    with listening() as receiver:
+        other = SECRET.replace("MDEy", "OTk5")
+        assert post(receiver, HEALTHY, signed()) == 204
+        assert post(receiver, HEALTHY, signed(secret=other)) == 401
+        assert post(receiver, HEALTHY, signed(), b'{"amount": 9}') == 401
+        assert post(receiver, HEALTHY, {}) == 401
+        assert post(receiver, "/elsewhere", signed()) == 404
+        assert post(receiver, HEALTHY, {"Content-Length": "many"}) == 400
+
+
+def test_the_flaky_receiver_refuses_one_message_twice():
+    """The first message is refused twice and then taken; every other one is taken at once."""
+    with listening() as receiver:
+        ids = ["msg_1", "msg_2", "msg_1", "msg_1", "msg_3"]
+        assert [post(receiver, FLAKY, signed(id_)) for id_ in ids] == [500, 204, 500, 204, 204]
+
+
+ENDPOINT = Endpoint(
+    id="ep_1",
+    application_id="app_1",
+    url="http://127.0.0.1/",
+    created_at=NOW,
+    updated_at=NOW,
+    secrets=(EndpointSecret(SECRET),),
+)
+
+
+def told(*events):
+    lines = []
+    view = View({"ep_1": "flaky"}, lambda line: lines.append(line.text))
+    for event in events:
+        view.tell(event)
+    return lines
+
+
+def finished(outcome, step, number=1, due_at=None):
+    attempt = Attempt(
+        id="atmpt_1",
+        message_id="msg_1",
+        endpoint_id="ep_1",
+        number=number,
+        trigger=Trigger.SCHEDULED,
+        url=ENDPOINT.url,
+        started_at=NOW,
+        duration=4,
+        outcome=outcome,
+    )
+    return AttemptFinished(
+        attempt=attempt, endpoint=ENDPOINT, event_type="a.b", step=step, due_at=due_at, since_accepted=3_210
+    )
+
+
+def test_each_event_is_one_line():
+    """Acceptance, refusal, recovery and giving up are told with status, latency and what follows."""
+    message = Message(id="msg_1", application_id="app_1", event_type="a.b", payload=b"{}", created_at=NOW)
+    refused = Outcome(kind=OutcomeKind.REFUSED, status=500)
+    lines = told(
+        MessageAccepted(message=message, deliveries=1, spilled=0, waited=0.00234),
+        finished(refused, "retry", due_at=NOW + 1_104),
+        finished(Outcome(kind=OutcomeKind.SUCCESS, status=204), "succeed", number=2),
+        finished(Outcome(kind=OutcomeKind.CONNECT, detail="refused"), "exhaust", number=4),
+        DeliveryPostponed(message_id="msg_2", endpoint_id="ep_2", reason="circuit_open"),
+        EndpointDisabled(endpoint=ENDPOINT, reason="gone"),
+        StoreFailed(error="disk full"),
+    )
+    assert lines == [
+        "#1  accepted  a.b msg_1: durable in 2.3 ms",
+        "#1  refused   flaky    500 in 4 ms, attempt 1, next in 1.1 s",
+        "#1  recovered flaky    204 in 4 ms, attempt 2, 3.2 s after acceptance",
+        "#1  gave up   flaky    connect refused in 4 ms, attempt 4",
+        "#2  postponed ep_2     circuit_open",
+        "    disabled  flaky    gone",
+        "    the store failed: disk full",
+    ]
