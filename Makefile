@@ -30,8 +30,8 @@ check: install ## Lint, formatting and types
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-bench: install ## Measure throughput and latency on this machine
-	@for script in bench/*.py; do echo "$$script"; $(BIN)/python $$script || exit 1; done
+bench: install ## Measure throughput and latency on this machine; JSON=FILE keeps the figures, ARGS="--seconds 5" sets options
+	$(BIN)/python -m bench $(if $(JSON),--json "$(JSON)") $(ARGS)
 
 docs: install ## Write the pages again that are made from the source
 	$(BIN)/python scripts/state_diagram.py --write

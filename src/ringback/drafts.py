@@ -184,7 +184,9 @@ def _text_problems(field: str, text: str, shortest: int, longest: int) -> Proble
 
 def _name_problems(loc: tuple[str | int, ...], text: str) -> Problems:
     if not _NAME.fullmatch(text):
-        yield FieldError(loc, f"is 1 to {MAX_NAME} characters of a-z, A-Z, 0-9, underscore, full stop and hyphen")
+        yield FieldError(
+            loc, f"is 1 to {MAX_NAME} characters of a-z, A-Z, 0-9, underscore, full stop and hyphen"
+        )
 
 
 def _uid_problems(field: str, text: str | None, prefix: str) -> Problems:

@@ -7,6 +7,7 @@ The tree::
     ├── NotAuthenticated               401  authentication_failed
     ├── NotFound                       404  not_found
     ├── Conflict                       409  conflict
+    │   └── EventTypeExists            409  event_type_exists
     ├── LimitReached                   400  limit_reached
     ├── MalformedRequest               400  malformed_request
     ├── MethodNotAllowed               405  method_not_allowed
@@ -89,6 +90,12 @@ class Conflict(RingbackError):  # noqa: N818 - as InvalidInput
 
     status = 409
     code = "conflict"
+
+
+class EventTypeExists(Conflict):
+    """There is an event type of that name."""
+
+    code = "event_type_exists"
 
 
 class LimitReached(RingbackError):  # noqa: N818 - as InvalidInput

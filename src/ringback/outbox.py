@@ -119,7 +119,9 @@ class Outbox:
             InvalidInput: Something does not obey the rules; nothing is stored.
             PayloadTooLarge: A payload is larger than the limit; nothing is stored.
         """
-        keys = [None if idempotency_key is None else f"{idempotency_key}:{index}" for index in range(len(batch))]
+        keys = [
+            None if idempotency_key is None else f"{idempotency_key}:{index}" for index in range(len(batch))
+        ]
         acceptances = [
             self._acceptance_of(application, draft, key) for draft, key in zip(batch, keys, strict=True)
         ]
@@ -136,7 +138,9 @@ class Outbox:
 
         return self._committer.write(change)
 
-    def recover(self, application: str, endpoint: str, since: Instant, until: Instant | None = None) -> Pending[Task]:
+    def recover(
+        self, application: str, endpoint: str, since: Instant, until: Instant | None = None
+    ) -> Pending[Task]:
         """Deliver again what failed at an endpoint, of messages accepted from *since* to *until* (None: now)."""
         now = self._clock()
         end = now if until is None else until
@@ -149,7 +153,12 @@ class Outbox:
             if target.state is EndpointState.DISABLED:
                 raise Conflict("the endpoint is disabled; enable it before recovering")
             task = Task(
-                id=task_id, application_id=owner, endpoint_id=target.id, since=since, until=end, updated_at=now
+                id=task_id,
+                application_id=owner,
+                endpoint_id=target.id,
+                since=since,
+                until=end,
+                updated_at=now,
             )
             store.add_task(task)
             return task
@@ -308,7 +317,9 @@ class Outbox:
 
     # --- Event types --------------------------------------------------------------------------------------
 
-    def create_event_type(self, draft: EventTypeDraft, *, idempotency_key: str | None = None) -> Pending[EventType]:
+    def create_event_type(
+        self, draft: EventTypeDraft, *, idempotency_key: str | None = None
+    ) -> Pending[EventType]:
         """Create an event type, or revive an archived one of that name."""
         draft.check()
         record = self._event_type_of(draft)
@@ -533,7 +544,9 @@ def _json(payload: bytes) -> bytes:
     try:
         msgspec.json.decode(payload, type=msgspec.Raw)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise InvalidInput.at("body", "payload", msg=f"is not JSON: {error}", kind="value_error.jsondecode") from None
+        raise InvalidInput.at(
+            "body", "payload", msg=f"is not JSON: {error}", kind="value_error.jsondecode"
+        ) from None
     return payload
 
 

@@ -30,7 +30,9 @@ class Scheme(Protocol):
         """Return the headers that prove *body* comes from a holder of *secrets*."""
         ...
 
-    def verify(self, secrets: Sequence[str], headers: Mapping[str, str], body: bytes, now: Instant) -> Verified:
+    def verify(
+        self, secrets: Sequence[str], headers: Mapping[str, str], body: bytes, now: Instant
+    ) -> Verified:
         """Check headers (names in lower case) against *body*; raises ``SignatureInvalid``."""
         ...
 
@@ -46,7 +48,9 @@ class StandardWebhooks:
         keys = [standard.parse_signing_key(secret) for secret in secrets]
         return standard.signature_headers(keys, self._family, message_id, now, body)
 
-    def verify(self, secrets: Sequence[str], headers: Mapping[str, str], body: bytes, now: Instant) -> Verified:
+    def verify(
+        self, secrets: Sequence[str], headers: Mapping[str, str], body: bytes, now: Instant
+    ) -> Verified:
         """Check the signature headers of either family; raises ``SignatureInvalid``."""
         keys = [standard.parse_verifying_key(secret) for secret in secrets]
         event_id, sent_at, key = standard.verify(keys, headers, body, now)

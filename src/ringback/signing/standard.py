@@ -152,7 +152,11 @@ def signature_headers(
 
 
 def verify(
-    keys: Sequence[VerifyingKey], headers: Mapping[str, str], body: bytes, now: Instant, tolerance: int = TOLERANCE
+    keys: Sequence[VerifyingKey],
+    headers: Mapping[str, str],
+    body: bytes,
+    now: Instant,
+    tolerance: int = TOLERANCE,
 ) -> tuple[str, Instant, int]:
     """Verify a received request and return the message id, when it was signed and which key fits.
 

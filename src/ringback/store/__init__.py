@@ -117,7 +117,10 @@ class Quota(msgspec.Struct, frozen=True):
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
-    """Which part of a list: up to *limit* rows after (or, backwards, before) the row whose id is *cursor*."""
+    """Which part of a list: up to *limit* rows after (or, backwards, before) the row whose id is *cursor*.
+
+    The rows come in the list's order either way: going backwards, the one farthest from the cursor is first.
+    """
 
     limit: int = 50
     cursor: str | None = None
@@ -227,10 +230,6 @@ class Store(Protocol):
         A delivery whose previous lease ran out is taken over: the attempt that may have been made under it is
         recorded with the outcome "unknown" and does not count against the schedule.
         """
-        ...
-
-    def next_due(self) -> Instant | None:
-        """Return when the next waiting delivery becomes due; None when nothing waits."""
         ...
 
     def resend(self, application_id: str, message_id: str, endpoint_id: str, now: Instant) -> Delivery:
@@ -390,7 +389,9 @@ def open_store(url: str, vault: Vault, entropy: Callable[[int], bytes] = secrets
 
     scheme, separator, path = url.partition("://")
     if scheme != "sqlite" or not separator or not path.removeprefix("/"):
-        raise ConfigurationError(f"cannot use the store {url!r}: write sqlite:///FILE, such as sqlite:///ringback.db")
+        raise ConfigurationError(
+            f"cannot use the store {url!r}: write sqlite:///FILE, such as sqlite:///ringback.db"
+        )
     return SQLiteStore(path.removeprefix("/"), vault, entropy)
 
 

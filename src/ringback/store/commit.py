@@ -97,7 +97,9 @@ class _Operation:
 
     __slots__ = ("argument", "kind", "loop", "pending", "since")
 
-    def __init__(self, kind: str, argument: Any, pending: Any, loop: asyncio.AbstractEventLoop | None) -> None:
+    def __init__(
+        self, kind: str, argument: Any, pending: Any, loop: asyncio.AbstractEventLoop | None
+    ) -> None:
         self.kind = kind
         self.argument = argument
         self.pending = pending

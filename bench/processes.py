@@ -1,0 +1,239 @@
+"""The processes a measurement is made of: server, receiver and publisher, and what the server costs.
+
+Each process ends with the block that it was started for, however that is left. They run in sessions of their
+own, so that Ctrl-C reaches the bench alone, which then ends them.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+
+from bench.generator import PATIENCE_SECONDS, Plan
+from bench.wire import LOOPBACK, Record, load_record
+
+ROOT = Path(__file__).parent.parent
+START_SECONDS = 60.0
+STOP_SECONDS = 10.0
+START_SLACK_SECONDS = 15.0  # for a process to import what it needs
+POLL_SECONDS = 0.05
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class BenchError(Exception):
+    """A measurement could not be made, or what it measured is wrong."""
+
+
+@contextmanager
+def ended(process: subprocess.Popen[Any]) -> Iterator[None]:
+    """End *process* when the block is left."""
+    try:
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+class Sink:
+    """The running receiver. ``port`` answers, ``hanging_port`` never does."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self.port, self.hanging_port = json.loads(self._line())
+
+    def count(self) -> int:
+        """Return how many deliveries have come."""
+        return self._order("count")
+
+    def record(self, file: Path) -> Record:
+        """Return what has come, by way of *file*."""
+        self._order(f"save {file}")
+        return load_record(file)
+
+    def _order(self, order: str) -> int:
+        assert self._process.stdin is not None
+        self._process.stdin.write(order + "\n")
+        self._process.stdin.flush()
+        return int(self._line())
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise BenchError("the receiver ended unexpectedly; its message is above")
+        return line
+
+
+@contextmanager
+def sink() -> Iterator[Sink]:
+    """Run a receiver."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench.sink"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    with process, ended(process):
+        yield Sink(process)
+
+
+def publish(plan: Plan, file: Path) -> Record:
+    """Run a publisher to its end and return its record, by way of *file*."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench.generator", str(file)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+    )
+    with process, ended(process):
+        try:
+            process.communicate(
+                msgspec.json.encode(plan), timeout=plan.seconds + PATIENCE_SECONDS + START_SLACK_SECONDS
+            )
+        except subprocess.TimeoutExpired:
+            raise BenchError(
+                "the publisher did not end in time; is something else using this machine?"
+            ) from None
+        if process.returncode:
+            raise BenchError("the publisher failed; its message is above")
+    return load_record(file)
+
+
+class Server:
+    """A running Ringback and the way to its API."""
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int, token: str) -> None:
+        self._process = process
+        self.port = port
+        self.token = token
+
+    def call(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """POST to the API and return the answer."""
+        headers = {"authorization": f"Bearer {self.token}", "content-type": "application/json"}
+        request = urllib.request.Request(
+            f"http://{LOOPBACK}:{self.port}/api/v1{path}", msgspec.json.encode(body), headers, method="POST"
+        )
+        try:
+            with _direct().open(request, timeout=START_SECONDS) as answer:
+                return cast("dict[str, Any]", json.load(answer))
+        except urllib.error.HTTPError as error:
+            with error:
+                raise BenchError(
+                    f"POST {path} was answered with {error.code}: {error.read()[:400]!r}"
+                ) from None
+
+    def cpu_seconds(self) -> float:
+        """Return the processor time used so far, by all threads."""
+        # The second field is the name in brackets, which may hold anything; utime and stime are 14 and 15.
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+    def peak_rss_mb(self) -> float:
+        """Return the most memory it ever had resident, in MiB."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
+class Installation(msgspec.Struct, frozen=True):
+    """Where a server keeps its data, and the secrets it is started with."""
+
+    folder: Path
+    token: str
+    main_key: str
+
+    @property
+    def store(self) -> str:
+        """The store's URL."""
+        return f"sqlite:///{self.folder / 'ringback.db'}"
+
+
+def installation(folder: Path) -> Installation:
+    """Make secrets for a server that keeps its data in *folder*, which is created."""
+    folder.mkdir()
+    return Installation(folder, secrets.token_hex(32), base64.b64encode(secrets.token_bytes(32)).decode())
+
+
+@contextmanager
+def server(place: Installation) -> Iterator[Server]:
+    """Run a server on *place* with the settings it has by default, but for what loopback needs."""
+    port = _free_port()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RINGBACK_")}
+    environment |= {
+        "RINGBACK_ADMIN_TOKEN": place.token,
+        "RINGBACK_MAIN_KEY": place.main_key,
+        "RINGBACK_ALLOW_SUBNETS": "127.0.0.0/8",
+        "RINGBACK_LOG_LEVEL": "warning",
+        "RINGBACK_DRAIN_TIMEOUT": "1s",  # attempts at an endpoint that hangs are not worth waiting for
+    }
+    log = place.folder / "server.log"
+    command = [
+        sys.executable,
+        "-m",
+        "ringback",
+        "serve",
+        "--listen",
+        f"{LOOPBACK}:{port}",
+        "--store",
+        place.store,
+    ]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=place.folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+        with process, ended(process):
+            _await_ready(process, port, log)
+            yield Server(process, port, place.token)
+
+
+def _await_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not _ready(port):
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise BenchError(f"the server did not start:\n{log.read_text('utf-8', 'replace')[-2000:]}")
+        time.sleep(POLL_SECONDS)
+
+
+def _ready(port: int) -> bool:
+    try:
+        with _direct().open(f"http://{LOOPBACK}:{port}/readyz", timeout=START_SECONDS) as answer:
+            return bool(answer.status == HTTPStatus.OK)
+    except OSError:
+        return False
+
+
+def _direct() -> urllib.request.OpenerDirector:
+    """Return an opener that ignores the proxies of the environment: everything is on loopback."""
+    return urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])

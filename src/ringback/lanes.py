@@ -1,0 +1,297 @@
+"""Which delivery goes next: a fair queue of applications, and within each of its endpoints.
+
+Both levels are charged by the time a delivery holds a slot, so a slow endpoint pays for itself: whoever has used
+the least goes first. A newcomer starts at the present level, neither owed nor owing for the past. Single-threaded
+and free of I/O: the worker tells the instant.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections import deque
+from collections.abc import Iterator
+
+from ringback import pacing
+from ringback.model import Duration, Endpoint, EndpointState, Instant, Outcome
+from ringback.store import Work
+
+FIRST_GUESS = 0.05
+MEMORY = 0.1
+BUFFER_SECONDS = 5.0
+MIN_BUFFER = 16
+MAX_BUFFER = 2_000
+RETRY_SHARE = 5
+APPLICATION_SHARE = 4
+
+
+class Lane:
+    """One endpoint's deliveries in memory, and how fast they may go."""
+
+    __slots__ = (
+        "breaker",
+        "bucket",
+        "concurrency",
+        "endpoint",
+        "fresh",
+        "in_flight",
+        "queued",
+        "retries",
+        "seconds",
+        "share",
+        "used",
+    )
+
+    def __init__(self, endpoint: Endpoint, share: Share) -> None:
+        self.endpoint = endpoint
+        self.share = share
+        self.fresh: deque[Work] = deque()
+        self.retries: deque[Work] = deque()
+        self.in_flight = 0
+        self.concurrency = pacing.Concurrency()
+        self.breaker = pacing.Breaker()
+        self.bucket: pacing.Bucket | None = None
+        self.seconds = FIRST_GUESS
+        self.used = 0.0
+        self.queued = False
+
+    def __len__(self) -> int:
+        return len(self.fresh) + len(self.retries)
+
+    @property
+    def buffer(self) -> int:
+        """How many deliveries to hold in memory: a few seconds' worth."""
+        if self.endpoint.state is not EndpointState.ENABLED or pacing.probing(self.breaker):
+            return 0
+        rate = self.concurrency.limit / max(self.seconds, 0.001)
+        if self.endpoint.throttle_rate is not None:
+            rate = min(rate, self.endpoint.throttle_rate)
+        return max(MIN_BUFFER, min(MAX_BUFFER, round(rate * BUFFER_SECONDS)))
+
+    def blocked_for(self, now: Instant) -> Duration | None:
+        """Return how long nothing may start: 0 if something may, None until something else happens."""
+        if self.endpoint.state is not EndpointState.ENABLED:
+            return None
+        limit = 1 if pacing.probing(self.breaker) else self.concurrency.limit
+        if self.in_flight >= limit:
+            return None
+        if not pacing.admits(self.breaker, now):
+            return (self.breaker.reopens_at or now) - now
+        rate = self.endpoint.throttle_rate
+        if rate is None:
+            return 0
+        self.bucket = pacing.full_bucket(rate, now) if self.bucket is None else pacing.refill(self.bucket, rate, now)
+        return pacing.wait_for_token(self.bucket, rate)
+
+    def finished(self, outcome: Outcome, seconds: float, now: Instant, rest: Duration) -> bool:
+        """Learn from an attempt; tell whether the circuit opened or closed by it."""
+        self.in_flight -= 1
+        self.share.in_flight -= 1
+        self.charge(seconds - self.seconds)
+        self.seconds += MEMORY * (seconds - self.seconds)
+        self.concurrency = pacing.adapt(self.concurrency, outcome)
+        was_open = pacing.probing(self.breaker)
+        self.breaker = pacing.record(self.breaker, ok=outcome.ok, now=now, rest=rest)
+        return pacing.probing(self.breaker) != was_open
+
+    def charge(self, seconds: float) -> None:
+        """Account for slot time."""
+        self.used += seconds
+        self.share.used += seconds
+
+    def drain(self) -> Iterator[Work]:
+        """Take out everything that has not started."""
+        for waiting in (self.fresh, self.retries):
+            while waiting:
+                yield waiting.popleft()
+
+
+class Share:
+    """One application's lanes and what they have used."""
+
+    __slots__ = ("in_flight", "lanes", "level", "queued", "ready", "used")
+
+    def __init__(self) -> None:
+        self.lanes = 0
+        self.in_flight = 0
+        self.used = 0.0
+        self.level = 0.0
+        self.ready: list[tuple[float, int, Lane]] = []
+        self.queued = False
+
+
+class Lanes:
+    """The fair queue over all endpoints of this node.
+
+    Args:
+        slots: How many attempts may be under way at once.
+        breaker_rest: How long an open circuit rests between probes.
+    """
+
+    def __init__(self, slots: int, breaker_rest: Duration = pacing.BREAKER_REST) -> None:
+        self._slots = slots
+        self._breaker_rest = breaker_rest
+        self._lanes: dict[str, Lane] = {}
+        self._shares: dict[str, Share] = {}
+        self._ready: list[tuple[float, int, Share]] = []
+        self._sleeping: list[tuple[Instant, int, Lane]] = []
+        self._retry_blocked: list[Lane] = []
+        self._serial = itertools.count()
+        self._level = 0.0
+        self._fresh = 0
+        self.in_flight = 0
+        self.retries_in_flight = 0
+
+    def __iter__(self) -> Iterator[Lane]:
+        return iter(list(self._lanes.values()))
+
+    def __len__(self) -> int:
+        return len(self._lanes)
+
+    def get(self, endpoint_id: str) -> Lane | None:
+        """Return an endpoint's lane, if it has one."""
+        return self._lanes.get(endpoint_id)
+
+    def lane(self, endpoint: Endpoint) -> Lane:
+        """Return an endpoint's lane, opening it if need be."""
+        lane = self._lanes.get(endpoint.id)
+        if lane is None:
+            share = self._shares.setdefault(endpoint.application_id, Share())
+            share.lanes += 1
+            lane = self._lanes[endpoint.id] = Lane(endpoint, share)
+        return lane
+
+    def close(self, lane: Lane) -> None:
+        """Forget a lane with nothing queued or under way."""
+        if self._lanes.pop(lane.endpoint.id, None) is not None:
+            lane.share.lanes -= 1
+            if not lane.share.lanes:
+                self._shares.pop(lane.endpoint.application_id, None)
+
+    def add(self, work: Work) -> Lane:
+        """Queue a delivery."""
+        lane = self.lane(work.endpoint)
+        if work.attempts:
+            lane.retries.append(work)
+        else:
+            lane.fresh.append(work)
+            self._fresh += 1
+        self.wake(lane)
+        return lane
+
+    def drain(self, lane: Lane) -> list[Work]:
+        """Take a lane's queue out."""
+        self._fresh -= len(lane.fresh)
+        return list(lane.drain())
+
+    def wake(self, lane: Lane) -> None:
+        """Have a lane looked at again: it got work, or what blocked it may be over."""
+        if lane.queued or not len(lane):
+            return
+        lane.queued = True
+        share = lane.share
+        lane.used = max(lane.used, share.level)
+        heapq.heappush(share.ready, (lane.used, next(self._serial), lane))
+        self._enqueue(share)
+
+    def next_wake(self) -> Instant | None:
+        """Return when a lane that waits for time alone may go on."""
+        return self._sleeping[0][0] if self._sleeping else None
+
+    def pick(self, now: Instant) -> tuple[Lane, Work] | None:
+        """Take out the delivery that goes next; None when nothing may start."""
+        if self.in_flight >= self._slots:
+            return None
+        while self._sleeping and self._sleeping[0][0] <= now:
+            self.wake(heapq.heappop(self._sleeping)[2])
+        greedy: list[Share] = []
+        picked = self._pick_from_ready(now, greedy)
+        for share in greedy:
+            # Nobody else could use the slot, so one that has more than its share may.
+            picked = picked or self._pick_from(share, now)
+            self._enqueue(share)
+        return picked
+
+    def finished(self, lane: Lane, work: Work, outcome: Outcome, seconds: float, now: Instant) -> bool:
+        """Free the slot of an attempt that held it for *seconds*; tell whether the circuit opened or closed."""
+        changed = lane.finished(outcome, seconds, now, self._breaker_rest)
+        self.in_flight -= 1
+        if work.attempts:
+            self.retries_in_flight -= 1
+            blocked, self._retry_blocked = self._retry_blocked, []
+            for waiting in blocked:
+                self.wake(waiting)
+        self.wake(lane)
+        return changed
+
+    def abandoned(self, lane: Lane, work: Work) -> None:
+        """Free the slot of a delivery that was picked but not attempted."""
+        lane.in_flight -= 1
+        lane.share.in_flight -= 1
+        lane.charge(-lane.seconds)
+        self.in_flight -= 1
+        self.retries_in_flight -= bool(work.attempts)
+        self.wake(lane)
+
+    def _enqueue(self, share: Share) -> None:
+        if share.ready and not share.queued:
+            share.queued = True
+            share.used = max(share.used, self._level)
+            heapq.heappush(self._ready, (share.used, next(self._serial), share))
+
+    def _pick_from_ready(self, now: Instant, greedy: list[Share]) -> tuple[Lane, Work] | None:
+        most = max(1, self._slots // APPLICATION_SHARE)
+        while self._ready:
+            used, _, share = heapq.heappop(self._ready)
+            share.queued = False
+            if share.in_flight >= most and (self._ready or greedy):
+                greedy.append(share)
+                continue
+            picked = self._pick_from(share, now)
+            if picked is not None:
+                self._level = max(self._level, used)
+                self._enqueue(share)
+                return picked
+        return None
+
+    def _pick_from(self, share: Share, now: Instant) -> tuple[Lane, Work] | None:
+        while share.ready:
+            used, _, lane = heapq.heappop(share.ready)
+            lane.queued = False
+            work = self._start(lane, now)
+            if work is not None:
+                share.level = max(share.level, used)
+                self.wake(lane)
+                return lane, work
+        return None
+
+    def _start(self, lane: Lane, now: Instant) -> Work | None:
+        if not len(lane):
+            return None
+        wait = lane.blocked_for(now)
+        if wait is None:
+            return None
+        if wait > 0:
+            heapq.heappush(self._sleeping, (now + wait, next(self._serial), lane))
+            return None
+        work = self._choose(lane)
+        if work is None:
+            self._retry_blocked.append(lane)
+            return None
+        if lane.bucket is not None:
+            lane.bucket = pacing.spend(lane.bucket)
+        lane.in_flight += 1
+        lane.share.in_flight += 1
+        lane.charge(lane.seconds)
+        self.in_flight += 1
+        return work
+
+    def _choose(self, lane: Lane) -> Work | None:
+        room = self.retries_in_flight < max(1, self._slots // RETRY_SHARE)
+        if lane.retries and (room or not self._fresh):
+            self.retries_in_flight += 1
+            return lane.retries.popleft()
+        if lane.fresh:
+            self._fresh -= 1
+            return lane.fresh.popleft()
+        return None

@@ -1,0 +1,21 @@
+"""The store in one SQLite file, on ``apsw``: WAL, ``synchronous=FULL``, one writer."""
+
+from __future__ import annotations
+
+from ringback.store.sqlite.history import History
+from ringback.store.sqlite.line import Line
+
+
+class SQLiteStore(Line, History):
+    """All verbs of ``ringback.store.Store``; see there. Each base class holds the verbs of one concern.
+
+    Args:
+        path: The database file; made when it does not exist.
+        vault: Seals endpoints' secrets.
+        entropy: Returns that many random bytes.
+        vfs: The name of a SQLite VFS to use instead of the usual one.
+
+    Raises:
+        StoreIncompatible: The file is no database of this or an earlier Ringback; it is left untouched.
+        ConfigurationError: The file cannot be opened or written.
+    """

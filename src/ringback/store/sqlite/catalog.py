@@ -1,0 +1,344 @@
+"""Applications, endpoints, event types and tokens, and the routes that accepting needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from ringback import policy
+from ringback.errors import Conflict, EventTypeExists, NotFound
+from ringback.model import Application, Endpoint, EventType, Instant, SkipReason
+from ringback.store import Idempotency, Page, Token
+from ringback.store.sqlite.database import Database, Row
+from ringback.store.sqlite.records import (
+    ENDPOINT_COLUMNS,
+    application_of,
+    endpoint_of,
+    endpoint_record,
+    event_type_of,
+    sealed_secrets,
+)
+from ringback.vault import NONCE_BYTES, Vault
+
+MAX_ROUTES = 20_000
+MAX_FANS = 1_000
+
+Fan = tuple[tuple[tuple[int, Endpoint], ...], dict[str, SkipReason]]
+
+
+class Route:
+    """An application with its live endpoints, ready for fan-out; the answer per event type is remembered."""
+
+    def __init__(self, key: int, application_id: str, endpoints: dict[str, tuple[int, Endpoint]]) -> None:
+        self.key = key
+        self.application_id = application_id
+        self._endpoints = endpoints
+        self._fans: dict[tuple[str, tuple[str, ...] | None], Fan] = {}
+
+    def fan(self, event_type: str, channels: tuple[str, ...] | None) -> Fan:
+        """Return the endpoints (with their keys) that get such a message, and why the others do not."""
+        fan = self._fans.get((event_type, channels))
+        if fan is None:
+            everyone = (endpoint for _, endpoint in self._endpoints.values())
+            targets, skipped = policy.fan_out(everyone, event_type, channels)
+            fan = tuple(self._endpoints[target.id] for target in targets), skipped
+            if len(self._fans) >= MAX_FANS:
+                self._fans.clear()
+            self._fans[event_type, channels] = fan
+        return fan
+
+
+class Catalog(Database):
+    """The verbs about what is delivered, and to whom."""
+
+    def __init__(
+        self, path: str, vault: Vault, entropy: Callable[[int], bytes], *, vfs: str | None = None
+    ) -> None:
+        super().__init__(path, vault, entropy, vfs=vfs)
+        self._routes: dict[str, Route] = {}
+        self._routes_version = 0
+
+    def route(self, ref: str) -> Route:
+        """Return the route of an application by id or uid; raises ``NotFound``."""
+        route = self._routes.get(ref)
+        if route is None:
+            key, application = self._application_row(ref)
+            rows = self.rows(
+                f"SELECT e.key, {ENDPOINT_COLUMNS} FROM endpoint e"
+                " WHERE e.application_key = ? AND e.deleted_at IS NULL ORDER BY e.id",
+                (key,),
+            )
+            loaded = [(row[0], endpoint_of(row[1:], self._vault)) for row in rows]
+            route = Route(key, application.id, {endpoint.id: (k, endpoint) for k, endpoint in loaded})
+            if len(self._routes) >= MAX_ROUTES:
+                self._routes.clear()
+            self._routes[ref] = route
+        return route
+
+    def renew_routes(self) -> None:
+        """Forget the routes if anything was changed since they were loaded, by whatever process."""
+        version = self.catalog_version()
+        if version != self._routes_version:
+            self._routes = {}
+            self._routes_version = version
+
+    def catalog_version(self) -> int:
+        """See ``Store``."""
+        found = self.row("SELECT version FROM catalog")
+        return int(found[0]) if found else 0
+
+    def bump_catalog(self) -> None:
+        """Have every node notice a change to applications or endpoints."""
+        self.execute("UPDATE catalog SET version = version + 1")
+
+    # --- Adding -------------------------------------------------------------------------------------------
+
+    def add(self, record: Application | Endpoint | EventType, idempotency: Idempotency | None = None) -> str:
+        """See ``Store``."""
+        name = record.name if isinstance(record, EventType) else record.id
+        if idempotency is not None:
+            earlier = self.earlier_use(idempotency)
+            if earlier is not None:
+                return earlier
+            self.remember_use(idempotency, name, record.created_at)
+        if isinstance(record, Application):
+            self._add_application(record)
+        elif isinstance(record, Endpoint):
+            self._add_endpoint(record)
+        else:
+            self._add_event_type(record)
+        return name
+
+    def earlier_use(self, idempotency: Idempotency) -> str | None:
+        """Return the id of what an idempotency key made before; raises ``Conflict`` if it was something else."""
+        found = self.row(
+            "SELECT resource_id, fingerprint FROM idempotency WHERE scope = ? AND name = ?",
+            (idempotency.scope, idempotency.key),
+        )
+        if found is None:
+            return None
+        if found[1] != idempotency.fingerprint:
+            raise Conflict("this idempotency key was used for a different request; use a new key")
+        return str(found[0])
+
+    def remember_use(self, idempotency: Idempotency, resource_id: str, now: Instant) -> None:
+        """Keep what an idempotency key made."""
+        self.execute(
+            "INSERT INTO idempotency (scope, name, fingerprint, resource_id, created_at) VALUES (?, ?, ?, ?, ?)",
+            (idempotency.scope, idempotency.key, idempotency.fingerprint, resource_id, now),
+        )
+
+    def _add_application(self, record: Application) -> None:
+        self._check_application_uid(record)
+        self.execute(
+            "INSERT INTO application (id, uid, record) VALUES (?, ?, ?)",
+            (record.id, record.uid, msgspec.json.encode(record)),
+        )
+        self.bump_catalog()
+
+    def _add_endpoint(self, record: Endpoint) -> None:
+        key, _ = self._application_row(record.application_id)
+        self._check_endpoint_uid(key, record)
+        self.execute(
+            "INSERT INTO endpoint (id, application_key, uid, state, disabled_reason, failing_since, secrets, record)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (record.id, key, *self._endpoint_values(record)),
+        )
+        self.bump_catalog()
+
+    def _add_event_type(self, record: EventType) -> None:
+        if self.row("SELECT 1 FROM event_type WHERE name = ?", (record.name,)):
+            raise EventTypeExists(f"there is an event type called {record.name}")
+        self.execute(
+            "INSERT INTO event_type VALUES (?, ?, ?)",
+            (record.name, record.archived, msgspec.json.encode(record)),
+        )
+
+    # --- Changing and removing ----------------------------------------------------------------------------
+
+    def change_application(self, ref: str, change: Callable[[Application], Application]) -> Application:
+        """See ``Store``."""
+        key, old = self._application_row(ref)
+        new = change(old)
+        if new.uid != old.uid:
+            self._check_application_uid(new)
+        self.execute(
+            "UPDATE application SET uid = ?, record = ? WHERE key = ?",
+            (new.uid, msgspec.json.encode(new), key),
+        )
+        self.bump_catalog()
+        return new
+
+    def change_endpoint(
+        self, application_id: str, ref: str, change: Callable[[Endpoint], Endpoint]
+    ) -> Endpoint:
+        """See ``Store``."""
+        key, application_key, old = self._endpoint_row(application_id, ref)
+        new = change(old)
+        if new.uid != old.uid:
+            self._check_endpoint_uid(application_key, new)
+        self.execute(
+            "UPDATE endpoint SET uid = ?, state = ?, disabled_reason = ?, failing_since = ?, secrets = ?, record = ?"
+            " WHERE key = ?",
+            (*self._endpoint_values(new), key),
+        )
+        self.bump_catalog()
+        return new
+
+    def change_event_type(self, name: str, change: Callable[[EventType], EventType]) -> EventType:
+        """See ``Store``."""
+        new = change(self.event_type(name))
+        self.execute(
+            "UPDATE event_type SET archived = ?, record = ? WHERE name = ?",
+            (new.archived, msgspec.json.encode(new), name),
+        )
+        return new
+
+    def remove_application(self, ref: str, now: Instant) -> None:
+        """See ``Store``."""
+        key, _ = self._application_row(ref)
+        self.execute("UPDATE application SET deleted_at = ?, uid = NULL WHERE key = ?", (now, key))
+        self.execute(
+            "UPDATE endpoint SET deleted_at = ?, uid = NULL WHERE application_key = ? AND deleted_at IS NULL",
+            (now, key),
+        )
+        self.bump_catalog()
+
+    def remove_endpoint(self, application_id: str, ref: str, now: Instant) -> None:
+        """See ``Store``."""
+        key, _, _ = self._endpoint_row(application_id, ref)
+        self.execute("UPDATE endpoint SET deleted_at = ?, uid = NULL WHERE key = ?", (now, key))
+        self.bump_catalog()
+
+    def remove_event_type(self, name: str) -> None:
+        """See ``Store``."""
+        self.execute("DELETE FROM event_type WHERE name = ?", (name,))
+        if not self.changes():
+            raise NotFound
+
+    # --- Looking ------------------------------------------------------------------------------------------
+
+    def application(self, ref: str) -> Application:
+        """See ``Store``."""
+        return self._application_row(ref)[1]
+
+    def applications(self, page: Page) -> list[Application]:
+        """See ``Store``."""
+        found = self.page("SELECT record FROM application WHERE deleted_at IS NULL", [], "id", page)
+        return [application_of(row[0]) for row in found]
+
+    def endpoint(self, application_id: str, ref: str) -> Endpoint:
+        """See ``Store``."""
+        return self._endpoint_row(application_id, ref)[2]
+
+    def endpoints(self, application_id: str, page: Page) -> list[Endpoint]:
+        """See ``Store``."""
+        key, _ = self._application_row(application_id)
+        query = (
+            f"SELECT {ENDPOINT_COLUMNS} FROM endpoint e WHERE e.application_key = ? AND e.deleted_at IS NULL"
+        )
+        return [endpoint_of(row, self._vault) for row in self.page(query, [key], "e.id", page)]
+
+    def event_type(self, name: str) -> EventType:
+        """See ``Store``."""
+        found = self.row("SELECT record FROM event_type WHERE name = ?", (name,))
+        if found is None:
+            raise NotFound
+        return event_type_of(found[0])
+
+    def event_types(self, page: Page, *, archived: bool) -> list[EventType]:
+        """See ``Store``."""
+        found = self.page("SELECT record FROM event_type WHERE archived <= ?", [archived], "name", page)
+        return [event_type_of(row[0]) for row in found]
+
+    def refresh(self, endpoint_ids: Sequence[str]) -> dict[str, Endpoint | None]:
+        """See ``Store``."""
+        found: dict[str, Endpoint | None] = dict.fromkeys(endpoint_ids)
+        for endpoint_id in endpoint_ids:
+            row = self.row(
+                f"SELECT {ENDPOINT_COLUMNS} FROM endpoint e WHERE e.id = ? AND e.deleted_at IS NULL",
+                (endpoint_id,),
+            )
+            if row is not None:
+                found[endpoint_id] = endpoint_of(row, self._vault)
+        return found
+
+    def page(self, query: str, values: list[Any], order: str, page: Page) -> list[Row]:
+        """Return one page of a query whose rows are ordered by the column *order*, in the list's order."""
+        downwards = page.descending != page.backwards
+        if page.cursor is not None:
+            query += f" AND {order} {'<' if downwards else '>'} ?"
+            values = [*values, page.cursor]
+        found = self.rows(
+            f"{query} ORDER BY {order} {'DESC' if downwards else 'ASC'} LIMIT ?", [*values, page.limit]
+        )
+        return found[::-1] if page.backwards else found
+
+    # --- Tokens -------------------------------------------------------------------------------------------
+
+    def add_token(self, token: Token) -> None:
+        """See ``Store``."""
+        self.execute(
+            "INSERT INTO token VALUES (?, ?, ?, ?)", (token.id, token.name, token.digest, token.created_at)
+        )
+
+    def tokens(self) -> list[Token]:
+        """See ``Store``."""
+        found = self.rows("SELECT id, name, digest, created_at FROM token ORDER BY id")
+        return [Token(id=row[0], name=row[1], digest=row[2], created_at=row[3]) for row in found]
+
+    def remove_token(self, token_id: str) -> None:
+        """See ``Store``."""
+        self.execute("DELETE FROM token WHERE id = ?", (token_id,))
+        if not self.changes():
+            raise NotFound(f"there is no token {token_id}")
+
+    # --- Rows ---------------------------------------------------------------------------------------------
+
+    def _application_row(self, ref: str) -> tuple[int, Application]:
+        column = "id" if ref.startswith("app_") else "uid"
+        found = self.row(
+            f"SELECT key, record FROM application WHERE {column} = ? AND deleted_at IS NULL",
+            (ref,),
+        )
+        if found is None:
+            raise NotFound(f"there is no application {ref}")
+        return found[0], application_of(found[1])
+
+    def _endpoint_row(self, application_id: str, ref: str) -> tuple[int, int, Endpoint]:
+        application_key, _ = self._application_row(application_id)
+        column = "id" if ref.startswith("ep_") else "uid"
+        found = self.row(
+            f"SELECT e.key, {ENDPOINT_COLUMNS} FROM endpoint e"
+            f" WHERE e.{column} = ? AND e.application_key = ? AND e.deleted_at IS NULL",
+            (ref, application_key),
+        )
+        if found is None:
+            raise NotFound(f"there is no endpoint {ref}")
+        return found[0], application_key, endpoint_of(found[1:], self._vault)
+
+    def _endpoint_values(self, record: Endpoint) -> tuple[Any, ...]:
+        sealed = sealed_secrets(record, self._vault, self._entropy(NONCE_BYTES))
+        return (
+            record.uid,
+            record.state.value,
+            record.disabled_reason,
+            record.failing_since,
+            sealed,
+            endpoint_record(record),
+        )
+
+    def _check_application_uid(self, record: Application) -> None:
+        if record.uid is not None and self.row(
+            "SELECT 1 FROM application WHERE uid = ? AND deleted_at IS NULL", (record.uid,)
+        ):
+            raise Conflict(f"there is an application with the uid {record.uid}")
+
+    def _check_endpoint_uid(self, application_key: int, record: Endpoint) -> None:
+        if record.uid is not None and self.row(
+            "SELECT 1 FROM endpoint WHERE application_key = ? AND uid = ? AND deleted_at IS NULL",
+            (application_key, record.uid),
+        ):
+            raise Conflict(f"there is an endpoint with the uid {record.uid}")

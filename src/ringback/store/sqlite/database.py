@@ -1,0 +1,218 @@
+"""The database file: connections, transactions, migrations and checkpoints."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.resources
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import apsw
+
+from ringback.errors import ConfigurationError, StoreIncompatible, StoreUnavailable
+from ringback.vault import Vault
+
+APPLICATION_ID = 0x52494E47
+BUSY_TIMEOUT = 10_000
+CHECKPOINT_PAGES = 4_000
+SYNCHRONOUS_FULL = 2
+ROWS_PER_STATEMENT = (128, 32, 8, 1)
+
+WHOLE = ("BEGIN IMMEDIATE", "COMMIT", "ROLLBACK")
+PART = ("SAVEPOINT part", "RELEASE part", "ROLLBACK TO part; RELEASE part")
+
+Row = tuple[Any, ...]
+
+
+class Database:
+    """One writer connection and a reader for each thread that reads; see ``SQLiteStore`` for the arguments."""
+
+    def __init__(
+        self, path: str, vault: Vault, entropy: Callable[[int], bytes], *, vfs: str | None = None
+    ) -> None:
+        self._path = path
+        self._vfs = vfs
+        self._vault = vault
+        self._entropy = entropy
+        self._wal_pages = 0
+        self._depth = 0
+        self._owner = 0
+        self._local = threading.local()
+        self._readers: list[apsw.Connection] = []
+        self._writer = self._open()
+        self._writer.set_wal_hook(self._after_commit)
+
+    # --- Statements ---------------------------------------------------------------------------------------
+
+    def execute(self, statement: str, values: Sequence[Any] = ()) -> apsw.Cursor:
+        """Run one statement on the writer inside a transaction, on this thread's reader outside."""
+        try:
+            return self._connection().execute(statement, values)
+        except apsw.Error as error:
+            raise _unavailable(error) from error
+
+    def rows(self, statement: str, values: Sequence[Any] = ()) -> list[Row]:
+        """Return all rows of a query."""
+        try:
+            return self._connection().execute(statement, values).fetchall()
+        except apsw.Error as error:
+            raise _unavailable(error) from error
+
+    def row(self, statement: str, values: Sequence[Any] = ()) -> Row | None:
+        """Return the first row of a query."""
+        found = self.rows(statement, values)
+        return found[0] if found else None
+
+    def changes(self) -> int:
+        """Return how many rows the last statement changed."""
+        return self._writer.changes()
+
+    def execute_rows(self, statement: str, rows: Sequence[Row]) -> int:
+        """Run a statement whose ``{rows}`` stands for a list of *rows*; return how many rows it changed.
+
+        Many rows go into one step of SQLite: each step gives up the interpreter lock and has to win it back.
+        """
+        changed = position = 0
+        for size in ROWS_PER_STATEMENT:
+            while len(rows) - position >= size:
+                values = [value for row in rows[position : position + size] for value in row]
+                self.execute(_with_rows(statement, size, len(rows[0])), values)
+                changed += self.changes()
+                position += size
+        return changed
+
+    # --- Transactions -------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Open a transaction, or inside one a savepoint; an exception undoes what was done inside."""
+        begin, commit, rollback = PART if self._depth else WHOLE
+        self._run(begin)
+        self._owner = threading.get_ident()
+        self._depth += 1
+        try:
+            yield
+            self._run(commit)
+        except BaseException:
+            with contextlib.suppress(apsw.Error):
+                # After some failures SQLite has rolled back by itself, and says so here.
+                self._writer.execute(rollback)
+            raise
+        finally:
+            self._depth -= 1
+            if not self._depth:
+                self._owner = 0
+
+    def checkpoint(self) -> None:
+        """Move the log's pages into the database file when there are many; failing is left for next time."""
+        if self._wal_pages >= CHECKPOINT_PAGES:
+            self._wal_pages = 0
+            with contextlib.suppress(apsw.Error):
+                self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+
+    def close(self) -> None:
+        """Close every connection; the last one leaves no log behind."""
+        for connection in (*self._readers, self._writer):
+            connection.close()
+
+    # --- Connections --------------------------------------------------------------------------------------
+
+    def _connection(self) -> apsw.Connection:
+        if self._owner == threading.get_ident():
+            return self._writer
+        reader = getattr(self._local, "connection", None)
+        if reader is None:
+            reader = apsw.Connection(self._path, vfs=self._vfs)
+            reader.set_busy_timeout(BUSY_TIMEOUT)
+            reader.execute("PRAGMA query_only = ON")
+            self._local.connection = reader
+            self._readers.append(reader)
+        return reader  # type: ignore[no-any-return]
+
+    def _run(self, statement: str) -> None:
+        try:
+            self._writer.execute(statement)
+        except apsw.Error as error:
+            raise _unavailable(error) from error
+
+    def _after_commit(self, connection: apsw.Connection, name: str, pages: int) -> int:  # noqa: ARG002 - apsw's
+        self._wal_pages = pages
+        return apsw.SQLITE_OK
+
+    def _open(self) -> apsw.Connection:
+        try:
+            connection = apsw.Connection(self._path, vfs=self._vfs)
+            connection.set_busy_timeout(BUSY_TIMEOUT)
+            self._check_kind(connection)
+            _make_durable(connection)
+            self._migrate(connection)
+        except apsw.NotADBError:
+            raise StoreIncompatible(f"{self._path} is not a SQLite database; name another file") from None
+        except apsw.Error as error:
+            raise ConfigurationError(f"cannot use {self._path} as a store: {error}") from error
+        return connection
+
+    def _check_kind(self, connection: apsw.Connection) -> None:
+        tables = connection.execute("SELECT count(*) FROM sqlite_schema").get
+        marked = connection.pragma("application_id") == APPLICATION_ID
+        if tables and not marked:
+            raise StoreIncompatible(f"{self._path} belongs to another program; name another file")
+        if marked and tables:
+            found = connection.execute("SELECT max(version) FROM migration").get
+            if found > len(_migrations()):
+                raise StoreIncompatible(
+                    f"{self._path} was written by a newer Ringback (schema {found}, this one knows "
+                    f"{len(_migrations())}); upgrade Ringback or name another file"
+                )
+
+    def _migrate(self, connection: apsw.Connection) -> None:
+        # Two nodes may start at once: the second waits here and finds the work done.
+        connection.transaction_mode = "IMMEDIATE"
+        with connection:
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS migration"
+                " (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at INTEGER NOT NULL) STRICT"
+            )
+            done = connection.execute("SELECT coalesce(max(version), 0) FROM migration").get
+            for version, (name, statements) in enumerate(_migrations(), 1):
+                if version > done:
+                    connection.execute(statements)
+                    connection.execute(
+                        "INSERT INTO migration VALUES (?, ?, ?)", (version, name, int(time.time() * 1000))
+                    )
+            connection.pragma("application_id", APPLICATION_ID)
+
+
+def _make_durable(connection: apsw.Connection) -> None:
+    # What is set is read back: a commit that does not survive a power cut must never be acknowledged.
+    if connection.pragma("journal_mode", "wal") != "wal":
+        raise ConfigurationError("SQLite refuses its write-ahead log here; put the file on a local disk")
+    connection.pragma("synchronous", "full")
+    if connection.pragma("synchronous") != SYNCHRONOUS_FULL:
+        raise ConfigurationError("SQLite refuses synchronous=FULL, so commits would not survive a power cut")
+    connection.pragma("wal_autocheckpoint", 0)
+    connection.pragma("cache_size", -16_000)
+    connection.pragma("temp_store", "memory")
+
+
+def _migrations() -> list[tuple[str, str]]:
+    folder = importlib.resources.files(__package__) / "migrations"
+    files: Iterable[Any] = (file for file in folder.iterdir() if file.name.endswith(".sql"))
+    return [(file.name, file.read_text()) for file in sorted(files, key=lambda file: str(file.name))]
+
+
+_statements: dict[tuple[str, int], str] = {}
+
+
+def _with_rows(statement: str, count: int, width: int) -> str:
+    cached = _statements.get((statement, count))
+    if cached is None:
+        row = "(" + ", ".join("?" * width) + ")"
+        cached = _statements[statement, count] = statement.replace("{rows}", ", ".join([row] * count))
+    return cached
+
+
+def _unavailable(error: apsw.Error) -> StoreUnavailable:
+    return StoreUnavailable(f"the store failed ({error}); whether the last change was kept is unknown")

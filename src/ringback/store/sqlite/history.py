@@ -1,0 +1,193 @@
+"""What happened: messages, deliveries, attempts; and forgetting it in time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ringback import ids
+from ringback.errors import NotFound
+from ringback.model import Attempt, Delivery, Endpoint, Instant, Message
+from ringback.store import AttemptFilter, MessageFilter, Page, Pruned, Statistics
+from ringback.store.sqlite.catalog import Catalog
+from ringback.store.sqlite.database import Row
+from ringback.store.sqlite.records import (
+    ATTEMPT_COLUMNS,
+    DELIVERY_COLUMNS,
+    ENDPOINT_COLUMNS,
+    MESSAGE_COLUMNS,
+    attempt_of,
+    delivery_of,
+    endpoint_of,
+    message_of,
+)
+
+COUNT_CEILING = 100_000
+STATUS_CLASS = 100
+ID_STEP = 4
+
+_ATTEMPTS = (
+    f"SELECT {ATTEMPT_COLUMNS} FROM attempt a"
+    " JOIN message m ON m.key = a.message_key JOIN endpoint e ON e.key = a.endpoint_key"
+)
+
+
+class History(Catalog):
+    """The verbs that look back."""
+
+    def message(self, application_id: str, ref: str) -> Message:
+        """See ``Store``."""
+        key, _ = self._application_row(application_id)
+        column = "id" if ids.is_id(ids.MESSAGE, ref) else "event_id"
+        found = self.row(
+            f"SELECT {MESSAGE_COLUMNS} FROM message m WHERE m.application_key = ? AND m.{column} = ?",
+            (key, ref),
+        )
+        if found is None:
+            raise NotFound(f"there is no message {ref}")
+        return message_of(found, application_id)
+
+    def messages(self, application_id: str, where: MessageFilter, page: Page) -> list[Message]:
+        """See ``Store``."""
+        key, _ = self._application_row(application_id)
+        query, values = f"SELECT {MESSAGE_COLUMNS} FROM message m WHERE m.application_key = ?", [key]
+        for condition, arguments in _message_conditions(where):
+            query += f" AND {condition}"
+            values += arguments
+        return [message_of(row, application_id) for row in self.page(query, values, "m.id", page)]
+
+    def deliveries(self, application_id: str, message_id: str, page: Page) -> list[tuple[Delivery, Endpoint]]:
+        """See ``Store``."""
+        found = self.page(
+            f"SELECT {DELIVERY_COLUMNS}, {ENDPOINT_COLUMNS} FROM delivery d"
+            " JOIN endpoint e ON e.key = d.endpoint_key WHERE d.message_key = ?",
+            [self._message_key(application_id, message_id)],
+            "e.id",
+            page,
+        )
+        pairs = []
+        for row in found:
+            endpoint = endpoint_of(row[5:], self._vault)
+            pairs.append((delivery_of(row[:5], message_id, endpoint.id), endpoint))
+        return pairs
+
+    def attempt(self, application_id: str, message_id: str, attempt_id: str) -> Attempt:
+        """See ``Store``."""
+        found = self.row(
+            f"{_ATTEMPTS} WHERE a.message_key = ? AND a.id = ?",
+            (self._message_key(application_id, message_id), attempt_id),
+        )
+        if found is None:
+            raise NotFound(f"there is no attempt {attempt_id}")
+        return attempt_of(found)
+
+    def attempts(self, application_id: str, where: AttemptFilter, page: Page) -> list[Attempt]:
+        """See ``Store``."""
+        query, values = f"{_ATTEMPTS} WHERE 1", []
+        if where.message_id is not None:
+            query += " AND a.message_key = ?"
+            values.append(self._message_key(application_id, where.message_id))
+        if where.endpoint_id is not None:
+            query += " AND a.endpoint_key = ?"
+            values.append(self._endpoint_row(application_id, where.endpoint_id)[0])
+        if not values:
+            raise NotFound("attempts are listed by message or by endpoint")
+        for condition, arguments in _attempt_conditions(where):
+            query += f" AND {condition}"
+            values += arguments
+        return [attempt_of(row) for row in self.page(query, values, "a.id", page)]
+
+    def prune(self, before: Instant, cursor: int, limit: int) -> Pruned:
+        """See ``Store``."""
+        self._prune_idempotency(before, limit)
+        looked = self.rows(
+            "SELECT m.key, m.created_at, EXISTS (SELECT 1 FROM delivery d WHERE d.message_key = m.key"
+            " AND d.due_at IS NOT NULL) FROM message m WHERE m.key > ? ORDER BY m.key LIMIT ?",
+            (cursor, limit),
+        )
+        old = [row for row in looked if row[1] < before]
+        removed = [(row[0],) for row in old if not row[2]]
+        if removed:
+            for table, column in (
+                ("attempt", "message_key"),
+                ("delivery", "message_key"),
+                ("message", "key"),
+            ):
+                self.execute_rows(f"DELETE FROM {table} WHERE {column} IN (VALUES {{rows}})", removed)
+        more = len(old) == limit
+        return Pruned(len(removed), old[-1][0] if more else None)
+
+    def _prune_idempotency(self, before: Instant, limit: int) -> None:
+        # Keys are in the order of their age, so the first young one ends the search.
+        oldest: list[Row] = self.rows(
+            "SELECT key, created_at FROM idempotency ORDER BY key LIMIT ?", (limit,)
+        )
+        old = [row[0] for row in oldest if row[1] < before]
+        if old:
+            self.execute("DELETE FROM idempotency WHERE key <= ? AND created_at < ?", (old[-1], before))
+
+    def statistics(self, now: Instant) -> Statistics:
+        """See ``Store``."""
+        waiting = self._count("due_at IS NOT NULL", [])
+        past_due = self._count("due_at <= ?", [now])
+        oldest = self.row(
+            "SELECT min(due_at) FROM delivery INDEXED BY delivery_due WHERE due_at <= ?", (now,)
+        )
+        pages, size = self.row("PRAGMA page_count"), self.row("PRAGMA page_size")
+        return Statistics(
+            waiting=waiting,
+            past_due=past_due,
+            oldest_due_at=oldest[0] if oldest else None,
+            size_bytes=pages[0] * size[0] if pages and size else 0,
+        )
+
+    def _count(self, condition: str, values: list[Any]) -> int:
+        found = self.row(
+            "SELECT count(*) FROM (SELECT 1 FROM delivery INDEXED BY delivery_due"
+            f" WHERE {condition} LIMIT {COUNT_CEILING})",
+            values,
+        )
+        return int(found[0]) if found else 0
+
+    def _message_key(self, application_id: str, message_id: str) -> int:
+        key, _ = self._application_row(application_id)
+        found = self.row("SELECT key FROM message WHERE application_key = ? AND id = ?", (key, message_id))
+        if found is None:
+            raise NotFound(f"there is no message {message_id}")
+        return int(found[0])
+
+
+def _message_conditions(where: MessageFilter) -> list[tuple[str, list[Any]]]:
+    conditions: list[tuple[str, list[Any]]] = []
+    if where.before is not None:
+        # The id bound uses the index, the instant decides: ids are only exact to 4 ms.
+        bound = ids.earliest(ids.MESSAGE, where.before + ID_STEP)
+        conditions.append(("m.id < ? AND m.created_at < ?", [bound, where.before]))
+    if where.after is not None:
+        bound = ids.earliest(ids.MESSAGE, where.after)
+        conditions.append(("m.id >= ? AND m.created_at >= ?", [bound, where.after]))
+    return conditions + _kind_conditions(where.event_types, where.channel)
+
+
+def _attempt_conditions(where: AttemptFilter) -> list[tuple[str, list[Any]]]:
+    conditions: list[tuple[str, list[Any]]] = []
+    if where.before is not None:
+        conditions.append(("a.started_at < ?", [where.before]))
+    if where.after is not None:
+        conditions.append(("a.started_at >= ?", [where.after]))
+    if where.ok is not None:
+        conditions.append((f"a.kind {'=' if where.ok else '<>'} 'success'", []))
+    if where.status_class is not None:
+        least = where.status_class
+        conditions.append(("a.status BETWEEN ? AND ?", [least, least + STATUS_CLASS - 1 if least else 0]))
+    return conditions + _kind_conditions(where.event_types, where.channel)
+
+
+def _kind_conditions(event_types: tuple[str, ...] | None, channel: str | None) -> list[tuple[str, list[Any]]]:
+    conditions: list[tuple[str, list[Any]]] = []
+    if event_types is not None:
+        conditions.append((f"m.event_type IN ({', '.join('?' * len(event_types))})", list(event_types)))
+    if channel is not None:
+        conditions.append(
+            ("EXISTS (SELECT 1 FROM json_each(coalesce(m.channels, '[]')) WHERE value = ?)", [channel])
+        )
+    return conditions

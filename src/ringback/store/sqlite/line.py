@@ -1,0 +1,457 @@
+"""The line's verbs: accept, settle, due, take, resend, and the tasks that move many deliveries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from ringback import ids, policy
+from ringback.errors import Conflict, NotFound, RingbackError
+from ringback.model import (
+    Attempt,
+    Delivery,
+    DeliveryState,
+    Endpoint,
+    EndpointState,
+    Instant,
+    Message,
+    Outcome,
+    OutcomeKind,
+    Trigger,
+)
+from ringback.policy import Step, next_state
+from ringback.store import (
+    Acceptance,
+    Accepted,
+    Admit,
+    DueEndpoint,
+    Lease,
+    Quota,
+    Settlement,
+    Task,
+    Work,
+)
+from ringback.store.sqlite.catalog import Catalog, Route
+from ringback.store.sqlite.database import Row
+from ringback.store.sqlite.records import (
+    DELIVERY_COLUMNS,
+    ENDPOINT_COLUMNS,
+    MESSAGE_COLUMNS,
+    attempt_row,
+    delivery_of,
+    endpoint_of,
+    message_of,
+    names_text,
+    skipped_text,
+)
+
+_ENDED = {
+    step: next_state(DeliveryState.LEASED, step).value
+    for step in (Step.SUCCEED, Step.RETRY, Step.POSTPONE, Step.EXHAUST, Step.CANCEL)
+}
+_LEASED = next_state(None, Step.ACCEPT).value
+_WAITING = next_state(None, Step.SPILL).value
+_SCHEDULED = Trigger.SCHEDULED.value
+
+_INSERT_MESSAGES = (
+    "INSERT INTO message (key, application_key, id, event_type, event_id, channels, created_at, skipped, payload)"
+    " VALUES {rows}"
+)
+_INSERT_DELIVERIES = "INSERT INTO delivery (message_key, endpoint_key, state, attempts, due_at, lease_token, trigger) VALUES {rows}"
+_INSERT_ATTEMPTS = (
+    "INSERT INTO attempt (message_key, id, endpoint_key, number, trigger, url, started_at, duration,"
+    " kind, detail, status, phases, body) VALUES {rows}"
+)
+_SETTLE = """
+    WITH ended (message_key, endpoint_key, token, state, attempts, due_at, reason) AS (VALUES {rows})
+    UPDATE delivery
+    SET state = ended.state, attempts = ended.attempts, due_at = ended.due_at, reason = ended.reason,
+        lease_token = NULL
+    FROM ended
+    WHERE delivery.message_key = ended.message_key
+    AND delivery.endpoint_key = ended.endpoint_key
+    AND delivery.lease_token = ended.token
+"""
+_LEASE = """
+    WITH taken (message_key, endpoint_key, due_at, token) AS (VALUES {rows})
+    UPDATE delivery
+    SET state = 'leased', due_at = taken.due_at, lease_token = taken.token, reason = NULL
+    FROM taken
+    WHERE delivery.message_key = taken.message_key AND delivery.endpoint_key = taken.endpoint_key
+"""
+_CANCEL = """
+    WITH taken (message_key, endpoint_key, reason) AS (VALUES {rows})
+    UPDATE delivery
+    SET state = 'cancelled', due_at = NULL, lease_token = NULL, reason = taken.reason
+    FROM taken
+    WHERE delivery.message_key = taken.message_key AND delivery.endpoint_key = taken.endpoint_key
+"""
+# Steps from endpoint to endpoint through the index instead of reading every row that is due.
+_DUE = """
+    WITH RECURSIVE active (endpoint_key) AS (
+        SELECT (SELECT min(endpoint_key) FROM delivery INDEXED BY delivery_due WHERE due_at IS NOT NULL)
+        UNION ALL
+        SELECT (
+            SELECT min(endpoint_key) FROM delivery INDEXED BY delivery_due
+            WHERE endpoint_key > active.endpoint_key AND due_at IS NOT NULL
+        )
+        FROM active WHERE active.endpoint_key IS NOT NULL
+    )
+    SELECT e.id, (
+        SELECT min(due_at) FROM delivery INDEXED BY delivery_due
+        WHERE endpoint_key = e.key AND due_at IS NOT NULL
+    ) AS oldest
+    FROM active CROSS JOIN endpoint e ON e.key = active.endpoint_key
+    WHERE (e.state <> 'paused' OR e.deleted_at IS NOT NULL) AND oldest <= ?
+    ORDER BY oldest LIMIT ?
+"""
+_TAKE = """
+    SELECT d.message_key, d.state, d.attempts, d.trigger, m.id, m.event_type, m.payload, m.created_at
+    FROM delivery d INDEXED BY delivery_due CROSS JOIN message m ON m.key = d.message_key
+    WHERE d.endpoint_key = ? AND d.due_at <= ?
+    ORDER BY d.due_at LIMIT ?
+"""
+_RECOVERABLE = """
+    SELECT d.message_key, m.created_at, d.state, d.attempts
+    FROM delivery d INDEXED BY delivery_unsent CROSS JOIN message m ON m.key = d.message_key
+    WHERE d.endpoint_key = ? AND d.message_key > ? AND d.state IN ('waiting', 'failed', 'cancelled')
+    ORDER BY d.message_key LIMIT ?
+"""
+
+
+class Line(Catalog):
+    """The verbs that messages pass through."""
+
+    # --- Accepting ----------------------------------------------------------------------------------------
+
+    def accept(
+        self, acceptances: Sequence[Acceptance], lease: Lease, admit: Admit
+    ) -> list[Accepted | RingbackError]:
+        """See ``Store``."""
+        self.renew_routes()
+        intake = _Intake(self._next_message_key(), lease, admit)
+        answers = [self._accept_one(acceptance, intake) for acceptance in acceptances]
+        if intake.messages:
+            self.execute_rows(_INSERT_MESSAGES, intake.messages)
+        if intake.deliveries:
+            self.execute_rows(_INSERT_DELIVERIES, intake.deliveries)
+        return answers
+
+    def _accept_one(self, acceptance: Acceptance, intake: _Intake) -> Accepted | RingbackError:
+        try:
+            route = self.route(acceptance.application)
+            if acceptance.idempotency is not None:
+                earlier = self._replayed(acceptance, route, intake)
+                if earlier is not None:
+                    return earlier
+            if acceptance.event_id is not None:
+                self._check_event_id(acceptance.event_id, route, intake)
+        except RingbackError as error:
+            return error
+        accepted = intake.add(acceptance, route)
+        if acceptance.idempotency is not None:
+            self.remember_use(acceptance.idempotency, acceptance.id, acceptance.created_at)
+        return accepted
+
+    def _replayed(self, acceptance: Acceptance, route: Route, intake: _Intake) -> Accepted | None:
+        assert acceptance.idempotency is not None  # noqa: S101 - the caller has looked
+        message_id = self.earlier_use(acceptance.idempotency)
+        if message_id is None:
+            return None
+        message = intake.accepted.get(message_id) or self.message_by_id(
+            route.key, route.application_id, message_id
+        )
+        return Accepted(message, replayed=True)
+
+    def _check_event_id(self, event_id: str, route: Route, intake: _Intake) -> None:
+        if (route.key, event_id) in intake.event_ids or self.row(
+            "SELECT 1 FROM message WHERE application_key = ? AND event_id = ?", (route.key, event_id)
+        ):
+            raise Conflict(f"the event id {event_id} was used for another message of this application")
+
+    def message_by_id(self, application_key: int, application_id: str, message_id: str) -> Message:
+        """Return a message; raises ``NotFound``."""
+        row = self.row(
+            f"SELECT {MESSAGE_COLUMNS} FROM message m WHERE m.application_key = ? AND m.id = ?",
+            (application_key, message_id),
+        )
+        if row is None:
+            raise NotFound(f"there is no message {message_id}")
+        return message_of(row, application_id)
+
+    def _next_message_key(self) -> int:
+        last = self.row("SELECT max(key) FROM message")
+        return 1 + (last[0] or 0) if last else 1
+
+    # --- Settling -----------------------------------------------------------------------------------------
+
+    def settle(self, settlements: Sequence[Settlement], now: Instant) -> list[bool]:
+        """See ``Store``."""
+        ended = [_ended_row(settlement) for settlement in settlements]
+        held = self._end_leases(ended)
+        attempts = [
+            attempt_row(settlement.work.key, settlement.attempt)
+            for settlement in settlements
+            if settlement.attempt is not None
+        ]
+        if attempts:
+            self.execute_rows(_INSERT_ATTEMPTS, attempts)
+        for settlement, still in zip(settlements, held, strict=True):
+            if still and settlement.health is not None:
+                self._change_health(settlement, now)
+        return held
+
+    def _end_leases(self, ended: list[Row]) -> list[bool]:
+        # Almost always every lease is still held; only when the count says otherwise is each looked at alone.
+        try:
+            with self.transaction():
+                if self.execute_rows(_SETTLE, ended) != len(ended):
+                    raise _SomeLost
+        except _SomeLost:
+            return [self.execute_rows(_SETTLE, [row]) == 1 for row in ended]
+        return [True] * len(ended)
+
+    def _change_health(self, settlement: Settlement, now: Instant) -> None:
+        health, key = settlement.health, settlement.work.key[1]
+        assert health is not None  # noqa: S101 - the caller has looked
+        if health.failing_since is None:
+            statement = "UPDATE endpoint SET failing_since = NULL WHERE key = ? AND failing_since IS NOT NULL"
+            self.execute(statement, (key,))
+        elif health.disable is None:
+            statement = "UPDATE endpoint SET failing_since = ? WHERE key = ? AND failing_since IS NULL"
+            self.execute(statement, (health.failing_since, key))
+        else:
+            self.execute(
+                "UPDATE endpoint SET state = 'disabled', disabled_reason = ?,"
+                " failing_since = coalesce(failing_since, ?) WHERE key = ? AND state <> 'disabled'",
+                (health.disable, now, key),
+            )
+        if self.changes():
+            self.bump_catalog()
+
+    # --- Taking -------------------------------------------------------------------------------------------
+
+    def due(self, now: Instant, limit: int) -> list[DueEndpoint]:
+        """See ``Store``."""
+        return [DueEndpoint(*row) for row in self.rows(_DUE, (now, limit))]
+
+    def take(self, quotas: Sequence[Quota], lease: Lease, now: Instant) -> list[Work]:
+        """See ``Store``."""
+        return [work for quota in quotas for work in self._take_for(quota, lease, now)]
+
+    def _take_for(self, quota: Quota, lease: Lease, now: Instant) -> list[Work]:
+        target = self.row(
+            f"SELECT e.key, e.deleted_at, {ENDPOINT_COLUMNS} FROM endpoint e WHERE e.id = ?",
+            (quota.endpoint_id,),
+        )
+        if target is None:
+            return []
+        key, deleted_at, *columns = target
+        endpoint = endpoint_of(tuple(columns), self._vault)
+        if deleted_at is None and endpoint.state is EndpointState.PAUSED:
+            return []
+        found = self.rows(_TAKE, (key, now, quota.limit))
+        if not found:
+            return []
+        self._mark_vanished([row for row in found if row[1] == _LEASED], key, endpoint, now)
+        if deleted_at is not None or endpoint.state is EndpointState.DISABLED:
+            reason = "endpoint_deleted" if deleted_at is not None else "endpoint_disabled"
+            self.execute_rows(_CANCEL, [(row[0], key, reason) for row in found])
+            return []
+        self.execute_rows(_LEASE, [(row[0], key, lease.until, lease.token) for row in found])
+        return [_taken(row, key, endpoint, lease) for row in found]
+
+    def _mark_vanished(self, rows: Sequence[Row], key: int, endpoint: Endpoint, now: Instant) -> None:
+        if not rows:
+            return
+        marks = [
+            attempt_row(
+                (row[0], key),
+                Attempt(
+                    id=ids.new_id(ids.ATTEMPT, now, self._entropy(ids.ENTROPY_BYTES)),
+                    message_id=row[4],
+                    endpoint_id=endpoint.id,
+                    number=row[2] + 1,
+                    trigger=Trigger(row[3]),
+                    url=endpoint.url,
+                    started_at=now,
+                    duration=0,
+                    outcome=Outcome(kind=OutcomeKind.UNKNOWN, detail="lease_expired"),
+                ),
+            )
+            for row in rows
+        ]
+        self.execute_rows(_INSERT_ATTEMPTS, marks)
+
+    # --- Again --------------------------------------------------------------------------------------------
+
+    def resend(self, application_id: str, message_id: str, endpoint_id: str, now: Instant) -> Delivery:
+        """See ``Store``."""
+        endpoint_key, application_key, endpoint = self._endpoint_row(application_id, endpoint_id)
+        message = self.row(
+            "SELECT key, payload IS NULL FROM message WHERE application_key = ? AND id = ?",
+            (application_key, message_id),
+        )
+        if message is None:
+            raise NotFound(f"there is no message {message_id}")
+        if message[1]:
+            raise Conflict("the message's payload has been removed, so it cannot be sent again")
+        if endpoint.state is EndpointState.DISABLED:
+            raise Conflict("the endpoint is disabled; enable it before resending")
+        self._make_due(message[0], endpoint_key, now)
+        row = self.row(
+            f"SELECT {DELIVERY_COLUMNS} FROM delivery d WHERE d.message_key = ? AND d.endpoint_key = ?",
+            (message[0], endpoint_key),
+        )
+        assert row is not None  # noqa: S101 - it was written just now
+        return delivery_of(row, message_id, endpoint.id)
+
+    def _make_due(self, message_key: int, endpoint_key: int, now: Instant) -> None:
+        key = (message_key, endpoint_key)
+        current = self.row("SELECT state FROM delivery WHERE message_key = ? AND endpoint_key = ?", key)
+        state = None if current is None else DeliveryState(current[0])
+        if state is DeliveryState.LEASED:
+            raise Conflict("an attempt is under way; wait for its outcome")
+        after = next_state(state, Step.RESEND).value
+        self.execute(
+            "INSERT INTO delivery (message_key, endpoint_key, state, attempts, due_at, trigger)"
+            " VALUES (?, ?, ?, 0, ?, 'manual')"
+            " ON CONFLICT DO UPDATE SET state = excluded.state, attempts = 0, due_at = excluded.due_at,"
+            " trigger = excluded.trigger, reason = NULL, lease_token = NULL",
+            (*key, after, now),
+        )
+
+    def add_task(self, task: Task) -> None:
+        """See ``Store``."""
+        self.execute("INSERT INTO task VALUES (?, ?, 0, ?)", (task.id, task.done, msgspec.json.encode(task)))
+
+    def advance_task(self, now: Instant, limit: int) -> Task | None:
+        """See ``Store``."""
+        found = self.row("SELECT record, position FROM task WHERE NOT done ORDER BY id LIMIT 1")
+        if found is None:
+            return None
+        task, position = msgspec.json.decode(found[0], type=Task), found[1]
+        endpoint = self.row("SELECT key FROM endpoint WHERE id = ?", (task.endpoint_id,))
+        rows = self.rows(_RECOVERABLE, (endpoint[0], position, limit)) if endpoint else []
+        moved = [row for row in rows if _recoverable(row, task)]
+        for row in moved:
+            self._make_due(row[0], endpoint[0] if endpoint else 0, now)
+        task = msgspec.structs.replace(
+            task, moved=task.moved + len(moved), done=len(rows) < limit, updated_at=now
+        )
+        self.execute(
+            "UPDATE task SET done = ?, position = ?, record = ? WHERE id = ?",
+            (task.done, rows[-1][0] if rows else position, msgspec.json.encode(task), task.id),
+        )
+        return task
+
+
+class _SomeLost(Exception):  # noqa: N818 - a signal inside this module
+    """Not every lease of a batch was still held."""
+
+
+class _Intake:
+    """The rows of one batch of acceptances, as they gather."""
+
+    def __init__(self, first_key: int, lease: Lease, admit: Admit) -> None:
+        self.messages: list[Row] = []
+        self.deliveries: list[Row] = []
+        self.accepted: dict[str, Message] = {}
+        self.event_ids: set[tuple[int, str]] = set()
+        self._key = first_key
+        self._lease = lease
+        self._admit = admit
+
+    def add(self, acceptance: Acceptance, route: Route) -> Accepted:
+        """Gather the rows of one message and its deliveries."""
+        targets, skipped = route.fan(acceptance.event_type, acceptance.channels)
+        message = Message(
+            id=acceptance.id,
+            application_id=route.application_id,
+            event_type=acceptance.event_type,
+            payload=acceptance.payload,
+            created_at=acceptance.created_at,
+            event_id=acceptance.event_id,
+            channels=acceptance.channels,
+            skipped=skipped,
+        )
+        key, self._key = self._key, self._key + 1
+        self.messages.append(
+            (
+                key,
+                route.key,
+                message.id,
+                message.event_type,
+                message.event_id,
+                names_text(message.channels),
+                message.created_at,
+                skipped_text(skipped),
+                message.payload,
+            )
+        )
+        self.accepted[message.id] = message
+        if message.event_id is not None:
+            self.event_ids.add((route.key, message.event_id))
+        return self._deliver(message, acceptance.payload, key, targets)
+
+    def _deliver(
+        self, message: Message, payload: bytes, key: int, targets: Sequence[tuple[int, Endpoint]]
+    ) -> Accepted:
+        works: list[Work] = []
+        spilled: list[Endpoint] = []
+        for endpoint_key, endpoint in targets:
+            if self._admit(endpoint):
+                self.deliveries.append(
+                    (key, endpoint_key, _LEASED, 0, self._lease.until, self._lease.token, _SCHEDULED)
+                )
+                works.append(
+                    Work(
+                        key=(key, endpoint_key),
+                        message_id=message.id,
+                        event_type=message.event_type,
+                        payload=payload,
+                        accepted_at=message.created_at,
+                        endpoint=endpoint,
+                        attempts=0,
+                        trigger=Trigger.SCHEDULED,
+                        lease=self._lease,
+                    )
+                )
+            else:
+                self.deliveries.append((key, endpoint_key, _WAITING, 0, message.created_at, None, _SCHEDULED))
+                spilled.append(endpoint)
+        return Accepted(message, tuple(works), tuple(spilled))
+
+
+def _ended_row(settlement: Settlement) -> Row:
+    work, decision = settlement.work, settlement.decision
+    return (
+        *work.key,
+        work.lease.token,
+        _ENDED[decision.step],
+        work.attempts + (settlement.attempt is not None),
+        decision.due_at,
+        settlement.reason,
+    )
+
+
+def _taken(row: Row, endpoint_key: int, endpoint: Endpoint, lease: Lease) -> Work:
+    message_key, _, attempts, trigger, message_id, event_type, payload, created_at = row
+    return Work(
+        key=(message_key, endpoint_key),
+        message_id=message_id,
+        event_type=event_type,
+        payload=payload,
+        accepted_at=created_at,
+        endpoint=endpoint,
+        attempts=attempts,
+        trigger=Trigger(trigger),
+        lease=lease,
+    )
+
+
+def _recoverable(row: Row, task: Task) -> bool:
+    _, created_at, state, attempts = row
+    untried = state == _WAITING and attempts == 0
+    return task.since <= created_at < task.until and not untried

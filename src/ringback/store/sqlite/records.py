@@ -1,0 +1,161 @@
+"""How records become rows and come back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ringback.model import (
+    Application,
+    Attempt,
+    Delivery,
+    DeliveryState,
+    Endpoint,
+    EndpointSecret,
+    EndpointState,
+    EventType,
+    Message,
+    Outcome,
+    OutcomeKind,
+    Phases,
+    SkipReason,
+    Trigger,
+)
+from ringback.store.sqlite.database import Row
+from ringback.vault import NONCE_BYTES, Vault
+
+ENDPOINT_COLUMNS = "e.record, e.state, e.disabled_reason, e.failing_since, e.secrets"
+MESSAGE_COLUMNS = "m.id, m.event_type, m.event_id, m.channels, m.created_at, m.skipped, m.payload"
+DELIVERY_COLUMNS = "d.state, d.attempts, d.due_at, d.trigger, d.reason"
+ATTEMPT_COLUMNS = (
+    "a.id, m.id, e.id, a.number, a.trigger, a.url, a.started_at, a.duration,"
+    " a.kind, a.detail, a.status, a.phases, a.body"
+)
+
+_encode = msgspec.json.encode
+_application = msgspec.json.Decoder(Application)
+_endpoint = msgspec.json.Decoder(Endpoint)
+_event_type = msgspec.json.Decoder(EventType)
+_secrets = msgspec.json.Decoder(tuple[EndpointSecret, ...])
+_names = msgspec.json.Decoder(tuple[str, ...])
+_skipped = msgspec.json.Decoder(dict[str, SkipReason])
+
+
+def application_of(record: bytes) -> Application:
+    """Read an application."""
+    return _application.decode(record)
+
+
+def event_type_of(record: bytes) -> EventType:
+    """Read an event type."""
+    return _event_type.decode(record)
+
+
+def endpoint_record(endpoint: Endpoint) -> bytes:
+    """Return what is kept of an endpoint as JSON: all but its secrets and what has a column."""
+    bare = msgspec.structs.replace(
+        endpoint, secrets=(), state=EndpointState.ENABLED, disabled_reason=None, failing_since=None
+    )
+    return _encode(bare)
+
+
+def sealed_secrets(endpoint: Endpoint, vault: Vault, nonce: bytes) -> bytes:
+    """Return an endpoint's secrets as they are kept."""
+    assert len(nonce) == NONCE_BYTES  # noqa: S101 - a shorter one would not be encryption
+    return vault.seal(_encode(endpoint.secrets).decode(), nonce, endpoint.id)
+
+
+def endpoint_of(row: Row, vault: Vault) -> Endpoint:
+    """Read an endpoint from ``ENDPOINT_COLUMNS``."""
+    record, state, disabled_reason, failing_since, sealed = row
+    bare = _endpoint.decode(record)
+    return msgspec.structs.replace(
+        bare,
+        state=EndpointState(state),
+        disabled_reason=disabled_reason,
+        failing_since=failing_since,
+        secrets=_secrets.decode(vault.open(sealed, bare.id)),
+    )
+
+
+def message_of(row: Row, application_id: str) -> Message:
+    """Read a message from ``MESSAGE_COLUMNS``."""
+    message_id, event_type, event_id, channels, created_at, skipped, payload = row
+    return Message(
+        id=message_id,
+        application_id=application_id,
+        event_type=event_type,
+        payload=payload,
+        created_at=created_at,
+        event_id=event_id,
+        channels=None if channels is None else _names.decode(channels),
+        skipped={} if skipped is None else _skipped.decode(skipped),
+    )
+
+
+def names_text(names: tuple[str, ...] | None) -> str | None:
+    """Return channels as they are kept."""
+    return None if names is None else _encode(names).decode()
+
+
+def skipped_text(skipped: dict[str, SkipReason]) -> str | None:
+    """Return the endpoints that get nothing as they are kept."""
+    return _encode(skipped).decode() if skipped else None
+
+
+def delivery_of(row: Row, message_id: str, endpoint_id: str) -> Delivery:
+    """Read a delivery from ``DELIVERY_COLUMNS``."""
+    state, attempts, due_at, trigger, reason = row
+    return Delivery(
+        message_id=message_id,
+        endpoint_id=endpoint_id,
+        state=DeliveryState(state),
+        attempts=attempts,
+        due_at=due_at,
+        trigger=Trigger(trigger),
+        reason=reason,
+    )
+
+
+def attempt_row(key: tuple[int, int], attempt: Attempt) -> tuple[Any, ...]:
+    """Return the row of an attempt at the delivery *key*."""
+    outcome, phases = attempt.outcome, attempt.outcome.phases
+    return (
+        key[0],
+        attempt.id,
+        key[1],
+        attempt.number,
+        attempt.trigger.value,
+        attempt.url,
+        attempt.started_at,
+        attempt.duration,
+        outcome.kind.value,
+        outcome.detail,
+        outcome.status,
+        f"{phases.dns},{phases.connect},{phases.tls},{phases.write},{phases.wait},{phases.read}",
+        outcome.body,
+    )
+
+
+def attempt_of(row: Row) -> Attempt:
+    """Read an attempt from ``ATTEMPT_COLUMNS``."""
+    (attempt_id, message_id, endpoint_id, number, trigger, url, started_at, duration, *rest) = row
+    kind, detail, status, phases, body = rest
+    return Attempt(
+        id=attempt_id,
+        message_id=message_id,
+        endpoint_id=endpoint_id,
+        number=number,
+        trigger=Trigger(trigger),
+        url=url,
+        started_at=started_at,
+        duration=duration,
+        outcome=Outcome(
+            kind=OutcomeKind(kind),
+            detail=detail,
+            status=status,
+            body=body,
+            phases=Phases(*map(int, phases.split(","))),
+        ),
+    )

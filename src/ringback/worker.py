@@ -1,0 +1,561 @@
+"""The loop: take what is due, send it, judge the outcome, settle.
+
+A delivery reaches the worker in memory from the commit that accepted it, or from the store when it is due. One
+``Job`` passes through the steps of ``Worker._deliver``; everything that decides is in ``policy``, ``pacing`` and
+``lanes``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import threading
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from ringback import ids, pacing, policy
+from ringback.destinations import Destination, Request
+from ringback.errors import RingbackError
+from ringback.lanes import Lane, Lanes
+from ringback.model import Attempt, Duration, Endpoint, EndpointState, Instant, Outcome
+from ringback.observe import BatchTaken, CircuitChanged, MessagesPruned, Observer
+from ringback.policy import Decision, RetrySchedule, Step
+from ringback.signing import standard
+from ringback.store import Accepted, Lease, Quota, Settlement, Work
+from ringback.store.commit import TOKEN_BITS, Committer
+
+DEFAULT_BUFFER = 256
+TAKE_AT_ONCE = 500
+TAKE_PER_ENDPOINT = 128
+DUE_ENDPOINTS = 5_000
+MAX_LANES = 20_000
+TASK_STEP = 500
+PRUNE_STEP = 500
+PRUNE_EVERY = policy.MINUTE
+SOON = 30 * policy.SECOND
+TIMER_GRAIN = 20
+MIN_DRAIN = 0.1
+
+
+class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How a worker behaves.
+
+    ``deadline`` bounds one attempt, ``slots`` the attempts under way, ``memory`` the deliveries held in memory.
+    Messages older than ``retention`` are removed.
+    """
+
+    deadline: Duration = 20 * policy.SECOND
+    slots: int = 512
+    memory: int = 10_000
+    schedule: RetrySchedule = policy.DEFAULT_SCHEDULE
+    disable_after: Duration = 5 * policy.DAY
+    breaker_rest: Duration = pacing.BREAKER_REST
+    retention: Duration = 30 * policy.DAY
+    poll_interval: Duration = 500
+    user_agent: str = "Ringback"
+
+
+class Desk:
+    """Where commits hand deliveries to the worker, and where room for them is reserved.
+
+    ``admit``, ``receive``, ``withdraw`` and ``catalog_changed`` are called on the committer thread, the rest on
+    the worker's.
+    """
+
+    def __init__(self, memory: int) -> None:
+        self._memory = memory
+        self._lock = threading.Lock()
+        self._held: dict[str, int] = {}
+        self._total = 0
+        self._buffers: dict[str, int] = {}
+        self._batch: list[str] = []
+        self._open = False
+        self._wake: Callable[[Sequence[Accepted]], None] = lambda _: None
+        self._changed: Callable[[], None] = lambda: None
+
+    def attach(self, wake: Callable[[Sequence[Accepted]], None], changed: Callable[[], None]) -> None:
+        """Begin to admit: a worker is there to *wake* with what was accepted, and when the catalog *changed*."""
+        self._wake, self._changed, self._open = wake, changed, True
+
+    def shut(self) -> None:
+        """Admit no more; what is accepted from now on is left to others."""
+        self._open = False
+
+    def admit(self, endpoint: Endpoint) -> bool:
+        """See ``Handover``."""
+        if not self._open or endpoint.state is not EndpointState.ENABLED:
+            return False
+        if not self.reserve(endpoint.id, 1):
+            return False
+        self._batch.append(endpoint.id)
+        return True
+
+    def receive(self, accepted: Sequence[Accepted]) -> None:
+        """See ``Handover``."""
+        self._batch.clear()
+        if accepted:
+            self._wake(accepted)
+
+    def withdraw(self) -> None:
+        """See ``Handover``."""
+        for endpoint_id in self._batch:
+            self.release(endpoint_id, 1)
+        self._batch.clear()
+
+    def catalog_changed(self) -> None:
+        """See ``Handover``."""
+        self._changed()
+
+    def reserve(self, endpoint_id: str, wanted: int) -> int:
+        """Reserve room for up to *wanted* deliveries of an endpoint; return for how many there is."""
+        with self._lock:
+            held = self._held.get(endpoint_id, 0)
+            room = min(self._buffers.get(endpoint_id, DEFAULT_BUFFER) - held, self._memory - self._total)
+            granted = max(0, min(wanted, room))
+            if granted:
+                self._held[endpoint_id] = held + granted
+                self._total += granted
+            return granted
+
+    def release(self, endpoint_id: str, count: int) -> None:
+        """Give back room."""
+        with self._lock:
+            left = self._held.get(endpoint_id, 0) - count
+            self._total -= count
+            if left:
+                self._held[endpoint_id] = left
+            else:
+                self._held.pop(endpoint_id, None)
+
+    def set_buffer(self, endpoint_id: str, size: int | None) -> None:
+        """Say how many deliveries of an endpoint may be held; None for the default."""
+        if size is None:
+            self._buffers.pop(endpoint_id, None)
+        else:
+            self._buffers[endpoint_id] = size
+
+    @property
+    def total(self) -> int:
+        """How many deliveries are held."""
+        return self._total
+
+
+class Job(msgspec.Struct, gc=False):
+    """One delivery on its way through the worker: what each step adds for the next."""
+
+    lane: Lane
+    work: Work
+    started_at: Instant
+    started: float
+    request: Request | None = None
+    outcome: Outcome | None = None
+    seconds: float = 0.0
+
+
+class Worker:
+    """Delivers until told to stop.
+
+    Args:
+        desk: Where commits hand deliveries over.
+        committer: Settles, takes and reads.
+        destination: Makes the attempts.
+        observer: Told of what is not told by commits.
+        settings: How to behave.
+        clock: Returns the present instant.
+        monotonic: Returns seconds that only grow, for durations.
+        chance: Returns a random number from 0 up to 1.
+        entropy: Returns that many random bytes.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        committer: Committer,
+        destination: Destination,
+        *,
+        observer: Observer,
+        settings: WorkerSettings,
+        clock: Callable[[], Instant],
+        monotonic: Callable[[], float],
+        chance: Callable[[], float],
+        entropy: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
+        self._desk = desk
+        self._committer = committer
+        self._destination = destination
+        self._observer = observer
+        self._settings = settings
+        self._clock = clock
+        self._monotonic = monotonic
+        self._chance = chance
+        self._entropy = entropy
+        self._lanes = Lanes(settings.slots, settings.breaker_rest)
+        self._attempts: set[asyncio.Task[None]] = set()
+        self._loops: list[asyncio.Task[None]] = []
+        self._feed_wanted = asyncio.Event()
+        self._refresh_wanted = asyncio.Event()
+        self._timers: set[int] = set()
+        self._wake_timer: asyncio.TimerHandle | None = None
+        self._starved = False
+        self._stopping = False
+        self._catalog_version = 0
+        self._pruned_at = 0
+
+    # --- Life ---------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to deliver, on the running event loop."""
+        loop = asyncio.get_running_loop()
+
+        def from_commit(callback: Callable[..., None], *arguments: Any) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is gone, and with it this worker
+                loop.call_soon_threadsafe(callback, *arguments)
+
+        self._desk.attach(
+            lambda accepted: from_commit(self._receive, accepted),
+            lambda: from_commit(self._refresh_wanted.set),
+        )
+        self._loops = [
+            loop.create_task(self._repeatedly(step)) for step in (self._feed, self._refresh, self._keep_house)
+        ]
+
+    async def stop(self, timeout: float) -> None:
+        """Start nothing new, give back what has not started, wait up to *timeout* seconds for the rest."""
+        self._stopping = True
+        self._desk.shut()
+        for task in self._loops:
+            task.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        for lane in self._lanes:
+            self._give_back(lane, "draining")
+        if self._attempts:
+            _, late = await asyncio.wait(self._attempts, timeout=max(timeout, MIN_DRAIN))
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        await self._destination.aclose()
+
+    @property
+    def in_memory(self) -> int:
+        """How many deliveries this worker holds, queued or under way."""
+        return self._desk.total
+
+    @property
+    def in_flight(self) -> int:
+        """How many attempts are under way."""
+        return self._lanes.in_flight
+
+    async def _repeatedly(self, step: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        while not self._stopping:
+            try:
+                await step()
+            except RingbackError:
+                # The committer has told the observer. What was taken comes back when its lease ends.
+                await asyncio.sleep(self._settings.poll_interval / 1000)
+
+    # --- Deliveries come in -------------------------------------------------------------------------------
+
+    def _receive(self, accepted: Sequence[Accepted]) -> None:
+        for one in accepted:
+            for work in one.works:
+                self._queue(work)
+            if one.spilled:
+                self._starved = True
+        if self._starved and self._desk.total < self._settings.memory // 2:
+            self._feed_wanted.set()
+        self._pump()
+
+    def _queue(self, work: Work) -> None:
+        if self._stopping:
+            self._postpone(work, self._clock(), "draining")
+            return
+        lane = self._lanes.add(work)
+        if work.endpoint.updated_at > lane.endpoint.updated_at:
+            self._adopt(lane, work.endpoint)
+
+    async def _feed(self) -> None:
+        """Take what is due, as far as there is room; then wait until there may be more."""
+        now = self._clock()
+        due = await self._committer.read(lambda store: store.due(now, DUE_ENDPOINTS))
+        quotas = self._quotas(endpoint.endpoint_id for endpoint in due)
+        taken = await self._take(quotas) if quotas else 0
+        self._starved = bool(due)
+        if taken == 0 or self._desk.total >= self._settings.memory:
+            jitter = 0.8 + 0.4 * self._chance()
+            await _wait(self._feed_wanted, self._settings.poll_interval / 1000 * jitter)
+
+    def _quotas(self, endpoint_ids: Iterable[str]) -> list[Quota]:
+        quotas: list[Quota] = []
+        left = TAKE_AT_ONCE
+        for endpoint_id in endpoint_ids:
+            lane = self._lanes.get(endpoint_id)
+            if lane is not None:
+                self._desk.set_buffer(endpoint_id, max(lane.buffer, self._probe_room(lane)))
+            granted = self._desk.reserve(endpoint_id, min(left, TAKE_PER_ENDPOINT))
+            if granted:
+                quotas.append(Quota(endpoint_id, granted))
+                left -= granted
+            if not left:
+                break
+        return quotas
+
+    def _probe_room(self, lane: Lane) -> int:
+        # A circuit that may be probed needs one delivery to probe with.
+        if lane.endpoint.state is not EndpointState.ENABLED or not pacing.probing(lane.breaker):
+            return 0
+        return 1 if pacing.admits(lane.breaker, self._clock()) else 0
+
+    async def _take(self, quotas: Sequence[Quota]) -> int:
+        now = self._clock()
+        lease = Lease(secrets.randbits(TOKEN_BITS), policy.lease_until(now, self._settings.deadline))
+        started = self._monotonic()
+        works: list[Work] = []
+        try:
+            works = await self._committer.write(lambda store: store.take(quotas, lease, now))
+        finally:
+            spare = {quota.endpoint_id: quota.limit for quota in quotas}
+            for work in works:
+                spare[work.endpoint.id] -= 1
+            for endpoint_id, count in spare.items():
+                if count:
+                    self._desk.release(endpoint_id, count)
+        self._observer.emit(BatchTaken(count=len(works), seconds=self._monotonic() - started))
+        for work in works:
+            self._queue(work)
+        self._pump()
+        return len(works)
+
+    # --- One delivery -------------------------------------------------------------------------------------
+
+    def _pump(self) -> None:
+        """Start whatever may start."""
+        now = self._clock()
+        loop = asyncio.get_running_loop()
+        while not self._stopping and (picked := self._lanes.pick(now)) is not None:
+            lane, work = picked
+            task = loop.create_task(self._deliver(Job(lane, work, now, self._monotonic())))
+            self._attempts.add(task)
+            task.add_done_callback(self._attempts.discard)
+        self._sleep_until_next_wake(now)
+
+    async def _deliver(self, job: Job) -> None:
+        """Take one delivery through its steps."""
+        if not policy.may_send(job.started_at, job.work.lease.until, self._settings.deadline):
+            self._return_late(job)
+            return
+        self._sign(job)
+        await self._send(job)
+        self._settle(job)
+        self._free_slot(job)
+        self._pump()
+
+    def _sign(self, job: Job) -> None:
+        endpoint, work = job.lane.endpoint, job.work
+        keys = [
+            standard.parse_signing_key(secret.key)
+            for secret in endpoint.secrets
+            if secret.expires_at is None or secret.expires_at > job.started_at
+        ]
+        signature = standard.signature_headers(
+            keys, endpoint.header_family, work.message_id, job.started_at, work.payload
+        )
+        job.request = Request(
+            endpoint.url,
+            (
+                ("Content-Type", "application/json"),
+                ("User-Agent", self._settings.user_agent),
+                *endpoint.headers.items(),
+                *signature.items(),
+            ),
+            work.payload,
+            self._settings.deadline,
+        )
+
+    async def _send(self, job: Job) -> None:
+        assert job.request is not None  # noqa: S101 - the step before made it
+        job.outcome = await self._destination.send(job.request)
+        job.seconds = self._monotonic() - job.started
+
+    def _settle(self, job: Job) -> None:
+        outcome, work, lane = job.outcome, job.work, job.lane
+        assert outcome is not None  # noqa: S101 - the step before made it
+        now = self._clock()
+        attempts = work.attempts + 1
+        decision = policy.decide(outcome, attempts, self._schedule(lane.endpoint), now, self._chance())
+        health = policy.judge_endpoint(lane.endpoint, outcome, decision, now, self._settings.disable_after)
+        attempt = Attempt(
+            id=ids.new_id(ids.ATTEMPT, job.started_at, self._entropy(ids.ENTROPY_BYTES)),
+            message_id=work.message_id,
+            endpoint_id=lane.endpoint.id,
+            number=attempts,
+            trigger=work.trigger,
+            url=lane.endpoint.url,
+            started_at=job.started_at,
+            duration=round(job.seconds * 1000),
+            outcome=outcome,
+        )
+        self._committer.settle(Settlement(work=work, decision=decision, attempt=attempt, health=health))
+        if decision.due_at is not None:
+            self._feed_at(decision.due_at, now)
+        if health is not None:
+            self._adopt(lane, _with_health(lane.endpoint, health))
+
+    def _free_slot(self, job: Job) -> None:
+        lane, outcome = job.lane, job.outcome
+        assert outcome is not None  # noqa: S101 - as above
+        now = self._clock()
+        changed = self._lanes.finished(lane, job.work, outcome, job.seconds, now)
+        self._desk.release(lane.endpoint.id, 1)
+        if changed:
+            self._heed_circuit(lane, now)
+        if self._starved and len(lane) <= lane.buffer // 2:
+            self._desk.set_buffer(lane.endpoint.id, max(lane.buffer, self._probe_room(lane)))
+            self._feed_wanted.set()
+
+    def _return_late(self, job: Job) -> None:
+        # It waited too long in memory for its lease to cover an attempt; a fresh lease will.
+        self._lanes.abandoned(job.lane, job.work)
+        self._postpone(job.work, job.started_at, "lease_too_short")
+        self._feed_wanted.set()
+
+    def _schedule(self, endpoint: Endpoint) -> RetrySchedule:
+        if endpoint.retry_schedule is None:
+            return self._settings.schedule
+        return policy.RetrySchedule(endpoint.retry_schedule)
+
+    # --- Giving back --------------------------------------------------------------------------------------
+
+    def _postpone(self, work: Work, due_at: Instant, reason: str) -> None:
+        self._committer.settle(Settlement(work=work, decision=Decision(Step.POSTPONE, due_at), reason=reason))
+        self._desk.release(work.endpoint.id, 1)
+
+    def _give_back(self, lane: Lane, reason: str, due_at: Instant | None = None) -> None:
+        now = self._clock()
+        for work in self._lanes.drain(lane):
+            self._postpone(work, now if due_at is None else due_at, reason)
+
+    def _cancel(self, lane: Lane, reason: str) -> None:
+        for work in self._lanes.drain(lane):
+            self._committer.settle(Settlement(work=work, decision=Decision(Step.CANCEL), reason=reason))
+            self._desk.release(work.endpoint.id, 1)
+
+    def _heed_circuit(self, lane: Lane, now: Instant) -> None:
+        reopens_at = lane.breaker.reopens_at
+        self._desk.set_buffer(lane.endpoint.id, lane.buffer)
+        if reopens_at is None:
+            self._feed_wanted.set()
+        else:
+            self._give_back(lane, "circuit_open", reopens_at)
+            self._feed_at(reopens_at, now)
+        self._observer.emit(CircuitChanged(endpoint=lane.endpoint, open=reopens_at is not None))
+
+    # --- Endpoints change ---------------------------------------------------------------------------------
+
+    async def _refresh(self) -> None:
+        """Bring the lanes' endpoints up to date when the catalog has changed; then wait until it may again."""
+        version = await self._committer.read(lambda store: store.catalog_version())
+        if version != self._catalog_version:
+            self._catalog_version = version
+            names = [lane.endpoint.id for lane in self._lanes]
+            fresh = await self._committer.read(lambda store: store.refresh(names))
+            for endpoint_id, endpoint in fresh.items():
+                lane = self._lanes.get(endpoint_id)
+                if lane is not None:
+                    self._adopt_or_close(lane, endpoint)
+            self._feed_wanted.set()
+            self._pump()
+        self._forget_idle_lanes()
+        await _wait(self._refresh_wanted, 2 * self._settings.poll_interval / 1000)
+
+    def _adopt_or_close(self, lane: Lane, endpoint: Endpoint | None) -> None:
+        if endpoint is not None:
+            self._adopt(lane, endpoint)
+            return
+        self._cancel(lane, "endpoint_deleted")
+        self._desk.set_buffer(lane.endpoint.id, 0)
+
+    def _adopt(self, lane: Lane, endpoint: Endpoint) -> None:
+        if endpoint.throttle_rate != lane.endpoint.throttle_rate:
+            lane.bucket = None
+        lane.endpoint = endpoint
+        self._desk.set_buffer(endpoint.id, lane.buffer)
+        if endpoint.state is EndpointState.PAUSED:
+            self._give_back(lane, "endpoint_paused")
+        elif endpoint.state is EndpointState.DISABLED:
+            self._cancel(lane, "endpoint_disabled")
+        else:
+            self._lanes.wake(lane)
+
+    def _forget_idle_lanes(self) -> None:
+        if len(self._lanes) <= MAX_LANES:
+            return
+        for lane in self._lanes:
+            if not len(lane) and not lane.in_flight:
+                self._lanes.close(lane)
+                self._desk.set_buffer(lane.endpoint.id, None)
+
+    # --- Keeping house ------------------------------------------------------------------------------------
+
+    async def _keep_house(self) -> None:
+        """Advance the open tasks and remove what is past retention, in small transactions."""
+        while True:
+            now = self._clock()
+            task = await self._committer.write(lambda store, now=now: store.advance_task(now, TASK_STEP))  # type: ignore[misc]
+            if task is None:
+                break
+            if task.moved:
+                self._feed_wanted.set()
+        if now // PRUNE_EVERY != self._pruned_at:
+            self._pruned_at = now // PRUNE_EVERY
+            await self._prune(now - self._settings.retention)
+        await asyncio.sleep(self._settings.poll_interval / 1000)
+
+    async def _prune(self, before: Instant) -> None:
+        cursor: int | None = 0
+        while cursor is not None:
+            position = cursor
+            pruned = await self._committer.write(lambda store, at=position: store.prune(before, at, PRUNE_STEP))  # type: ignore[misc]
+            cursor = pruned.cursor
+            if pruned.messages:
+                self._observer.emit(MessagesPruned(count=pruned.messages))
+
+    # --- Timers -------------------------------------------------------------------------------------------
+
+    def _feed_at(self, due_at: Instant, now: Instant) -> None:
+        # One timer per grain of time, and only for what is due soon: polling finds the rest.
+        grain = due_at // TIMER_GRAIN + 1
+        if due_at - now > SOON or grain in self._timers:
+            return
+        self._timers.add(grain)
+
+        def due() -> None:
+            self._timers.discard(grain)
+            self._feed_wanted.set()
+
+        asyncio.get_running_loop().call_later(max(0, grain * TIMER_GRAIN - now) / 1000, due)
+
+    def _sleep_until_next_wake(self, now: Instant) -> None:
+        if self._wake_timer is not None:
+            self._wake_timer.cancel()
+            self._wake_timer = None
+        at = self._lanes.next_wake()
+        if at is not None and not self._stopping:
+            delay = max(1, at - now) / 1000
+            self._wake_timer = asyncio.get_running_loop().call_later(delay, self._pump)
+
+
+def _with_health(endpoint: Endpoint, health: policy.Health) -> Endpoint:
+    changed = msgspec.structs.replace(endpoint, failing_since=health.failing_since)
+    if health.disable is None:
+        return changed
+    return msgspec.structs.replace(changed, state=EndpointState.DISABLED, disabled_reason=health.disable)
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    event.clear()
