@@ -234,7 +234,7 @@ def schedule_milliseconds(seconds: Iterable[float]) -> tuple[int, ...]:
 
 
 def _payload_problems(payload: bytes) -> Problems:
-    if not payload.lstrip()[:1] == b"{":
+    if payload.lstrip()[:1] != b"{":
         yield FieldError(("body", "payload"), "is a JSON object")
     try:
         payload.decode()

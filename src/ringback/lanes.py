@@ -80,7 +80,9 @@ class Lane:
         rate = self.endpoint.throttle_rate
         if rate is None:
             return 0
-        self.bucket = pacing.full_bucket(rate, now) if self.bucket is None else pacing.refill(self.bucket, rate, now)
+        self.bucket = (
+            pacing.full_bucket(rate, now) if self.bucket is None else pacing.refill(self.bucket, rate, now)
+        )
         return pacing.wait_for_token(self.bucket, rate)
 
     def finished(self, outcome: Outcome, seconds: float, now: Instant, rest: Duration) -> bool:

@@ -7,6 +7,7 @@ docstring says otherwise. Every value is frozen: a change is a new value.
 from __future__ import annotations
 
 import enum
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -208,3 +209,9 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     started_at: Instant
     duration: Duration
     outcome: Outcome
+
+
+def iso(instant: Instant) -> str:
+    """Write an instant as RFC 3339 in UTC, such as ``2026-03-02T04:05:06.789Z``."""
+    moment = datetime.fromtimestamp(instant / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

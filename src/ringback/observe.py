@@ -18,7 +18,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Base of the catalogue."""
 
 
-class MessageAccepted(Event):
+class MessageAccepted(Event, frozen=True):
     """A message is durable. ``waited`` is from the call to the commit, in seconds."""
 
     message: Message
@@ -27,13 +27,13 @@ class MessageAccepted(Event):
     waited: float
 
 
-class MessageReplayed(Event):
+class MessageReplayed(Event, frozen=True):
     """A publish repeated with its idempotency key was answered with the first message."""
 
     message: Message
 
 
-class AttemptFinished(Event):
+class AttemptFinished(Event, frozen=True):
     """An attempt ended. ``step`` is what follows, ``since_accepted`` counts from the message's acceptance."""
 
     attempt: Attempt
@@ -44,7 +44,7 @@ class AttemptFinished(Event):
     since_accepted: Duration
 
 
-class DeliveryPostponed(Event):
+class DeliveryPostponed(Event, frozen=True):
     """A delivery was given back without an attempt; ``reason`` says why."""
 
     message_id: str
@@ -52,48 +52,55 @@ class DeliveryPostponed(Event):
     reason: str
 
 
-class EndpointDisabled(Event):
+class EndpointDisabled(Event, frozen=True):
     """An endpoint was disabled; ``reason`` is ``gone`` (410) or ``failing`` (no success for too long)."""
 
     endpoint: Endpoint
     reason: str
 
 
-class CircuitChanged(Event):
+class CircuitChanged(Event, frozen=True):
     """An endpoint's circuit breaker opened (deliveries wait) or closed (they flow again)."""
 
     endpoint: Endpoint
     open: bool
 
 
-class LeaseLost(Event):
+class LeaseLost(Event, frozen=True):
     """An attempt ended after its lease had passed to another node; its record is kept as evidence."""
 
     message_id: str
     endpoint_id: str
 
 
-class BatchTaken(Event):
+class BatchTaken(Event, frozen=True):
     """Deliveries were leased from the store. ``seconds`` is how long that took."""
 
     count: int
     seconds: float
 
 
-class BatchCommitted(Event):
+class BatchCommitted(Event, frozen=True):
     """One transaction was made durable. ``seconds`` is how long it took, ``rows`` the operations in it."""
 
     rows: int
     seconds: float
 
 
-class StoreFailed(Event):
+class StoreFailed(Event, frozen=True):
     """The store refused a transaction; its callers were told that the outcome is unknown."""
 
     error: str
 
 
-class MessagesPruned(Event):
+class StepFailed(Event, frozen=True):
+    """A step of the worker ended in an error that nobody foresaw: a bug. The worker goes on."""
+
+    step: str
+    error: Exception
+
+
+class MessagesPruned(Event, frozen=True):
     """Retention removed messages."""
 
     count: int
@@ -110,6 +117,7 @@ CATALOGUE: tuple[type[Event], ...] = (
     BatchTaken,
     BatchCommitted,
     StoreFailed,
+    StepFailed,
     MessagesPruned,
 )
 

@@ -218,7 +218,7 @@ class Outbox:
         """Create an endpoint; without a secret, one is generated."""
         draft.check()
         record = self._endpoint_of(draft)
-        key = self._idempotency(f"endpoint:{application}", idempotency_key, draft)
+        key = self._idempotency("endpoint", idempotency_key, draft)
 
         def change(store: Store) -> Endpoint:
             return self._add_endpoint(store, application, record, key)
@@ -386,7 +386,7 @@ class Outbox:
             created_at=now,
             event_id=draft.event_id,
             channels=draft.channels,
-            idempotency=self._idempotency(f"message:{application}", key, draft),
+            idempotency=self._idempotency("message", key, draft),
         )
 
     def _application_of(self, draft: ApplicationDraft) -> Application:
@@ -444,7 +444,8 @@ class Outbox:
         _check_subscription(store, record)
         if len(store.endpoints(owner, Page(limit=MAX_ENDPOINTS))) == MAX_ENDPOINTS:
             raise LimitReached(f"an application has at most {MAX_ENDPOINTS} endpoints")
-        return store.endpoint(owner, store.add(msgspec.structs.replace(record, application_id=owner), key))
+        use = None if key is None else msgspec.structs.replace(key, scope=f"{key.scope}:{owner}")
+        return store.endpoint(owner, store.add(msgspec.structs.replace(record, application_id=owner), use))
 
     def _move_endpoint(self, application: str, ref: str, state: EndpointState) -> Pending[Endpoint]:
         now = self._clock()

@@ -1,8 +1,8 @@
 """The loop: take what is due, send it, judge the outcome, settle.
 
-A delivery reaches the worker in memory from the commit that accepted it, or from the store when it is due. One
-``Job`` passes through the steps of ``Worker._deliver``; everything that decides is in ``policy``, ``pacing`` and
-``lanes``.
+A delivery reaches the worker in memory from the commit that accepted it, or from the store when it is due.
+One ``Job`` passes through the steps of ``Worker._deliver``; everything that decides is in ``policy``,
+``pacing`` and ``lanes``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import contextlib
 import secrets
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -20,11 +21,11 @@ from ringback import ids, pacing, policy
 from ringback.destinations import Destination, Request
 from ringback.errors import RingbackError
 from ringback.lanes import Lane, Lanes
-from ringback.model import Attempt, Duration, Endpoint, EndpointState, Instant, Outcome
-from ringback.observe import BatchTaken, CircuitChanged, MessagesPruned, Observer
+from ringback.model import Attempt, Duration, Endpoint, EndpointState, Instant, Outcome, OutcomeKind
+from ringback.observe import BatchTaken, CircuitChanged, MessagesPruned, Observer, StepFailed
 from ringback.policy import Decision, RetrySchedule, Step
 from ringback.signing import standard
-from ringback.store import Accepted, Lease, Quota, Settlement, Work
+from ringback.store import Accepted, Lease, Pruned, Quota, Settlement, Store, Task, Work
 from ringback.store.commit import TOKEN_BITS, Committer
 
 DEFAULT_BUFFER = 256
@@ -38,13 +39,14 @@ PRUNE_EVERY = policy.MINUTE
 SOON = 30 * policy.SECOND
 TIMER_GRAIN = 20
 MIN_DRAIN = 0.1
+AFTER_SURPRISE = 1.0
 
 
 class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How a worker behaves.
 
-    ``deadline`` bounds one attempt, ``slots`` the attempts under way, ``memory`` the deliveries held in memory.
-    Messages older than ``retention`` are removed.
+    ``deadline`` bounds one attempt, ``slots`` the attempts under way, ``memory`` the deliveries held in
+    memory. Messages older than ``retention`` are removed.
     """
 
     deadline: Duration = 20 * policy.SECOND
@@ -61,8 +63,8 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
 class Desk:
     """Where commits hand deliveries to the worker, and where room for them is reserved.
 
-    ``admit``, ``receive``, ``withdraw`` and ``catalog_changed`` are called on the committer thread, the rest on
-    the worker's.
+    ``admit``, ``receive``, ``withdraw`` and ``catalog_changed`` are called on the committer thread, the rest
+    on the worker's.
     """
 
     def __init__(self, memory: int) -> None:
@@ -77,7 +79,7 @@ class Desk:
         self._changed: Callable[[], None] = lambda: None
 
     def attach(self, wake: Callable[[Sequence[Accepted]], None], changed: Callable[[], None]) -> None:
-        """Begin to admit: a worker is there to *wake* with what was accepted, and when the catalog *changed*."""
+        """Begin to admit: a worker is there to *wake* with what was accepted and when the catalog *changed*."""
         self._wake, self._changed, self._open = wake, changed, True
 
     def shut(self) -> None:
@@ -222,8 +224,8 @@ class Worker:
             loop.create_task(self._repeatedly(step)) for step in (self._feed, self._refresh, self._keep_house)
         ]
 
-    async def stop(self, timeout: float) -> None:
-        """Start nothing new, give back what has not started, wait up to *timeout* seconds for the rest."""
+    async def stop(self, patience: float) -> None:
+        """Start nothing new, give back what has not started, wait up to *patience* seconds for the rest."""
         self._stopping = True
         self._desk.shut()
         for task in self._loops:
@@ -232,7 +234,7 @@ class Worker:
         for lane in self._lanes:
             self._give_back(lane, "draining")
         if self._attempts:
-            _, late = await asyncio.wait(self._attempts, timeout=max(timeout, MIN_DRAIN))
+            _, late = await asyncio.wait(self._attempts, timeout=max(patience, MIN_DRAIN))
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
@@ -255,6 +257,9 @@ class Worker:
             except RingbackError:
                 # The committer has told the observer. What was taken comes back when its lease ends.
                 await asyncio.sleep(self._settings.poll_interval / 1000)
+            except Exception as error:  # noqa: BLE001 - deliveries must go on whatever one step runs into
+                self._observer.emit(StepFailed(step=step.__name__.strip("_"), error=error))
+                await asyncio.sleep(AFTER_SURPRISE)
 
     # --- Deliveries come in -------------------------------------------------------------------------------
 
@@ -346,8 +351,12 @@ class Worker:
         if not policy.may_send(job.started_at, job.work.lease.until, self._settings.deadline):
             self._return_late(job)
             return
-        self._sign(job)
-        await self._send(job)
+        try:
+            self._sign(job)
+            await self._send(job)
+        except Exception as error:  # noqa: BLE001 - one delivery must not cost the others their slot
+            self._observer.emit(StepFailed(step="deliver", error=error))
+            job.outcome = Outcome(kind=OutcomeKind.UNKNOWN, detail="internal_error")
         self._settle(job)
         self._free_slot(job)
         self._pump()
@@ -455,7 +464,7 @@ class Worker:
     # --- Endpoints change ---------------------------------------------------------------------------------
 
     async def _refresh(self) -> None:
-        """Bring the lanes' endpoints up to date when the catalog has changed; then wait until it may again."""
+        """Bring the lanes' endpoints up to date if the catalog has changed; then wait until it may again."""
         version = await self._committer.read(lambda store: store.catalog_version())
         if version != self._catalog_version:
             self._catalog_version = version
@@ -503,7 +512,7 @@ class Worker:
         """Advance the open tasks and remove what is past retention, in small transactions."""
         while True:
             now = self._clock()
-            task = await self._committer.write(lambda store, now=now: store.advance_task(now, TASK_STEP))  # type: ignore[misc]
+            task = await self._committer.write(partial(_advance_task, now))
             if task is None:
                 break
             if task.moved:
@@ -516,8 +525,7 @@ class Worker:
     async def _prune(self, before: Instant) -> None:
         cursor: int | None = 0
         while cursor is not None:
-            position = cursor
-            pruned = await self._committer.write(lambda store, at=position: store.prune(before, at, PRUNE_STEP))  # type: ignore[misc]
+            pruned = await self._committer.write(partial(_prune, before, cursor))
             cursor = pruned.cursor
             if pruned.messages:
                 self._observer.emit(MessagesPruned(count=pruned.messages))
@@ -545,6 +553,14 @@ class Worker:
         if at is not None and not self._stopping:
             delay = max(1, at - now) / 1000
             self._wake_timer = asyncio.get_running_loop().call_later(delay, self._pump)
+
+
+def _advance_task(now: Instant, store: Store) -> Task | None:
+    return store.advance_task(now, TASK_STEP)
+
+
+def _prune(before: Instant, cursor: int, store: Store) -> Pruned:
+    return store.prune(before, cursor, PRUNE_STEP)
 
 
 def _with_health(endpoint: Endpoint, health: policy.Health) -> Endpoint:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import click
 import msgspec
-
-from ringback.model import Instant
 
 
 def print_json(value: Any) -> None:
@@ -24,9 +21,3 @@ def print_table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for row in table:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
         click.echo("  ".join(cells).rstrip())
-
-
-def iso(instant: Instant) -> str:
-    """Write an instant as RFC 3339 in UTC, such as ``2026-03-02T04:05:06.789Z``."""
-    moment = datetime.fromtimestamp(instant / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -27,8 +27,8 @@ def explained(settings: Settings, *, place: str = "--store") -> Iterator[None]:
 
 def _sentence(error: OSError, settings: Settings, place: str) -> str:
     # asyncio words some of these at length; the system's own words say it.
-    words = os.strerror(error.errno) if error.errno in errno.errorcode else error.strerror or str(error)
-    reason = words.lower()
+    known = error.errno is not None and error.errno in errno.errorcode
+    reason = (os.strerror(error.errno or 0) if known else error.strerror or str(error)).lower()
     if error.filename is not None:
         return f"cannot write to {error.filename}: {reason}. Choose another place with {place}"
     if error.errno == errno.EADDRINUSE:

@@ -10,10 +10,11 @@ import click
 
 from ringback import ids, tokens
 from ringback.cli.options import SERVER_SETTINGS, json_option, settings_options
-from ringback.cli.output import iso, print_json, print_table
+from ringback.cli.output import print_json, print_table
 from ringback.cli.start import explained
 from ringback.config import Settings
 from ringback.errors import NotFound
+from ringback.model import iso
 from ringback.outbox import system_clock
 from ringback.store import Store, Token, open_store
 from ringback.vault import KEY_BYTES, Vault

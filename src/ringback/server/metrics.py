@@ -31,6 +31,7 @@ from ringback.observe import (
     MessageReplayed,
     MessagesPruned,
     Observer,
+    StepFailed,
     StoreFailed,
 )
 from ringback.outbox import Outbox, system_clock
@@ -120,6 +121,7 @@ class Metrics:
         self._count_attempts(observer)
         self._count_endpoints(observer)
         self._count_store(observer)
+        self._count_surprises(observer)
         self._measure_queue()
         self._measure_process()
 
@@ -248,6 +250,12 @@ class Metrics:
         observer.subscribe(BatchTaken, took)
         observer.subscribe(StoreFailed, lambda _: failures.add(1))
         observer.subscribe(LeaseLost, lambda _: lost.add(1))
+
+    def _count_surprises(self, observer: Observer) -> None:
+        surprises = self._counter(
+            "ringback_internal_errors_total", "Errors of the worker that nobody foresaw, by step.", "step"
+        )
+        observer.subscribe(StepFailed, lambda event: surprises.add(1, event.step))
 
     def _measure_queue(self) -> None:
         self._due = self._gauge(

@@ -224,7 +224,8 @@ def _parse_signatures(text: str) -> list[tuple[str, bytes]]:
 def _mismatch(keys: Sequence[VerifyingKey], versions: set[str]) -> str:
     expected = {key.version for key in keys}
     if versions.isdisjoint(expected):
-        return f"signed with {'/'.join(sorted(versions))[:40]}, but the secrets given verify {'/'.join(sorted(expected))}"
+        signed, verified = "/".join(sorted(versions))[:40], "/".join(sorted(expected))
+        return f"signed with {signed}, but the secrets given verify {verified}"
     return "none of the secrets made this signature: another secret, or the body was changed after signing"
 
 

@@ -32,7 +32,8 @@ from ringback.vault import Vault
 class Idempotency(msgspec.Struct, frozen=True):
     """A caller's key for a change: the same scope and key make the change once, whatever is lost on the way.
 
-    ``fingerprint`` identifies the request's content, so that a key reused for something else is noticed.
+    ``fingerprint`` identifies the request's content, so that a key reused for something else is noticed. A use
+    whose result has been removed is forgotten. Acceptances of different applications never share a scope.
     """
 
     scope: str
@@ -213,7 +214,7 @@ class Store(Protocol):
         """
         ...
 
-    def settle(self, settlements: Sequence[Settlement], now: Instant) -> list[bool]:
+    def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
         """End leases: record the attempts and move the deliveries; tell for each whether the lease still held.
 
         Where it did not, the attempt is kept as evidence and nothing else changes.

@@ -160,7 +160,8 @@ class Committer:
         self._queue: queue.SimpleQueue[_Operation | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="ringback-committer", daemon=True)
         self._readers = concurrent.futures.ThreadPoolExecutor(READERS, "ringback-reader")
-        self._closing = threading.Event()
+        self._gate = threading.Lock()
+        self._closing = False
 
     def start(self) -> None:
         """Begin to commit."""
@@ -168,11 +169,14 @@ class Committer:
 
     def close(self) -> None:
         """Commit what has been handed in, then close the store."""
-        if self._closing.is_set():
-            return
-        self._closing.set()
-        self._queue.put(None)
-        if self._thread.is_alive():
+        with self._gate:
+            if self._closing:
+                return
+            self._closing = True
+            self._queue.put(None)
+        if self._thread.ident is None:
+            self._run()
+        else:
             self._thread.join()
         self._readers.shutdown()
         self._store.close()
@@ -185,7 +189,8 @@ class Committer:
         """
         if self._queue.qsize() > MAX_QUEUED:
             raise Unavailable("too many messages are waiting to be stored; try again shortly")
-        return self._submit("accept", acceptance)
+        stored: Pending[Accepted] = self._submit("accept", acceptance)
+        return stored
 
     def settle(self, settlement: Settlement) -> None:
         """End a lease. Nobody waits: a settlement that is lost costs a repeated attempt, never a message."""
@@ -193,20 +198,31 @@ class Committer:
 
     def write(self, change: Callable[[Store], T]) -> Pending[T]:
         """Run *change* in the next transaction; a ``RingbackError`` from it undoes only its own part."""
-        return self._submit("write", change)
+        written: Pending[T] = self._submit("write", change)
+        return written
 
     def read(self, query: Callable[[Store], T]) -> Pending[T]:
-        """Run *query* on a reader thread."""
+        """Run *query* on a reader thread.
+
+        Raises:
+            Unavailable: This node is shutting down.
+        """
+        self._refuse_when_closing()
         pending, loop = _new_pending()
         self._readers.submit(self._answer, query, pending, loop)
-        return pending  # type: ignore[no-any-return]
+        answer: Pending[T] = pending
+        return answer
 
     def _submit(self, kind: str, argument: Any) -> Any:
-        if self._closing.is_set():
-            raise Unavailable("this node is shutting down; try another or try again")
         pending, loop = _new_pending()
-        self._queue.put(_Operation(kind, argument, pending, loop))
+        with self._gate:
+            self._refuse_when_closing()
+            self._queue.put(_Operation(kind, argument, pending, loop))
         return pending
+
+    def _refuse_when_closing(self) -> None:
+        if self._closing:
+            raise Unavailable("this node is shutting down; try another or try again")
 
     def _answer(self, query: Callable[[Store], Any], pending: Any, loop: Any) -> None:
         try:
@@ -241,12 +257,11 @@ class Committer:
 
     def _commit(self, batch: _Batch) -> None:
         started = time.perf_counter()
-        now = self._clock()
         try:
             with self._store.transaction():
                 written = [self._apply(operation) for operation in batch.writes]
-                accepted = self._accept(batch, now)
-                held = self._store.settle(batch.settlements, now) if batch.settlements else []
+                accepted = self._accept(batch)
+                held = self._store.settle(batch.settlements) if batch.settlements else []
         except Exception as error:  # noqa: BLE001 - the thread must outlive any single transaction
             self._fail(batch, error)
             return
@@ -272,10 +287,10 @@ class Committer:
         except RingbackError as error:
             return error
 
-    def _accept(self, batch: _Batch, now: Instant) -> list[Accepted | RingbackError]:
+    def _accept(self, batch: _Batch) -> list[Accepted | RingbackError]:
         if not batch.accepts:
             return []
-        lease = Lease(secrets.randbits(TOKEN_BITS), policy.lease_until(now, self._deadline))
+        lease = Lease(secrets.randbits(TOKEN_BITS), policy.lease_until(self._clock(), self._deadline))
         return self._store.accept([op.argument for op in batch.accepts], lease, self._handover.admit)
 
     def _fail(self, batch: _Batch, error: Exception) -> None:

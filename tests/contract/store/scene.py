@@ -193,7 +193,7 @@ class Scene:
         """End one lease; tell whether it still held."""
         settlement = self.settlement(work, step, due_at, **fields)
         with self.store.transaction():
-            (held,) = self.store.settle([settlement], self.now)
+            (held,) = self.store.settle([settlement])
         return held
 
     def fail(self, application: Application, **fields: Any) -> Accepted:

@@ -119,7 +119,7 @@ class StoreMachine(RuleBasedStateMachine):
         due_at = self.scene.now + 5_000 if step in {Step.RETRY, Step.POSTPONE} else None
         settlement = self.scene.settlement(work, step, due_at)
         with self.scene.store.transaction():
-            (held,) = self.scene.store.settle([settlement], self.scene.now)
+            (held,) = self.scene.store.settle([settlement])
         row = self.rows[work.message_id, work.endpoint.id]
         assert held == row.settle(work, step, due_at, settlement.attempt)
 

@@ -156,7 +156,7 @@ def test_each_settlement_of_a_batch_is_answered_by_itself(scene, application, en
     assert scene.settle(works[1], Step.SUCCEED)
     batch = [scene.settlement(work, Step.SUCCEED) for work in works]
     with scene.store.transaction():
-        held = scene.store.settle(batch, scene.now)
+        held = scene.store.settle(batch)
     assert held == [True, False, True]
     assert {scene.delivery_of(work).state for work in works} == {DeliveryState.SUCCEEDED}
 
@@ -165,7 +165,7 @@ def test_one_lease_settled_twice_in_a_batch_counts_once(scene, work):
     """Within a batch, too, a lease ends only once."""
     batch = [scene.settlement(work, Step.RETRY, scene.now + 5_000), scene.settlement(work, Step.SUCCEED)]
     with scene.store.transaction():
-        held = scene.store.settle(batch, scene.now)
+        held = scene.store.settle(batch)
     assert held == [True, False]
     assert scene.delivery_of(work).state is DeliveryState.WAITING
 
@@ -185,7 +185,7 @@ class TestHealth:
             for work, since in zip(works, (111, 222), strict=True)
         ]
         with scene.store.transaction():
-            assert scene.store.settle(batch, scene.now) == [True, True]
+            assert scene.store.settle(batch) == [True, True]
         assert current(scene, endpoint).failing_since == 111
 
     def test_success_clears_it(self, scene, application, endpoint):

@@ -100,7 +100,7 @@ class Catalog(Database):
         name = record.name if isinstance(record, EventType) else record.id
         if idempotency is not None:
             earlier = self.earlier_use(idempotency)
-            if earlier is not None:
+            if earlier is not None and self._is_there(type(record), earlier):
                 return earlier
             self.remember_use(idempotency, name, record.created_at)
         if isinstance(record, Application):
@@ -110,6 +110,12 @@ class Catalog(Database):
         else:
             self._add_event_type(record)
         return name
+
+    def _is_there(self, kind: type[Application | Endpoint | EventType], name: str) -> bool:
+        if kind is EventType:
+            return self.row("SELECT 1 FROM event_type WHERE name = ?", (name,)) is not None
+        table = "application" if kind is Application else "endpoint"
+        return self.row(f"SELECT 1 FROM {table} WHERE id = ? AND deleted_at IS NULL", (name,)) is not None
 
     def earlier_use(self, idempotency: Idempotency) -> str | None:
         """Return the id of what an idempotency key made before; raises ``Conflict`` if it was something else."""
@@ -126,7 +132,7 @@ class Catalog(Database):
     def remember_use(self, idempotency: Idempotency, resource_id: str, now: Instant) -> None:
         """Keep what an idempotency key made."""
         self.execute(
-            "INSERT INTO idempotency (scope, name, fingerprint, resource_id, created_at) VALUES (?, ?, ?, ?, ?)",
+            "REPLACE INTO idempotency (scope, name, fingerprint, resource_id, created_at) VALUES (?, ?, ?, ?, ?)",
             (idempotency.scope, idempotency.key, idempotency.fingerprint, resource_id, now),
         )
 

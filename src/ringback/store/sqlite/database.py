@@ -27,7 +27,7 @@ Row = tuple[Any, ...]
 
 
 class Database:
-    """One writer connection and a reader for each thread that reads; see ``SQLiteStore`` for the arguments."""
+    """One writer connection and a reader per thread that reads; see ``SQLiteStore`` for the arguments."""
 
     def __init__(
         self, path: str, vault: Vault, entropy: Callable[[int], bytes], *, vfs: str | None = None
@@ -129,7 +129,7 @@ class Database:
             reader.execute("PRAGMA query_only = ON")
             self._local.connection = reader
             self._readers.append(reader)
-        return reader  # type: ignore[no-any-return]
+        return reader
 
     def _run(self, statement: str) -> None:
         try:
@@ -160,7 +160,7 @@ class Database:
         if tables and not marked:
             raise StoreIncompatible(f"{self._path} belongs to another program; name another file")
         if marked and tables:
-            found = connection.execute("SELECT max(version) FROM migration").get
+            found = connection.execute("SELECT coalesce(max(version), 0) FROM migration").get
             if found > len(_migrations()):
                 raise StoreIncompatible(
                     f"{self._path} was written by a newer Ringback (schema {found}, this one knows "

@@ -107,6 +107,7 @@ class History(Catalog):
         old = [row for row in looked if row[1] < before]
         removed = [(row[0],) for row in old if not row[2]]
         if removed:
+            self.execute("UPDATE removed SET message_key = max(message_key, ?)", removed[-1])
             for table, column in (
                 ("attempt", "message_key"),
                 ("delivery", "message_key"),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
 import msgspec
 
-from ringback import ids, policy
+from ringback import ids
 from ringback.errors import Conflict, NotFound, RingbackError
 from ringback.model import (
     Attempt,
@@ -26,6 +27,7 @@ from ringback.store import (
     Accepted,
     Admit,
     DueEndpoint,
+    Idempotency,
     Lease,
     Quota,
     Settlement,
@@ -55,10 +57,13 @@ _WAITING = next_state(None, Step.SPILL).value
 _SCHEDULED = Trigger.SCHEDULED.value
 
 _INSERT_MESSAGES = (
-    "INSERT INTO message (key, application_key, id, event_type, event_id, channels, created_at, skipped, payload)"
+    "INSERT INTO message"
+    " (key, application_key, id, event_type, event_id, channels, created_at, skipped, payload) VALUES {rows}"
+)
+_INSERT_DELIVERIES = (
+    "INSERT INTO delivery (message_key, endpoint_key, state, attempts, due_at, lease_token, trigger)"
     " VALUES {rows}"
 )
-_INSERT_DELIVERIES = "INSERT INTO delivery (message_key, endpoint_key, state, attempts, due_at, lease_token, trigger) VALUES {rows}"
 _INSERT_ATTEMPTS = (
     "INSERT INTO attempt (message_key, id, endpoint_key, number, trigger, url, started_at, duration,"
     " kind, detail, status, phases, body) VALUES {rows}"
@@ -141,28 +146,24 @@ class Line(Catalog):
     def _accept_one(self, acceptance: Acceptance, intake: _Intake) -> Accepted | RingbackError:
         try:
             route = self.route(acceptance.application)
-            if acceptance.idempotency is not None:
-                earlier = self._replayed(acceptance, route, intake)
-                if earlier is not None:
-                    return earlier
+            use = _use_in(route, acceptance.idempotency)
+            if use is not None and (earlier := self._replayed(use, route, intake)) is not None:
+                return earlier
             if acceptance.event_id is not None:
                 self._check_event_id(acceptance.event_id, route, intake)
         except RingbackError as error:
             return error
         accepted = intake.add(acceptance, route)
-        if acceptance.idempotency is not None:
-            self.remember_use(acceptance.idempotency, acceptance.id, acceptance.created_at)
+        if use is not None:
+            self.remember_use(use, acceptance.id, acceptance.created_at)
         return accepted
 
-    def _replayed(self, acceptance: Acceptance, route: Route, intake: _Intake) -> Accepted | None:
-        assert acceptance.idempotency is not None  # noqa: S101 - the caller has looked
-        message_id = self.earlier_use(acceptance.idempotency)
+    def _replayed(self, use: Idempotency, route: Route, intake: _Intake) -> Accepted | None:
+        message_id = self.earlier_use(use)
         if message_id is None:
             return None
-        message = intake.accepted.get(message_id) or self.message_by_id(
-            route.key, route.application_id, message_id
-        )
-        return Accepted(message, replayed=True)
+        message = intake.accepted.get(message_id) or self._message_by_id(route, message_id)
+        return None if message is None else Accepted(message, replayed=True)
 
     def _check_event_id(self, event_id: str, route: Route, intake: _Intake) -> None:
         if (route.key, event_id) in intake.event_ids or self.row(
@@ -170,23 +171,21 @@ class Line(Catalog):
         ):
             raise Conflict(f"the event id {event_id} was used for another message of this application")
 
-    def message_by_id(self, application_key: int, application_id: str, message_id: str) -> Message:
-        """Return a message; raises ``NotFound``."""
+    def _message_by_id(self, route: Route, message_id: str) -> Message | None:
         row = self.row(
             f"SELECT {MESSAGE_COLUMNS} FROM message m WHERE m.application_key = ? AND m.id = ?",
-            (application_key, message_id),
+            (route.key, message_id),
         )
-        if row is None:
-            raise NotFound(f"there is no message {message_id}")
-        return message_of(row, application_id)
+        return None if row is None else message_of(row, route.application_id)
 
     def _next_message_key(self) -> int:
-        last = self.row("SELECT max(key) FROM message")
-        return 1 + (last[0] or 0) if last else 1
+        # Keys are never used twice, although the newest message may have been removed.
+        last = self.row("SELECT max(coalesce((SELECT max(key) FROM message), 0), message_key) FROM removed")
+        return 1 + last[0] if last else 1
 
     # --- Settling -----------------------------------------------------------------------------------------
 
-    def settle(self, settlements: Sequence[Settlement], now: Instant) -> list[bool]:
+    def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
         """See ``Store``."""
         ended = [_ended_row(settlement) for settlement in settlements]
         held = self._end_leases(ended)
@@ -199,20 +198,21 @@ class Line(Catalog):
             self.execute_rows(_INSERT_ATTEMPTS, attempts)
         for settlement, still in zip(settlements, held, strict=True):
             if still and settlement.health is not None:
-                self._change_health(settlement, now)
+                self._change_health(settlement)
         return held
 
     def _end_leases(self, ended: list[Row]) -> list[bool]:
         # Almost always every lease is still held; only when the count says otherwise is each looked at alone.
-        try:
-            with self.transaction():
-                if self.execute_rows(_SETTLE, ended) != len(ended):
-                    raise _SomeLost
-        except _SomeLost:
-            return [self.execute_rows(_SETTLE, [row]) == 1 for row in ended]
+        with contextlib.suppress(_SomeLost), self.transaction():
+            return self._end_all(ended)
+        return [self.execute_rows(_SETTLE, [row]) == 1 for row in ended]
+
+    def _end_all(self, ended: list[Row]) -> list[bool]:
+        if self.execute_rows(_SETTLE, ended) != len(ended):
+            raise _SomeLost
         return [True] * len(ended)
 
-    def _change_health(self, settlement: Settlement, now: Instant) -> None:
+    def _change_health(self, settlement: Settlement) -> None:
         health, key = settlement.health, settlement.work.key[1]
         assert health is not None  # noqa: S101 - the caller has looked
         if health.failing_since is None:
@@ -225,7 +225,7 @@ class Line(Catalog):
             self.execute(
                 "UPDATE endpoint SET state = 'disabled', disabled_reason = ?,"
                 " failing_since = coalesce(failing_since, ?) WHERE key = ? AND state <> 'disabled'",
-                (health.disable, now, key),
+                (health.disable, health.failing_since, key),
             )
         if self.changes():
             self.bump_catalog()
@@ -422,6 +422,13 @@ class _Intake:
                 self.deliveries.append((key, endpoint_key, _WAITING, 0, message.created_at, None, _SCHEDULED))
                 spilled.append(endpoint)
         return Accepted(message, tuple(works), tuple(spilled))
+
+
+def _use_in(route: Route, idempotency: Idempotency | None) -> Idempotency | None:
+    # An application may be called by its id or its uid, and a uid may pass to another application.
+    if idempotency is None:
+        return None
+    return msgspec.structs.replace(idempotency, scope=f"{idempotency.scope}:{route.application_id}")
 
 
 def _ended_row(settlement: Settlement) -> Row:

@@ -51,6 +51,10 @@ CREATE TABLE message (
 CREATE UNIQUE INDEX message_of_application ON message (application_key, id);
 CREATE UNIQUE INDEX message_event_id ON message (application_key, event_id) WHERE event_id IS NOT NULL;
 
+-- The highest key of any message that retention has removed.
+CREATE TABLE removed (message_key INTEGER NOT NULL) STRICT;
+INSERT INTO removed VALUES (0);
+
 -- due_at is when the delivery may be taken next: the retry's time while it waits, the lease's end while it is
 -- leased, NULL at rest. One index therefore finds retries, spilled messages and what dead nodes left behind.
 CREATE TABLE delivery (

@@ -1,0 +1,205 @@
+"""Log lines about what the engine says happened, for people or for machines.
+
+Lines are written by a thread of their own: nobody who accepts or delivers ever waits for a terminal. When it
+cannot keep up, lines are dropped and counted.
+"""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import queue
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from ringback.config import Settings
+from ringback.model import iso
+from ringback.observe import (
+    AttemptFinished,
+    CircuitChanged,
+    DeliveryPostponed,
+    EndpointDisabled,
+    LeaseLost,
+    MessageAccepted,
+    MessagesPruned,
+    Observer,
+    StepFailed,
+    StoreFailed,
+)
+from ringback.policy import Step
+
+MAX_LINES = 10_000
+
+logger = logging.getLogger("ringback.line")
+
+Fields = dict[str, Any]
+
+
+class _Lines(logging.handlers.QueueHandler):
+    def __init__(self) -> None:
+        super().__init__(queue.Queue(MAX_LINES))
+        self._dropped = 0
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        """Pass a line on, or count it when too many wait."""
+        try:
+            self.queue.put_nowait(record)
+        except queue.Full:
+            self._dropped += 1
+            return
+        if self._dropped:
+            dropped, self._dropped = self._dropped, 0
+            logger.warning("log lines dropped", extra={"fields": {"count": dropped}})
+
+
+class _Format(logging.Formatter):
+    def __init__(self, render: Callable[[str, str, str, Fields], str]) -> None:
+        super().__init__()
+        self._render = render
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line for a record; an exception becomes one of its fields."""
+        fields: Fields = dict(getattr(record, "fields", {}))
+        if record.exc_info and record.exc_info[1] is not None:
+            fields["traceback"] = "".join(traceback.format_exception(record.exc_info[1]))
+        at = iso(round(record.created * 1000))
+        return self._render(at, record.levelname.lower(), record.getMessage(), fields)
+
+
+def _json(at: str, level: str, message: str, fields: Fields) -> str:
+    return msgspec.json.encode({"at": at, "level": level, "message": message, **fields}).decode()
+
+
+def _text(at: str, level: str, message: str, fields: Fields) -> str:
+    trace = fields.pop("traceback", "")
+    told = " ".join(f"{name}={_value(value)}" for name, value in fields.items() if value is not None)
+    return f"{at} {level:<7} {message} {told}".rstrip() + (f"\n{trace.rstrip()}" if trace else "")
+
+
+def _value(value: object) -> str:
+    text = str(value)
+    # Some of it comes from receivers: it must not break out of its line.
+    return text if text.isprintable() and " " not in text and text else repr(text)
+
+
+def start_logging(settings: Settings, observer: Observer) -> Callable[[], None]:
+    """Write log lines to standard error from now on; return what stops that, after the last line.
+
+    Args:
+        settings: ``log_level`` and ``log_format``.
+        observer: Tells what happens.
+    """
+    lines = _Lines()
+    lines.setFormatter(_Format(_json if settings.log_format == "json" else _text))
+    root = logging.getLogger()
+    root.addHandler(lines)
+    root.setLevel(settings.log_level.upper())
+    listener = logging.handlers.QueueListener(lines.queue, logging.StreamHandler(sys.stderr))
+    listener.start()
+    _subscribe(observer)
+
+    def stop() -> None:
+        root.removeHandler(lines)
+        listener.stop()
+
+    return stop
+
+
+def _subscribe(observer: Observer) -> None:
+    if logger.isEnabledFor(logging.DEBUG):
+        observer.subscribe(MessageAccepted, _accepted)
+        observer.subscribe(DeliveryPostponed, _postponed)
+    observer.subscribe(AttemptFinished, _attempt)
+    observer.subscribe(EndpointDisabled, _disabled)
+    observer.subscribe(CircuitChanged, _circuit)
+    observer.subscribe(LeaseLost, _lease_lost)
+    observer.subscribe(StoreFailed, _store_failed)
+    observer.subscribe(StepFailed, _step_failed)
+    observer.subscribe(MessagesPruned, _pruned)
+
+
+def _tell(level: int, message: str, /, **fields: object) -> None:
+    if logger.isEnabledFor(level):
+        logger.log(level, message, extra={"fields": fields})
+
+
+def _accepted(event: MessageAccepted) -> None:
+    message = event.message
+    _tell(
+        logging.DEBUG,
+        "message accepted",
+        message=message.id,
+        application=message.application_id,
+        event_type=message.event_type,
+        deliveries=event.deliveries,
+        spilled=event.spilled,
+    )
+
+
+def _attempt(event: AttemptFinished) -> None:
+    attempt = event.attempt
+    level, words = _ATTEMPT[Step(event.step)]
+    _tell(
+        level,
+        words,
+        message=attempt.message_id,
+        endpoint=attempt.endpoint_id,
+        attempt=attempt.number,
+        outcome=attempt.outcome.kind.value,
+        status=attempt.outcome.status or None,
+        detail=attempt.outcome.detail or None,
+        milliseconds=attempt.duration,
+        next_at=None if event.due_at is None else iso(event.due_at),
+    )
+
+
+_ATTEMPT = {
+    Step.SUCCEED: (logging.DEBUG, "delivered"),
+    Step.RETRY: (logging.INFO, "attempt failed"),
+    Step.EXHAUST: (logging.WARNING, "delivery given up"),
+}
+
+
+def _postponed(event: DeliveryPostponed) -> None:
+    _tell(
+        logging.DEBUG,
+        "delivery postponed",
+        message=event.message_id,
+        endpoint=event.endpoint_id,
+        reason=event.reason,
+    )
+
+
+def _disabled(event: EndpointDisabled) -> None:
+    _tell(logging.WARNING, "endpoint disabled", endpoint=event.endpoint.id, reason=event.reason)
+
+
+def _circuit(event: CircuitChanged) -> None:
+    state = "open: deliveries wait" if event.open else "closed: deliveries flow again"
+    _tell(logging.WARNING if event.open else logging.INFO, f"circuit {state}", endpoint=event.endpoint.id)
+
+
+def _lease_lost(event: LeaseLost) -> None:
+    _tell(
+        logging.WARNING,
+        "an attempt ended after its lease",
+        message=event.message_id,
+        endpoint=event.endpoint_id,
+    )
+
+
+def _store_failed(event: StoreFailed) -> None:
+    _tell(logging.ERROR, "the store failed", error=event.error)
+
+
+def _step_failed(event: StepFailed) -> None:
+    fields = {"fields": {"step": event.step}}
+    logger.error("a step of the worker failed; this is a bug", exc_info=event.error, extra=fields)
+
+
+def _pruned(event: MessagesPruned) -> None:
+    _tell(logging.INFO, "messages past their retention removed", count=event.count)

@@ -1,0 +1,219 @@
+"""One node: the store, the worker, the API and what binds them, started and stopped in the right order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import signal
+import sys
+import time
+
+import uvloop
+
+from ringback import __version__
+from ringback.config import Address, Settings
+from ringback.destinations.http import HttpDestination, HttpSettings
+from ringback.observe import Observer, StoreFailed
+from ringback.outbox import Outbox, system_clock
+from ringback.server.app import create_app
+from ringback.server.auth import Tokens
+from ringback.server.logs import start_logging
+from ringback.server.metrics import Metrics
+from ringback.server.secrets import first_token, open_vault
+from ringback.server.web import Web
+from ringback.store import Store, open_store
+from ringback.store.commit import Committer, NoWorker
+from ringback.worker import Desk, Worker, WorkerSettings
+
+BODY_OVERHEAD = 64 * 1024
+LINGER_SECONDS = 0.0
+DOUBT_SECONDS = 5.0
+
+
+class Node:
+    """A running Ringback, in the process and on the event loop of whoever starts it.
+
+    Args:
+        settings: How it behaves.
+        worker: Deliver; otherwise what is accepted waits for a node that does.
+        api: Listen; otherwise only ``outbox`` accepts.
+    """
+
+    def __init__(self, settings: Settings, *, worker: bool = True, api: bool = True) -> None:
+        self.observer = Observer()
+        self.new_token: str | None = None
+        self._settings = settings
+        self._with_worker = worker
+        self._with_api = api
+        self._outbox: Outbox | None = None
+        self._web: Web | None = None
+        self._running = contextlib.AsyncExitStack()
+        self._stopping = False
+        self._store_failed_at = float("-inf")
+
+    @property
+    def outbox(self) -> Outbox:
+        """Publishes and manages; there from ``start`` to ``stop``."""
+        if self._outbox is None:
+            raise RuntimeError("the node has not been started")
+        return self._outbox
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """The host and port that the API listens on."""
+        if self._web is None:
+            raise RuntimeError("the node does not listen")
+        return self._web.address
+
+    async def start(self) -> None:
+        """Open the store, begin to deliver and to listen. ``new_token`` is then the token made, if one was.
+
+        Raises:
+            ConfigurationError: The store or a setting cannot be used.
+            OSError: The address or a file cannot be used.
+        """
+        async with contextlib.AsyncExitStack() as undo:
+            metrics = Metrics(self.observer)
+            store = self._open_store()
+            undo.callback(store.close)
+            committer, desk = self._committer(store)
+            undo.pop_all()
+            undo.push_async_callback(asyncio.to_thread, committer.close)
+            committer.start()
+            self._outbox = Outbox(committer, max_payload=self._settings.max_payload)
+            if desk is not None:
+                await self._start_worker(desk, committer, undo)
+            if self._with_api:
+                await self._start_web(metrics, undo)
+            self._running = undo.pop_all()
+
+    async def stop(self) -> None:
+        """Take no more requests, finish the attempts under way, commit what is left, close the store."""
+        self._stopping = True
+        await self._running.aclose()
+
+    def _open_store(self) -> Store:
+        store = open_store(self._settings.store, open_vault(self._settings))
+        try:
+            if self._with_api:
+                with store.transaction():
+                    self.new_token = first_token(store, self._settings, system_clock())
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    def _committer(self, store: Store) -> tuple[Committer, Desk | None]:
+        desk = Desk(self._settings.memory_deliveries) if self._with_worker else None
+        committer = Committer(
+            store,
+            clock=system_clock,
+            observer=self.observer,
+            handover=desk or NoWorker(),
+            deadline=self._settings.delivery_timeout,
+            linger=LINGER_SECONDS,
+        )
+        self.observer.subscribe(StoreFailed, self._note_failure)
+        return committer, desk
+
+    async def _start_worker(self, desk: Desk, committer: Committer, undo: contextlib.AsyncExitStack) -> None:
+        settings = self._settings
+        destination = HttpDestination(
+            HttpSettings(
+                allow=settings.allow_subnets, proxy=settings.egress_proxy, ca_file=settings.tls_ca_file
+            )
+        )
+        worker = Worker(
+            desk,
+            committer,
+            destination,
+            observer=self.observer,
+            settings=worker_settings(settings),
+            clock=system_clock,
+            monotonic=time.perf_counter,
+            chance=random.random,
+        )
+        worker.start()
+        undo.push_async_callback(worker.stop, settings.drain_timeout / 1000)
+
+    async def _start_web(self, metrics: Metrics, undo: contextlib.AsyncExitStack) -> None:
+        app = create_app(
+            outbox=self.outbox,
+            tokens=Tokens(self.outbox, self._settings.admin_token),
+            metrics=metrics,
+            readiness=self._reason_against,
+            max_body=self._settings.max_payload + BODY_OVERHEAD,
+        )
+        self._web = Web(app, self._settings.listen)
+        undo.push_async_callback(self._web.stop)
+        await self._web.start()
+
+    def _note_failure(self, _: StoreFailed) -> None:
+        self._store_failed_at = time.monotonic()
+
+    def _reason_against(self) -> str | None:
+        if self._stopping:
+            return "it is stopping"
+        if time.monotonic() - self._store_failed_at < DOUBT_SECONDS:
+            return "the store failed to write within the last seconds"
+        return None
+
+
+def worker_settings(settings: Settings) -> WorkerSettings:
+    """Return the part of *settings* that a worker heeds."""
+    return WorkerSettings(
+        deadline=settings.delivery_timeout,
+        slots=settings.worker_slots,
+        memory=settings.memory_deliveries,
+        schedule=settings.retry_schedule,
+        disable_after=settings.endpoint_disable_after,
+        breaker_rest=settings.breaker_rest,
+        retention=settings.retention,
+        poll_interval=settings.poll_interval,
+        user_agent=f"Ringback/{__version__}",
+    )
+
+
+def serve(settings: Settings, *, worker: bool = True, api: bool = True) -> None:
+    """Run a node until SIGTERM or SIGINT, then drain it; a second signal ends the process at once.
+
+    Raises:
+        ConfigurationError: The store or a setting cannot be used.
+        OSError: The address or a file cannot be used.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(settings, worker=worker, api=api))
+
+
+async def _serve(settings: Settings, *, worker: bool, api: bool) -> None:
+    node = Node(settings, worker=worker, api=api)
+    stop_logging = start_logging(settings, node.observer)
+    try:
+        await node.start()
+        try:
+            _announce(node, settings, api=api)
+            await _told_to_stop()
+        finally:
+            await node.stop()
+    finally:
+        stop_logging()
+
+
+async def _told_to_stop() -> None:
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGTERM, signal.SIGINT)
+    for number in signals:
+        loop.add_signal_handler(number, told.set)
+    await told.wait()
+    for number in signals:
+        loop.remove_signal_handler(number)
+
+
+def _announce(node: Node, settings: Settings, *, api: bool) -> None:
+    place = f"listens on http://{Address(*node.address)} and keeps" if api else "delivers what is kept in"
+    lines = [f"Ringback {__version__} {place} {'everything in ' if api else ''}{settings.store}"]
+    if node.new_token is not None:
+        lines.append(f"The first API token, shown only now: {node.new_token}")
+    print(*lines, sep="\n", file=sys.stderr, flush=True)  # noqa: T201 - told to whoever started it

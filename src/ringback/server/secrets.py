@@ -1,0 +1,68 @@
+"""The secrets a node is given, or makes at its first start."""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+from pathlib import Path
+
+from ringback import ids, tokens
+from ringback.config import Settings
+from ringback.errors import ConfigurationError
+from ringback.model import Instant
+from ringback.store import Store, Token
+from ringback.vault import KEY_BYTES, Vault, parse_main_keys
+
+KEY_SUFFIX = ".key"
+FIRST_TOKEN = "first start"  # noqa: S105 - the name of a token, not a token
+SQLITE = "sqlite:///"
+
+
+def open_vault(settings: Settings) -> Vault:
+    """Return the vault for the store that *settings* name: its key is a setting, or kept beside the database.
+
+    The key file, readable by its owner only, is made when neither it nor the database is there.
+
+    Raises:
+        ConfigurationError: The key cannot be read, or is missing beside an existing database.
+        OSError: The key file cannot be written.
+    """
+    if settings.main_key is not None:
+        return parse_main_keys(settings.main_key)
+    database = Path(settings.store.removeprefix(SQLITE))
+    file = Path(f"{database}{KEY_SUFFIX}")
+    if not file.exists() and not _has_content(database):
+        _make_key(file)
+    try:
+        return parse_main_keys(file.read_text("ascii"))
+    except FileNotFoundError:
+        raise ConfigurationError(
+            f"{database} is there but its key {file} is not: put the key back, or set RINGBACK_MAIN_KEY to it"
+        ) from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{file} does not hold a main key; put the right file back") from None
+
+
+def first_token(store: Store, settings: Settings, now: Instant) -> str | None:
+    """Make a token when nothing else would let anybody in, and return it; None when there is no need."""
+    if settings.admin_token is not None or store.tokens():
+        return None
+    text = tokens.new_token(secrets.token_bytes(tokens.ENTROPY_BYTES))
+    token_id = ids.new_id(ids.TOKEN, now, secrets.token_bytes(ids.ENTROPY_BYTES))
+    store.add_token(Token(id=token_id, name=FIRST_TOKEN, digest=tokens.digest(text), created_at=now))
+    return text
+
+
+def _has_content(file: Path) -> bool:
+    return file.exists() and file.stat().st_size > 0
+
+
+def _make_key(file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    key = base64.b64encode(secrets.token_bytes(KEY_BYTES))
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as written:
+        written.write(key + b"\n")
+        written.flush()
+        # Secrets sealed with a key that a power cut takes away could never be opened again.
+        os.fsync(written.fileno())
