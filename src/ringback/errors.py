@@ -11,6 +11,7 @@ The tree::
     ├── LimitReached                   400  limit_reached
     ├── MalformedRequest               400  malformed_request
     ├── MethodNotAllowed               405  method_not_allowed
+    ├── RequestTimeout                 408  request_timeout
     ├── PayloadTooLarge                413  payload_too_large
     ├── UnsupportedMediaType           415  unsupported_media_type
     ├── SignatureInvalid               401  signature_invalid    (carries a machine-readable reason)
@@ -117,6 +118,13 @@ class MethodNotAllowed(RingbackError):  # noqa: N818 - as InvalidInput
 
     status = 405
     code = "method_not_allowed"
+
+
+class RequestTimeout(RingbackError):  # noqa: N818 - as InvalidInput
+    """The request took too long to arrive."""
+
+    status = 408
+    code = "request_timeout"
 
 
 class PayloadTooLarge(RingbackError):  # noqa: N818 - as InvalidInput

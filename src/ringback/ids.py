@@ -22,6 +22,8 @@ TASK = "qtask"
 TOKEN = "tok"  # noqa: S105 - the prefix of a token's id, not a token
 
 _PAIRS = [first + second for first in ALPHABET for second in ALPHABET]
+_HUNDRED = len(_PAIRS)
+_TEN_DIGITS = _HUNDRED**5
 _RANDOM_BITS = ENTROPY_BYTES * 8
 _KSUID = re.compile(f"[0-9A-Za-z]{{{LENGTH}}}")
 
@@ -55,11 +57,15 @@ def _time_part(now: int) -> int:
 
 
 def _base62(number: int) -> str:
-    # Two digits at a time: ids are made on the hot path, and this halves the big-integer divisions.
-    pieces = []
-    for _ in range(LENGTH // 2):
-        number, pair = divmod(number, 3844)
-        pieces.append(_PAIRS[pair])
-    pieces.append(ALPHABET[number])
-    pieces.reverse()
-    return "".join(pieces)
+    # Ids are made on the hot path: two digits at a time, of parts that are small enough to divide quickly.
+    upper, lower = divmod(number, _TEN_DIGITS)
+    top, middle = divmod(upper, _TEN_DIGITS)
+    return (_digits(top, 4) + _digits(middle, 5) + _digits(lower, 5))[1:]
+
+
+def _digits(number: int, pairs: int) -> str:
+    text = ""
+    for _ in range(pairs):
+        number, pair = divmod(number, _HUNDRED)
+        text = _PAIRS[pair] + text
+    return text

@@ -51,14 +51,20 @@ class Tokens:
             raise NotAuthenticated("send the header Authorization: Bearer TOKEN")
         # Only digests are compared: what the time taken betrays of a digest tells nothing of its token.
         digest = tokens.digest(authorization[len(SCHEME) :].strip())
-        if self._trusts(digest):
+        if self._knows(digest):
             return
         if self._age() >= DOUBT_SECONDS:
             await self._read()
         if digest not in self._known:
             raise NotAuthenticated
 
-    def _trusts(self, digest: bytes) -> bool:
+    def trusts(self, authorization: str) -> bool:
+        """Tell whether the value of an ``Authorization`` header is good, as far as can be told at once."""
+        if authorization[: len(SCHEME)].lower() != SCHEME:
+            return False
+        return self._knows(tokens.digest(authorization[len(SCHEME) :].strip()))
+
+    def _knows(self, digest: bytes) -> bool:
         if self._admin is not None and hmac.compare_digest(digest, self._admin):
             return True
         return digest in self._known and self._age() < TRUST_SECONDS

@@ -18,6 +18,7 @@ from ringback.observe import Observer, StoreFailed
 from ringback.outbox import Outbox, system_clock
 from ringback.server.app import create_app
 from ringback.server.auth import Tokens
+from ringback.server.express import Express
 from ringback.server.logs import start_logging
 from ringback.server.metrics import Metrics
 from ringback.server.secrets import first_token, open_vault
@@ -138,14 +139,15 @@ class Node:
         undo.push_async_callback(worker.stop, settings.drain_timeout / 1000)
 
     async def _start_web(self, metrics: Metrics, undo: contextlib.AsyncExitStack) -> None:
+        tokens = Tokens(self.outbox, self._settings.admin_token)
         app = create_app(
             outbox=self.outbox,
-            tokens=Tokens(self.outbox, self._settings.admin_token),
+            tokens=tokens,
             metrics=metrics,
             readiness=self._reason_against,
             max_body=self._settings.max_payload + BODY_OVERHEAD,
         )
-        self._web = Web(app, self._settings.listen)
+        self._web = Web(app, Express(self.outbox, tokens), self._settings.listen)
         undo.push_async_callback(self._web.stop)
         await self._web.start()
 

@@ -23,6 +23,8 @@ logger = logging.getLogger("ringback.server")
 encode = msgspec.json.Encoder().encode
 
 INTERNAL = "internal_error"
+# Not to be kept by anyone on the way, and not to be taken for anything but JSON.
+_UNKEPT = (("cache-control", "no-store"), ("x-content-type-options", "nosniff"))
 _CODES = {
     400: "malformed_request",
     404: "not_found",
@@ -45,12 +47,41 @@ class Faults(msgspec.Struct, frozen=True):
     detail: tuple[FieldError, ...]
 
 
+class Answer(msgspec.Struct, frozen=True):
+    """A complete answer: its status, JSON body, and headers besides those that say what the body is."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+def refusal(error: BaseException, doing: str) -> Answer:
+    """Return the answer to a request that ended in *error*; log what is a fault of ours.
+
+    Args:
+        error: Anything that was raised.
+        doing: What was asked for, without ids, for the log.
+    """
+    headers = [*_UNKEPT]
+    if isinstance(error, InvalidInput):
+        return Answer(error.status, encode(Faults(error.fields)), tuple(headers))
+    if isinstance(error, Unavailable):
+        headers.append(("retry-after", str(error.retry_after)))
+    elif not isinstance(error, RingbackError) or error.status >= 500:  # noqa: PLR2004 - those are our fault
+        logger.error("%s failed", doing, exc_info=error)
+        detail = "something went wrong in Ringback; its log says what"
+        return Answer(500, encode(Refusal(INTERNAL, detail)), tuple(headers))
+    if isinstance(error, NotAuthenticated):
+        headers.append(("www-authenticate", "Bearer"))
+    return Answer(error.status, encode(Refusal(error.code, error.detail)), tuple(headers))
+
+
 def reply(resp: Response, value: object, status: str = falcon.HTTP_200) -> None:
     """Answer with *value* as JSON, not to be kept by anyone on the way."""
     resp.status = status
     resp.data = encode(value)
-    resp.set_header("cache-control", "no-store")
-    resp.set_header("x-content-type-options", "nosniff")
+    for header in _UNKEPT:
+        resp.set_header(*header)
 
 
 def created(*, new: bool) -> str:
@@ -60,23 +91,17 @@ def created(*, new: bool) -> str:
 
 def handle_errors(app: App[Any, Any]) -> None:
     """Have *app* answer every exception with JSON."""
-    app.add_error_handler(Exception, _on_unexpected)
+    app.add_error_handler(Exception, _on_error)
     app.add_error_handler(falcon.HTTPError, _on_http_error)
-    app.add_error_handler(RingbackError, _on_refusal)
 
 
-async def _on_refusal(req: Request, resp: Response, error: RingbackError, params: dict[str, Any]) -> None:
-    if isinstance(error, InvalidInput):
-        reply(resp, Faults(error.fields), falcon.HTTP_422)
-        return
-    if isinstance(error, Unavailable):
-        resp.set_header("retry-after", str(error.retry_after))
-    elif error.status >= 500:  # noqa: PLR2004 - the class of statuses that are our fault
-        await _on_unexpected(req, resp, error, params)
-        return
-    if isinstance(error, NotAuthenticated):
-        resp.set_header("www-authenticate", "Bearer")
-    reply(resp, Refusal(error.code, error.detail), falcon.code_to_http_status(error.status))
+async def _on_error(req: Request, resp: Response, error: Exception, _params: dict[str, Any]) -> None:
+    # The path template holds no ids, and neither headers nor bodies are told: they carry secrets.
+    answer = refusal(error, f"{req.method} {req.uri_template}")
+    for name, value in answer.headers:
+        resp.set_header(name, value)
+    resp.status = falcon.code_to_http_status(answer.status)
+    resp.data = answer.body
 
 
 async def _on_http_error(
@@ -86,13 +111,6 @@ async def _on_http_error(
         resp.set_header(name, value)
     refusal = Refusal(_CODES.get(error.status_code, "malformed_request"), _explanation(req, error))
     reply(resp, refusal, falcon.code_to_http_status(error.status_code))
-
-
-async def _on_unexpected(req: Request, resp: Response, error: Exception, _params: dict[str, Any]) -> None:
-    # The path template holds no ids, and neither headers nor bodies are told: they carry secrets.
-    logger.error("%s %s failed", req.method, req.uri_template, exc_info=error)
-    detail = "something went wrong in Ringback; its log says what"
-    reply(resp, Refusal(INTERNAL, detail), falcon.HTTP_500)
 
 
 def _explanation(req: Request, error: falcon.HTTPError) -> str:

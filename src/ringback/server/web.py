@@ -4,32 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ringback.config import Address
-from ringback.server.replies import Refusal, encode
+from ringback.server.express import Express, ExpressProtocol
 
 BACKLOG = 2_048
 MAX_CONNECTIONS = 5_000
 IDLE_SECONDS = 75
 FINISH_SECONDS = 3
-
-_REFUSAL = Refusal("malformed_request", "this is not an HTTP/1.1 request")
-
-
-class _Protocol(HttpToolsProtocol):
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the API says it in its own shape
-        """Answer bytes that are not HTTP as every other fault is answered: in JSON."""
-        body = encode(_REFUSAL)
-        head = (
-            "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
-            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode() + body)
-        self.transport.close()
 
 
 class Web:
@@ -37,14 +23,15 @@ class Web:
 
     Args:
         app: The application.
+        express: Publishes without the application where it can.
         address: Where to listen; port 0 takes a free one.
     """
 
-    def __init__(self, app: Any, address: Address) -> None:
+    def __init__(self, app: Any, express: Express, address: Address) -> None:
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app,
-                http=_Protocol,
+                http=cast("type[asyncio.Protocol]", partial(ExpressProtocol, express)),
                 ws="none",
                 lifespan="off",
                 interface="asgi3",

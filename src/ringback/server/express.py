@@ -1,0 +1,248 @@
+"""The express lane: publishing one message without the framework, and the bounds on every connection.
+
+Publishing is the hot path, so a request for it that needs nothing else of HTTP is answered straight from the
+parser's callbacks. Whatever is unusual about a request (chunks, a query, an encoded path, a token that has to be
+looked up) leaves it to the ASGI application, which answers in the same words.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http
+import re
+from functools import partial
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from ringback.errors import MalformedRequest, RequestTimeout, RingbackError
+from ringback.outbox import Outbox
+from ringback.server.api.message import DRAFT
+from ringback.server.auth import Tokens
+from ringback.server.bodies import JSON, decode_json
+from ringback.server.replies import Answer, encode, refusal
+from ringback.server.wire import message_out
+from ringback.store import Accepted
+
+MAX_BODY = 60 * 1024
+MAX_HEAD = 64 * 1024
+REQUEST_SECONDS = 60.0
+
+_TARGET = re.compile(rb"/api/v1/app/([0-9A-Za-z._-]{1,256})/msg")
+_JSON_TYPES = frozenset({None, JSON.encode()})
+_UNUSUAL = (b"transfer-encoding", b"expect", b"upgrade")
+_PUBLISHING = "POST /api/v1/app/{app}/msg"
+
+
+class Express:
+    """Publishes for requests on the express lane.
+
+    Args:
+        outbox: Publishes.
+        tokens: Who may.
+    """
+
+    def __init__(self, outbox: Outbox, tokens: Tokens) -> None:
+        self._outbox = outbox
+        self._tokens = tokens
+
+    def ticket(self, url: bytes, pairs: list[tuple[bytes, bytes]]) -> Ticket | None:
+        """Return what is needed to publish when the body is there; None when the request is not for this lane.
+
+        Args:
+            url: The request's target, as sent.
+            pairs: Its headers, names in lower case.
+        """
+        target = _TARGET.fullmatch(url)
+        if target is None:
+            return None
+        headers = dict(pairs)
+        length = headers.get(b"content-length")
+        if length is None or int(length) > MAX_BODY or len(headers) != len(pairs):
+            return None
+        if headers.get(b"content-type") not in _JSON_TYPES or any(name in headers for name in _UNUSUAL):
+            return None
+        if not self._tokens.trusts(headers.get(b"authorization", b"").decode("latin-1")):
+            return None
+        key = headers.get(b"idempotency-key")
+        return Ticket(target[1].decode(), None if key is None else key.decode("latin-1"))
+
+    def publish(self, ticket: Ticket) -> asyncio.Future[Accepted]:
+        """Publish what has arrived; raises what ``Outbox.publish`` raises."""
+        draft = decode_json(bytes(ticket.body), DRAFT)
+        return asyncio.ensure_future(
+            self._outbox.publish_draft(ticket.application, draft, ticket.idempotency_key)
+        )
+
+
+class Ticket:
+    """One request on the express lane; to uvicorn's protocol, the request being answered.
+
+    ``body``, ``more_body``, ``message_event``, ``keep_alive``, ``disconnected`` and ``response_complete`` are what
+    that protocol reads and writes of a request.
+    """
+
+    __slots__ = (
+        "application",
+        "body",
+        "disconnected",
+        "idempotency_key",
+        "keep_alive",
+        "message_event",
+        "more_body",
+        "response_complete",
+    )
+
+    response_started = False
+
+    def __init__(self, application: str, idempotency_key: str | None) -> None:
+        self.application = application
+        self.idempotency_key = idempotency_key
+        self.body = bytearray()
+        self.more_body = True
+        self.message_event = _NOBODY_WAITS
+        self.keep_alive = True
+        self.disconnected = False
+        self.response_complete = False
+
+
+class _Nobody:
+    def set(self) -> None:
+        """Wake nobody: a ticket is handled by callbacks."""
+
+
+_NOBODY_WAITS = _Nobody()
+
+
+class ExpressProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP protocol with an express lane, and with bounds on what a client may keep it waiting for.
+
+    Args:
+        express: Publishes.
+        options: uvicorn's.
+    """
+
+    def __init__(self, express: Express, **options: Any) -> None:
+        super().__init__(**options)
+        self._express = express
+        self._receiving = True
+        self._in_head = True
+        self._head_size = 0
+        self._deadline: asyncio.TimerHandle | None = None
+
+    # --- Bounds -------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Expect a request within the time that any request may take to arrive."""
+        super().connection_made(transport)
+        self._await_rest()
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, within bounds."""
+        super().data_received(data)
+        if self._receiving:
+            self._await_rest()
+            self._bound_head(len(data))
+        elif self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait for nothing more."""
+        super().connection_lost(exc)
+        if self._deadline is not None:
+            self._deadline.cancel()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - said in the API's own words
+        """Answer bytes that are not HTTP as every other fault is answered: in JSON."""
+        self._refuse(MalformedRequest("this is not an HTTP/1.1 request"))
+
+    def _await_rest(self) -> None:
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(REQUEST_SECONDS, self._too_late)
+
+    def _too_late(self) -> None:
+        self._refuse(RequestTimeout(f"the request took more than {REQUEST_SECONDS:g} seconds to arrive"))
+
+    def _bound_head(self, size: int) -> None:
+        self._head_size += size
+        if self._in_head and self._head_size > MAX_HEAD:
+            self._refuse(MalformedRequest(f"the request line and headers have more than {MAX_HEAD} bytes"))
+
+    def _refuse(self, error: RingbackError) -> None:
+        if self.transport.is_closing():
+            return
+        # While an earlier request is being answered, this answer would be taken for that one's.
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete or (cycle.more_body and not cycle.response_started):
+            self.transport.write(self._rendered(refusal(error, _PUBLISHING), keep_alive=False))
+        self.transport.close()
+
+    # --- The lane -----------------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        self._receiving = self._in_head = True
+        self._head_size = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Let the request take the express lane, or leave it to the application."""
+        self._in_head = False
+        ticket = self._ticket()
+        if ticket is None:
+            super().on_headers_complete()
+        else:
+            ticket.keep_alive = self.parser.should_keep_alive()
+            self.cycle = ticket  # type: ignore[assignment]
+
+    def on_message_complete(self) -> None:
+        """Publish, when that is what the request is for."""
+        self._receiving = False
+        super().on_message_complete()
+        ticket: object = self.cycle
+        if isinstance(ticket, Ticket) and not ticket.more_body and not ticket.response_complete:
+            self._publish(ticket)
+
+    def _ticket(self) -> Ticket | None:
+        busy = self.cycle is not None and not self.cycle.response_complete
+        crowded = self.limit_concurrency is not None and len(self.connections) >= self.limit_concurrency
+        if busy or crowded or self.flow.write_paused or self.parser.get_method() != b"POST":
+            return None
+        return self._express.ticket(self.url, self.headers)
+
+    def _publish(self, ticket: Ticket) -> None:
+        try:
+            self._express.publish(ticket).add_done_callback(partial(self._published, ticket))
+        except Exception as error:  # noqa: BLE001 - whatever happened, the caller is told
+            self._answer(ticket, refusal(error, _PUBLISHING))
+
+    def _published(self, ticket: Ticket, stored: asyncio.Future[Accepted]) -> None:
+        error = stored.exception()
+        if error is not None:
+            self._answer(ticket, refusal(error, _PUBLISHING))
+        else:
+            self._answer(ticket, Answer(202, encode(message_out(stored.result().message))))
+
+    def _answer(self, ticket: Ticket, answer: Answer) -> None:
+        ticket.response_complete = True
+        if ticket.disconnected:
+            return
+        self.transport.write(self._rendered(answer, keep_alive=ticket.keep_alive))
+        if not ticket.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
+
+    def _rendered(self, answer: Answer, *, keep_alive: bool) -> bytes:
+        lines = [_status_line(answer.status), b"content-type: application/json"]
+        lines += [b"content-length: %d" % len(answer.body)]
+        lines += [b"%b: %b" % pair for pair in self.server_state.default_headers]
+        lines += [f"{name}: {value}".encode("latin-1") for name, value in answer.headers]
+        if not keep_alive:
+            lines.append(b"connection: close")
+        lines += [b"", answer.body]
+        return b"\r\n".join(lines)
+
+
+def _status_line(status: int) -> bytes:
+    return f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase}".encode()
