@@ -42,7 +42,7 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
     ca_file: Path | None = None
     name_lifetime: float = 10.0
     idle_timeout: float = 15.0
-    idle_per_receiver: int = 64
+    idle_per_receiver: int = 512
     idle_total: int = 2_000
 
 
