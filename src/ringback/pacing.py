@@ -81,12 +81,14 @@ def probing(breaker: Breaker) -> bool:
 def record(breaker: Breaker, *, ok: bool, now: Instant, rest: Duration = BREAKER_REST) -> Breaker:
     """Return the breaker after an attempt.
 
-    It opens when at least 70 % of at least ten attempts in the last five minutes failed; then one probe every
-    *rest* decides: a success closes it, a failure keeps it open.
+    It opens when at least 70 % of at least ten attempts failed, of those in a window of five minutes and half of
+    those in the window before; then one probe every *rest* decides: a success closes it, a failure keeps it open.
     """
     if breaker.reopens_at is not None:
         return Breaker(since=now) if ok else Breaker(now, reopens_at=now + rest)
-    if now - breaker.since > BREAKER_WINDOW:
+    if now - breaker.since > 2 * BREAKER_WINDOW:
+        breaker = Breaker(now)
+    elif now - breaker.since > BREAKER_WINDOW:
         # Half of the old window stays as memory, so that a window's edge does not hide a failing endpoint.
         breaker = Breaker(now, breaker.successes // 2, breaker.failures // 2)
     successes, failures = breaker.successes + ok, breaker.failures + (not ok)

@@ -1,8 +1,8 @@
 """Where a delivery goes: the seam between the worker and the outside.
 
 A destination makes exactly one attempt and reports what came of it as a value. It never raises for anything
-the receiver or the network does, never retries a request that may have been seen, and never outlives its
-deadline.
+the receiver or the network does and never outlives its deadline. It sends a request once; only where an idle
+connection turns out to have been closed by the receiver may it send it again on a fresh one.
 """
 
 from __future__ import annotations

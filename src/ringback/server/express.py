@@ -27,6 +27,7 @@ from ringback.store import Accepted
 MAX_BODY = 60 * 1024
 MAX_HEAD = 64 * 1024
 REQUEST_SECONDS = 60.0
+VERSIONS = frozenset({"1.0", "1.1"})
 
 _TARGET = re.compile(rb"/api/v1/app/([0-9A-Za-z._-]{1,256})/msg")
 _JSON_TYPES = frozenset({None, JSON.encode()})
@@ -40,9 +41,11 @@ class Express:
     Args:
         outbox: Publishes.
         tokens: Who may.
+        request_seconds: How long any request, on the lane or not, may take to arrive.
     """
 
-    def __init__(self, outbox: Outbox, tokens: Tokens) -> None:
+    def __init__(self, outbox: Outbox, tokens: Tokens, request_seconds: float = REQUEST_SECONDS) -> None:
+        self.request_seconds = request_seconds
         self._outbox = outbox
         self._tokens = tokens
 
@@ -159,10 +162,11 @@ class ExpressProtocol(HttpToolsProtocol):
 
     def _await_rest(self) -> None:
         if self._deadline is None:
-            self._deadline = self.loop.call_later(REQUEST_SECONDS, self._too_late)
+            self._deadline = self.loop.call_later(self._express.request_seconds, self._too_late)
 
     def _too_late(self) -> None:
-        self._refuse(RequestTimeout(f"the request took more than {REQUEST_SECONDS:g} seconds to arrive"))
+        seconds = f"{self._express.request_seconds:g} seconds"
+        self._refuse(RequestTimeout(f"the request took more than {seconds} to arrive"))
 
     def _bound_head(self, size: int) -> None:
         self._head_size += size
@@ -188,6 +192,9 @@ class ExpressProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Let the request take the express lane, or leave it to the application."""
+        if self.parser.get_http_version() not in VERSIONS:
+            # The parser gives up, and ``send_400_response`` follows.
+            raise MalformedRequest("neither HTTP/1.1 nor HTTP/1.0")
         self._in_head = False
         ticket = self._ticket()
         if ticket is None:

@@ -67,7 +67,9 @@ class _Format(logging.Formatter):
         if record.exc_info and record.exc_info[1] is not None:
             fields["traceback"] = "".join(traceback.format_exception(record.exc_info[1]))
         at = iso(round(record.created * 1000))
-        return self._render(at, record.levelname.lower(), record.getMessage(), fields)
+        # Libraries log here as well, some of them with line breaks.
+        message = " ".join(record.getMessage().split())
+        return self._render(at, record.levelname.lower(), message, fields)
 
 
 def _json(at: str, level: str, message: str, fields: Fields) -> str:
@@ -132,8 +134,8 @@ def _accepted(event: MessageAccepted) -> None:
     _tell(
         logging.DEBUG,
         "message accepted",
-        message=message.id,
-        application=message.application_id,
+        message_id=message.id,
+        application_id=message.application_id,
         event_type=message.event_type,
         deliveries=event.deliveries,
         spilled=event.spilled,
@@ -146,8 +148,8 @@ def _attempt(event: AttemptFinished) -> None:
     _tell(
         level,
         words,
-        message=attempt.message_id,
-        endpoint=attempt.endpoint_id,
+        message_id=attempt.message_id,
+        endpoint_id=attempt.endpoint_id,
         attempt=attempt.number,
         outcome=attempt.outcome.kind.value,
         status=attempt.outcome.status or None,
@@ -168,27 +170,27 @@ def _postponed(event: DeliveryPostponed) -> None:
     _tell(
         logging.DEBUG,
         "delivery postponed",
-        message=event.message_id,
-        endpoint=event.endpoint_id,
+        message_id=event.message_id,
+        endpoint_id=event.endpoint_id,
         reason=event.reason,
     )
 
 
 def _disabled(event: EndpointDisabled) -> None:
-    _tell(logging.WARNING, "endpoint disabled", endpoint=event.endpoint.id, reason=event.reason)
+    _tell(logging.WARNING, "endpoint disabled", endpoint_id=event.endpoint.id, reason=event.reason)
 
 
 def _circuit(event: CircuitChanged) -> None:
     state = "open: deliveries wait" if event.open else "closed: deliveries flow again"
-    _tell(logging.WARNING if event.open else logging.INFO, f"circuit {state}", endpoint=event.endpoint.id)
+    _tell(logging.WARNING if event.open else logging.INFO, f"circuit {state}", endpoint_id=event.endpoint.id)
 
 
 def _lease_lost(event: LeaseLost) -> None:
     _tell(
         logging.WARNING,
         "an attempt ended after its lease",
-        message=event.message_id,
-        endpoint=event.endpoint_id,
+        message_id=event.message_id,
+        endpoint_id=event.endpoint_id,
     )
 
 

@@ -21,7 +21,7 @@ from ringback.server.auth import Tokens
 from ringback.server.express import Express
 from ringback.server.logs import start_logging
 from ringback.server.metrics import Metrics
-from ringback.server.secrets import first_token, open_vault
+from ringback.server.secrets import check_key, first_token, open_vault
 from ringback.server.web import Web
 from ringback.store import Store, open_store
 from ringback.store.commit import Committer, NoWorker
@@ -30,6 +30,7 @@ from ringback.worker import Desk, Worker, WorkerSettings
 BODY_OVERHEAD = 64 * 1024
 LINGER_SECONDS = 0.0
 DOUBT_SECONDS = 5.0
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Node:
@@ -97,6 +98,7 @@ class Node:
     def _open_store(self) -> Store:
         store = open_store(self._settings.store, open_vault(self._settings))
         try:
+            check_key(store)
             if self._with_api:
                 with store.transaction():
                     self.new_token = first_token(store, self._settings, system_clock())
@@ -194,23 +196,29 @@ async def _serve(settings: Settings, *, worker: bool, api: bool) -> None:
     try:
         await node.start()
         try:
+            # Whoever reads the announcement may send a signal at once.
+            told = _signalled()
             _announce(node, settings, api=api)
-            await _told_to_stop()
+            await told.wait()
         finally:
             await node.stop()
     finally:
         stop_logging()
 
 
-async def _told_to_stop() -> None:
+def _signalled() -> asyncio.Event:
+    """Return an event that the first SIGTERM or SIGINT sets; the next one does what it does by default."""
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
-    signals = (signal.SIGTERM, signal.SIGINT)
-    for number in signals:
-        loop.add_signal_handler(number, told.set)
-    await told.wait()
-    for number in signals:
-        loop.remove_signal_handler(number)
+
+    def tell() -> None:
+        told.set()
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)
+
+    for number in SIGNALS:
+        loop.add_signal_handler(number, tell)
+    return told
 
 
 def _announce(node: Node, settings: Settings, *, api: bool) -> None:

@@ -11,12 +11,13 @@ from ringback import ids, tokens
 from ringback.config import Settings
 from ringback.errors import ConfigurationError
 from ringback.model import Instant
-from ringback.store import Store, Token
+from ringback.store import Page, Store, Token
 from ringback.vault import KEY_BYTES, Vault, parse_main_keys
 
 KEY_SUFFIX = ".key"
 FIRST_TOKEN = "first start"  # noqa: S105 - the name of a token, not a token
 SQLITE = "sqlite:///"
+APPLICATIONS_TRIED = 100
 
 
 def open_vault(settings: Settings) -> Vault:
@@ -42,6 +43,17 @@ def open_vault(settings: Settings) -> Vault:
         ) from None
     except UnicodeDecodeError:
         raise ConfigurationError(f"{file} does not hold a main key; put the right file back") from None
+
+
+def check_key(store: Store) -> None:
+    """Try the vault on the first endpoint there is: with the wrong key, nothing could be signed.
+
+    Raises:
+        ConfigurationError: The key is not the one that the store's secrets were sealed with.
+    """
+    for application in store.applications(Page(limit=APPLICATIONS_TRIED)):
+        if store.endpoints(application.id, Page(limit=1)):
+            return
 
 
 def first_token(store: Store, settings: Settings, now: Instant) -> str | None:
