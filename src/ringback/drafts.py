@@ -29,6 +29,7 @@ MAX_GRACE_SECONDS = 7 * 24 * 3600
 DEFAULT_GRACE_SECONDS = 24 * 3600
 
 _NAME = re.compile(r"[a-zA-Z0-9_.\-]{1,256}")
+_DOT_SEGMENTS = frozenset({".", ".."})
 _CONTROL = re.compile(r"[\x00-\x08]")
 
 Problems = Iterator[FieldError]
@@ -183,6 +184,8 @@ def _text_problems(field: str, text: str, shortest: int, longest: int) -> Proble
 
 
 def _name_problems(loc: tuple[str | int, ...], text: str) -> Problems:
+    if text in _DOT_SEGMENTS:
+        yield FieldError(loc, "is not . or .., which clients remove from addresses (RFC 3986, 5.2.4)")
     if not _NAME.fullmatch(text):
         yield FieldError(
             loc, f"is 1 to {MAX_NAME} characters of a-z, A-Z, 0-9, underscore, full stop and hyphen"

@@ -1,5 +1,6 @@
 """Whatever bytes reach the API's port, the answer is in time, well-formed, and never blames the server."""
 
+import asyncio
 import contextlib
 import http.client
 import json
@@ -11,11 +12,12 @@ from urllib.parse import quote
 
 import msgspec
 import pytest
-import uvicorn
+import uvloop
 from falcon.inspect import inspect_routes
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from ringback.config import Address
 from ringback.drafts import Draft
 from ringback.observe import Observer
 from ringback.outbox import Outbox, system_clock
@@ -24,8 +26,10 @@ from ringback.server.api.attempt import MessageAttemptQuery
 from ringback.server.api.event_type import ListQuery, RemovalQuery
 from ringback.server.app import create_app
 from ringback.server.auth import Tokens
+from ringback.server.express import Express
 from ringback.server.metrics import Metrics
 from ringback.server.paging import OrderedQuery
+from ringback.server.web import Web
 from ringback.store import open_store
 from ringback.store.commit import Committer, NoWorker
 from ringback.vault import Vault
@@ -44,20 +48,20 @@ quick = settings(
 
 
 @contextlib.contextmanager
-def serving(app):
-    """Serve *app* on a free port of loopback, on a thread; yield the port."""
-    config = uvicorn.Config(
-        app, port=0, loop="uvloop", http="httptools", ws="none", lifespan="off", log_config=None
-    )
-    server = uvicorn.Server(config)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+def serving(app, express):
+    """Serve *app* and *express* as a node does, on a free port of loopback, on a thread; yield the port."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        web = Web(app, express, Address("127.0.0.1", 0))
+        runner.run(web.start())
+        loop = runner.get_loop()
+        thread = threading.Thread(target=loop.run_forever)
         thread.start()
         try:
-            yield listener.getsockname()[1]
+            yield web.address[1]
         finally:
-            server.should_exit = True
+            loop.call_soon_threadsafe(loop.stop)
             thread.join()
+            runner.run(web.stop())
 
 
 @pytest.fixture(scope="module")
@@ -68,14 +72,15 @@ def api(tmp_path_factory):
     committer = Committer(store, clock=system_clock, observer=observer, handover=NoWorker(), deadline=1000)
     committer.start()
     outbox = Outbox(committer)
+    tokens = Tokens(outbox, TOKEN)
     app = create_app(
         outbox=outbox,
-        tokens=Tokens(outbox, TOKEN),
+        tokens=tokens,
         metrics=Metrics(observer),
         readiness=lambda: None,
         max_body=MAX_BODY,
     )
-    with serving(app) as port:
+    with serving(app, Express(outbox, tokens)) as port:
         client = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
         for path, body in [
             ("app", {"name": "a", "uid": "a"}),
