@@ -70,12 +70,12 @@ def api(tmp_path):
         yield held
 
 
-def converse(api, talk, request_seconds=60.0):
+def converse(api, talk, **bounds):
     """Serve *api* on a socket and run ``talk(connect)``; ``connect()`` gives a new client."""
 
     async def run():
         outbox = Outbox(api.committer, max_payload=32 * 1024)
-        web = Web(api.app, Express(outbox, Tokens(outbox, TOKEN), request_seconds), Address("127.0.0.1", 0))
+        web = Web(api.app, Express(outbox, Tokens(outbox, TOKEN), **bounds), Address("127.0.0.1", 0))
         await web.start()
         clients = []
 
@@ -261,7 +261,7 @@ def test_a_client_that_leaves_costs_nothing_but_its_message(api):
     assert converse(api, talk) == 202
 
 
-def refused(api, data, request_seconds=60.0):
+def refused(api, data, **bounds):
     """Send bytes and return the JSON of the only answer, after which the connection must be closed."""
 
     async def talk(connect):
@@ -269,7 +269,7 @@ def refused(api, data, request_seconds=60.0):
         client.say(data)
         return await client.closed()
 
-    told = converse(api, talk, request_seconds)
+    told = converse(api, talk, **bounds)
     head, _, body = told.partition(b"\r\n\r\n")
     assert b"content-type: application/json" in head
     assert head.count(b"HTTP/1.1") == 1
@@ -301,6 +301,22 @@ def test_a_head_without_end_is_refused(api):
 def test_a_request_that_does_not_arrive_is_given_up(api, data):
     """Whoever keeps the server waiting is told so, and disconnected."""
     assert refused(api, data, request_seconds=0.2) == (408, "request_timeout")
+
+
+def test_more_connections_than_allowed_are_turned_away(api):
+    """Beyond its bound the server says that it is busy, and goes on serving those it has."""
+
+    async def talk(connect):
+        first, second, third = await connect(), await connect(), await connect()
+        told = await third.closed()
+        second.say(request(LANE, DRAFT, AUTHORIZATION))
+        first.say(request(LANE, DRAFT, AUTHORIZATION))
+        return told, (await first.answer())[0], (await second.answer())[0]
+
+    told, *served = converse(api, talk, max_connections=2)
+    assert told.startswith(b"HTTP/1.1 503 ")
+    assert b"retry-after: " in told
+    assert served == [202, 202]
 
 
 def test_nonsense_after_a_request_is_not_taken_for_its_answer(api):

@@ -15,7 +15,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from ringback.errors import MalformedRequest, RequestTimeout, RingbackError
+from ringback.errors import MalformedRequest, RequestTimeout, RingbackError, Unavailable
 from ringback.outbox import Outbox
 from ringback.server.api.message import DRAFT
 from ringback.server.auth import Tokens
@@ -27,6 +27,7 @@ from ringback.store import Accepted
 MAX_BODY = 60 * 1024
 MAX_HEAD = 64 * 1024
 REQUEST_SECONDS = 60.0
+MAX_CONNECTIONS = 5_000
 VERSIONS = frozenset({"1.0", "1.1"})
 
 _TARGET = re.compile(rb"/api/v1/app/([0-9A-Za-z._-]{1,256})/msg")
@@ -42,10 +43,19 @@ class Express:
         outbox: Publishes.
         tokens: Who may.
         request_seconds: How long any request, on the lane or not, may take to arrive.
+        max_connections: How many connections there may be at once.
     """
 
-    def __init__(self, outbox: Outbox, tokens: Tokens, request_seconds: float = REQUEST_SECONDS) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        tokens: Tokens,
+        *,
+        request_seconds: float = REQUEST_SECONDS,
+        max_connections: int = MAX_CONNECTIONS,
+    ) -> None:
         self.request_seconds = request_seconds
+        self.max_connections = max_connections
         self._outbox = outbox
         self._tokens = tokens
 
@@ -138,7 +148,10 @@ class ExpressProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Expect a request within the time that any request may take to arrive."""
         super().connection_made(transport)
-        self._await_rest()
+        if len(self.connections) > self._express.max_connections:
+            self._refuse(Unavailable("this node has too many connections; try again shortly"))
+        else:
+            self._await_rest()
 
     def data_received(self, data: bytes) -> None:
         """Read on, within bounds."""
@@ -213,8 +226,7 @@ class ExpressProtocol(HttpToolsProtocol):
 
     def _ticket(self) -> Ticket | None:
         busy = self.cycle is not None and not self.cycle.response_complete
-        crowded = self.limit_concurrency is not None and len(self.connections) >= self.limit_concurrency
-        if busy or crowded or self.flow.write_paused or self.parser.get_method() != b"POST":
+        if busy or self.flow.write_paused or self.parser.get_method() != b"POST":
             return None
         return self._express.ticket(self.url, self.headers)
 

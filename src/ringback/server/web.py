@@ -13,7 +13,6 @@ from ringback.config import Address
 from ringback.server.express import Express, ExpressProtocol
 
 BACKLOG = 2_048
-MAX_CONNECTIONS = 5_000
 IDLE_SECONDS = 75
 FINISH_SECONDS = 3
 
@@ -41,7 +40,6 @@ class Web:
                 server_header=False,
                 date_header=True,
                 backlog=BACKLOG,
-                limit_concurrency=MAX_CONNECTIONS,
                 timeout_keep_alive=IDLE_SECONDS,
                 timeout_graceful_shutdown=FINISH_SECONDS,
             )
