@@ -183,7 +183,7 @@ class Lanes:
 
     def drain(self, lane: Lane) -> list[Work]:
         """Take a lane's queue out."""
-        self._fresh -= len(lane.fresh)
+        self._less_fresh(len(lane.fresh))
         return list(lane.drain())
 
     def wake(self, lane: Lane) -> None:
@@ -220,9 +220,7 @@ class Lanes:
         self.in_flight -= 1
         if work.attempts:
             self.retries_in_flight -= 1
-            blocked, self._retry_blocked = self._retry_blocked, []
-            for waiting in blocked:
-                self.wake(waiting)
+            self._unblock_retries()
         self.wake(lane)
         return changed
 
@@ -232,8 +230,20 @@ class Lanes:
         lane.share.in_flight -= 1
         lane.charge(-lane.seconds)
         self.in_flight -= 1
-        self.retries_in_flight -= bool(work.attempts)
+        if work.attempts:
+            self.retries_in_flight -= 1
+            self._unblock_retries()
         self.wake(lane)
+
+    def _unblock_retries(self) -> None:
+        blocked, self._retry_blocked = self._retry_blocked, []
+        for lane in blocked:
+            self.wake(lane)
+
+    def _less_fresh(self, count: int) -> None:
+        self._fresh -= count
+        if not self._fresh:
+            self._unblock_retries()
 
     def _enqueue(self, share: Share) -> None:
         if share.ready and not share.queued:
@@ -294,6 +304,6 @@ class Lanes:
             self.retries_in_flight += 1
             return lane.retries.popleft()
         if lane.fresh:
-            self._fresh -= 1
+            self._less_fresh(1)
             return lane.fresh.popleft()
         return None

@@ -298,7 +298,7 @@ class Worker:
         for endpoint_id in endpoint_ids:
             lane = self._lanes.get(endpoint_id)
             if lane is not None:
-                self._desk.set_buffer(endpoint_id, max(lane.buffer, self._probe_room(lane)))
+                self._desk.set_buffer(endpoint_id, max(lane.buffer, self._extra_room(lane)))
             granted = self._desk.reserve(endpoint_id, min(left, TAKE_PER_ENDPOINT))
             if granted:
                 quotas.append(Quota(endpoint_id, granted))
@@ -307,9 +307,12 @@ class Worker:
                 break
         return quotas
 
-    def _probe_room(self, lane: Lane) -> int:
-        # A circuit that may be probed needs one delivery to probe with.
-        if lane.endpoint.state is not EndpointState.ENABLED or not pacing.probing(lane.breaker):
+    def _extra_room(self, lane: Lane) -> int:
+        # What waits for a disabled endpoint is cancelled by taking it; a circuit that may be probed needs one
+        # delivery to probe with.
+        if lane.endpoint.state is EndpointState.DISABLED:
+            return TAKE_PER_ENDPOINT
+        if lane.endpoint.state is EndpointState.PAUSED or not pacing.probing(lane.breaker):
             return 0
         return 1 if pacing.admits(lane.breaker, self._clock()) else 0
 
@@ -421,7 +424,7 @@ class Worker:
         if changed:
             self._heed_circuit(lane, now)
         if self._starved and len(lane) <= lane.buffer // 2:
-            self._desk.set_buffer(lane.endpoint.id, max(lane.buffer, self._probe_room(lane)))
+            self._desk.set_buffer(lane.endpoint.id, max(lane.buffer, self._extra_room(lane)))
             self._feed_wanted.set()
 
     def _return_late(self, job: Job) -> None:
