@@ -17,7 +17,7 @@ from rich.console import CONSOLE_SVG_FORMAT, Console
 from rich.text import Text
 
 PICTURE = Path(__file__).resolve().parent.parent / "docs" / "images" / "make-run.svg"
-COLUMNS = 132
+COLUMNS = 142
 FONT_FACES = re.compile(r"@font-face \{\{.*?\}\}\s*", re.DOTALL)
 FONT = "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace"
 

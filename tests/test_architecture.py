@@ -34,7 +34,7 @@ OBSERVE = {"observe"}
 # The outside world behind a protocol each.
 EDGES = {"store", "destinations"}
 # What Ringback does. It sees the edges' protocols only.
-LINE = {"inbox", "outbox", "worker", "lanes"}
+LINE = {"inbox", "outbox", "worker", "lanes", "desk"}
 # The environment.
 SETTINGS = {"config"}
 # Doors for people and frameworks. They see the line.

@@ -183,7 +183,7 @@ class Lanes:
 
     def drain(self, lane: Lane) -> list[Work]:
         """Take a lane's queue out."""
-        self._less_fresh(len(lane.fresh))
+        self._fresh -= len(lane.fresh)
         return list(lane.drain())
 
     def wake(self, lane: Lane) -> None:
@@ -206,6 +206,10 @@ class Lanes:
             return None
         while self._sleeping and self._sleeping[0][0] <= now:
             self.wake(heapq.heappop(self._sleeping)[2])
+        if self._retry_blocked and self._retry_may_start():
+            blocked, self._retry_blocked = self._retry_blocked, []
+            for lane in blocked:
+                self.wake(lane)
         greedy: list[Share] = []
         picked = self._pick_from_ready(now, greedy)
         for share in greedy:
@@ -220,7 +224,6 @@ class Lanes:
         self.in_flight -= 1
         if work.attempts:
             self.retries_in_flight -= 1
-            self._unblock_retries()
         self.wake(lane)
         return changed
 
@@ -230,20 +233,8 @@ class Lanes:
         lane.share.in_flight -= 1
         lane.charge(-lane.seconds)
         self.in_flight -= 1
-        if work.attempts:
-            self.retries_in_flight -= 1
-            self._unblock_retries()
+        self.retries_in_flight -= bool(work.attempts)
         self.wake(lane)
-
-    def _unblock_retries(self) -> None:
-        blocked, self._retry_blocked = self._retry_blocked, []
-        for lane in blocked:
-            self.wake(lane)
-
-    def _less_fresh(self, count: int) -> None:
-        self._fresh -= count
-        if not self._fresh:
-            self._unblock_retries()
 
     def _enqueue(self, share: Share) -> None:
         if share.ready and not share.queued:
@@ -299,11 +290,13 @@ class Lanes:
         return work
 
     def _choose(self, lane: Lane) -> Work | None:
-        room = self.retries_in_flight < max(1, self._slots // RETRY_SHARE)
-        if lane.retries and (room or not self._fresh):
+        if lane.retries and self._retry_may_start():
             self.retries_in_flight += 1
             return lane.retries.popleft()
         if lane.fresh:
-            self._less_fresh(1)
+            self._fresh -= 1
             return lane.fresh.popleft()
         return None
+
+    def _retry_may_start(self) -> bool:
+        return not self._fresh or self.retries_in_flight < max(1, self._slots // RETRY_SHARE)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-import threading
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 import msgspec
 
 from ringback import ids, pacing, policy
+from ringback.desk import DEFAULT_BUFFER, Desk
 from ringback.destinations import Destination, Request
 from ringback.errors import RingbackError
 from ringback.lanes import Lane, Lanes
@@ -28,7 +28,6 @@ from ringback.signing import standard
 from ringback.store import Accepted, Lease, Pruned, Quota, Settlement, Store, Task, Work
 from ringback.store.commit import TOKEN_BITS, Committer
 
-DEFAULT_BUFFER = 256
 TAKE_AT_ONCE = 500
 TAKE_PER_ENDPOINT = 128
 DUE_ENDPOINTS = 5_000
@@ -58,91 +57,6 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     retention: Duration = 30 * policy.DAY
     poll_interval: Duration = 500
     user_agent: str = "Ringback"
-
-
-class Desk:
-    """Where commits hand deliveries to the worker, and where room for them is reserved.
-
-    ``admit``, ``receive``, ``withdraw`` and ``catalog_changed`` are called on the committer thread, the rest
-    on the worker's.
-    """
-
-    def __init__(self, memory: int) -> None:
-        self._memory = memory
-        self._lock = threading.Lock()
-        self._held: dict[str, int] = {}
-        self._total = 0
-        self._buffers: dict[str, int] = {}
-        self._batch: list[str] = []
-        self._open = False
-        self._wake: Callable[[Sequence[Accepted]], None] = lambda _: None
-        self._changed: Callable[[], None] = lambda: None
-
-    def attach(self, wake: Callable[[Sequence[Accepted]], None], changed: Callable[[], None]) -> None:
-        """Begin to admit: a worker is there to *wake* with what was accepted and when the catalog *changed*."""
-        self._wake, self._changed, self._open = wake, changed, True
-
-    def shut(self) -> None:
-        """Admit no more; what is accepted from now on is left to others."""
-        self._open = False
-
-    def admit(self, endpoint: Endpoint) -> bool:
-        """See ``Handover``."""
-        if not self._open or endpoint.state is not EndpointState.ENABLED:
-            return False
-        if not self.reserve(endpoint.id, 1):
-            return False
-        self._batch.append(endpoint.id)
-        return True
-
-    def receive(self, accepted: Sequence[Accepted]) -> None:
-        """See ``Handover``."""
-        self._batch.clear()
-        if accepted:
-            self._wake(accepted)
-
-    def withdraw(self) -> None:
-        """See ``Handover``."""
-        for endpoint_id in self._batch:
-            self.release(endpoint_id, 1)
-        self._batch.clear()
-
-    def catalog_changed(self) -> None:
-        """See ``Handover``."""
-        self._changed()
-
-    def reserve(self, endpoint_id: str, wanted: int) -> int:
-        """Reserve room for up to *wanted* deliveries of an endpoint; return for how many there is."""
-        with self._lock:
-            held = self._held.get(endpoint_id, 0)
-            room = min(self._buffers.get(endpoint_id, DEFAULT_BUFFER) - held, self._memory - self._total)
-            granted = max(0, min(wanted, room))
-            if granted:
-                self._held[endpoint_id] = held + granted
-                self._total += granted
-            return granted
-
-    def release(self, endpoint_id: str, count: int) -> None:
-        """Give back room."""
-        with self._lock:
-            left = self._held.get(endpoint_id, 0) - count
-            self._total -= count
-            if left:
-                self._held[endpoint_id] = left
-            else:
-                self._held.pop(endpoint_id, None)
-
-    def set_buffer(self, endpoint_id: str, size: int | None) -> None:
-        """Say how many deliveries of an endpoint may be held; None for the default."""
-        if size is None:
-            self._buffers.pop(endpoint_id, None)
-        else:
-            self._buffers[endpoint_id] = size
-
-    @property
-    def total(self) -> int:
-        """How many deliveries are held."""
-        return self._total
 
 
 class Job(msgspec.Struct, gc=False):
@@ -228,8 +142,12 @@ class Worker:
         """Start nothing new, give back what has not started, wait up to *patience* seconds for the rest."""
         self._stopping = True
         self._desk.shut()
-        for task in self._loops:
+        feeding, *others = self._loops
+        for task in others:
             task.cancel()
+        self._feed_wanted.set()
+        await asyncio.wait([feeding], timeout=max(patience, MIN_DRAIN))
+        feeding.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
         for lane in self._lanes:
             self._give_back(lane, "draining")
@@ -277,7 +195,11 @@ class Worker:
         if self._stopping:
             self._postpone(work, self._clock(), "draining")
             return
-        lane = self._lanes.add(work)
+        lane = self._lanes.lane(work.endpoint)
+        if not pacing.admits(lane.breaker, self._clock()):
+            self._postpone(work, lane.breaker.reopens_at or 0, "circuit_open")
+            return
+        self._lanes.add(work)
         if work.endpoint.updated_at > lane.endpoint.updated_at:
             self._adopt(lane, work.endpoint)
 
@@ -295,11 +217,13 @@ class Worker:
     def _quotas(self, endpoint_ids: Iterable[str]) -> list[Quota]:
         quotas: list[Quota] = []
         left = TAKE_AT_ONCE
-        for endpoint_id in endpoint_ids:
+        hungry = sorted(endpoint_ids, key=self._desk.held)
+        for position, endpoint_id in enumerate(hungry):
             lane = self._lanes.get(endpoint_id)
             if lane is not None:
-                self._desk.set_buffer(endpoint_id, max(lane.buffer, self._extra_room(lane)))
-            granted = self._desk.reserve(endpoint_id, min(left, TAKE_PER_ENDPOINT))
+                self._desk.set_buffer(endpoint_id, self._room_for(lane))
+            share = max(1, min(left, self._desk.room) // (len(hungry) - position))
+            granted = self._desk.reserve(endpoint_id, min(share, TAKE_PER_ENDPOINT))
             if granted:
                 quotas.append(Quota(endpoint_id, granted))
                 left -= granted
@@ -307,12 +231,15 @@ class Worker:
                 break
         return quotas
 
-    def _extra_room(self, lane: Lane) -> int:
-        # What waits for a disabled endpoint is cancelled by taking it; a circuit that may be probed needs one
-        # delivery to probe with.
+    def _room_for(self, lane: Lane) -> int:
+        # What is taken for an endpoint that is disabled or gone is cancelled, and takes no room.
         if lane.endpoint.state is EndpointState.DISABLED:
-            return TAKE_PER_ENDPOINT
-        if lane.endpoint.state is EndpointState.PAUSED or not pacing.probing(lane.breaker):
+            return DEFAULT_BUFFER
+        return max(lane.buffer, self._probe_room(lane))
+
+    def _probe_room(self, lane: Lane) -> int:
+        # A circuit that may be probed needs one delivery to probe with.
+        if lane.endpoint.state is not EndpointState.ENABLED or not pacing.probing(lane.breaker):
             return 0
         return 1 if pacing.admits(lane.breaker, self._clock()) else 0
 
@@ -353,10 +280,14 @@ class Worker:
         """Take one delivery through its steps."""
         if not policy.may_send(job.started_at, job.work.lease.until, self._settings.deadline):
             self._return_late(job)
+            self._pump()
             return
         try:
             self._sign(job)
             await self._send(job)
+        except asyncio.CancelledError:
+            self._interrupt(job)
+            return
         except Exception as error:  # noqa: BLE001 - one delivery must not cost the others their slot
             self._observer.emit(StepFailed(step="deliver", error=error))
             job.outcome = Outcome(kind=OutcomeKind.UNKNOWN, detail="internal_error")
@@ -398,22 +329,39 @@ class Worker:
         attempts = work.attempts + 1
         decision = policy.decide(outcome, attempts, self._schedule(lane.endpoint), now, self._chance())
         health = policy.judge_endpoint(lane.endpoint, outcome, decision, now, self._settings.disable_after)
-        attempt = Attempt(
+        attempt = self._attempt(job)
+        self._committer.settle(Settlement(work=work, decision=decision, attempt=attempt, health=health))
+        if decision.due_at is not None:
+            self._feed_at(decision.due_at, now)
+        if health is not None:
+            self._adopt(lane, _with_health(lane.endpoint, health))
+            if health.disable is not None:
+                self._catalog_version = -1
+
+    def _attempt(self, job: Job) -> Attempt:
+        outcome, work, lane = job.outcome, job.work, job.lane
+        assert outcome is not None  # noqa: S101 - the caller has set it
+        return Attempt(
             id=ids.new_id(ids.ATTEMPT, job.started_at, self._entropy(ids.ENTROPY_BYTES)),
             message_id=work.message_id,
             endpoint_id=lane.endpoint.id,
-            number=attempts,
+            number=work.attempts + 1,
             trigger=work.trigger,
             url=lane.endpoint.url,
             started_at=job.started_at,
             duration=round(job.seconds * 1000),
             outcome=outcome,
         )
-        self._committer.settle(Settlement(work=work, decision=decision, attempt=attempt, health=health))
-        if decision.due_at is not None:
-            self._feed_at(decision.due_at, now)
-        if health is not None:
-            self._adopt(lane, _with_health(lane.endpoint, health))
+
+    def _interrupt(self, job: Job) -> None:
+        # Stopping took too long to wait for its end. Another worker need not wait for the lease's.
+        now = self._clock()
+        job.outcome = Outcome(kind=OutcomeKind.UNKNOWN, detail="interrupted")
+        job.seconds = self._monotonic() - job.started
+        decision = Decision(Step.POSTPONE, now)
+        self._committer.settle(
+            Settlement(work=job.work, decision=decision, attempt=self._attempt(job), reason="draining")
+        )
 
     def _free_slot(self, job: Job) -> None:
         lane, outcome = job.lane, job.outcome
@@ -424,7 +372,7 @@ class Worker:
         if changed:
             self._heed_circuit(lane, now)
         if self._starved and len(lane) <= lane.buffer // 2:
-            self._desk.set_buffer(lane.endpoint.id, max(lane.buffer, self._extra_room(lane)))
+            self._desk.set_buffer(lane.endpoint.id, max(lane.buffer, self._probe_room(lane)))
             self._feed_wanted.set()
 
     def _return_late(self, job: Job) -> None:
@@ -487,6 +435,7 @@ class Worker:
             self._adopt(lane, endpoint)
             return
         self._cancel(lane, "endpoint_deleted")
+        lane.endpoint = msgspec.structs.replace(lane.endpoint, state=EndpointState.DISABLED)
         self._desk.set_buffer(lane.endpoint.id, 0)
 
     def _adopt(self, lane: Lane, endpoint: Endpoint) -> None:

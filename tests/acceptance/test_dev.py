@@ -1,16 +1,16 @@
 """`ringback dev` as a person meets it: what it tells, and what it says when it cannot start."""
 
+import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import stat
 import subprocess
 import sys
 import urllib.request
-from contextlib import contextmanager
-from pathlib import Path
 from socket import create_server
 
 import pytest
@@ -18,26 +18,40 @@ import pytest
 DEV = [sys.executable, "-m", "ringback", "dev"]
 ANYWHERE = ["--listen", "127.0.0.1:0"]
 MESSAGES = 6
+WITHOUT_SETTINGS = {name: value for name, value in os.environ.items() if not name.startswith("RINGBACK_")}
 
 
 @pytest.fixture(autouse=True)
 def own_folder(tmp_path, monkeypatch):
-    """Run every test in an empty folder, without settings from outside."""
+    """Run every test in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith("RINGBACK_")]:
-        monkeypatch.delenv(name)
 
 
-def dev(*arguments):
-    """Run `ringback dev` to its end."""
-    return subprocess.run([*DEV, *arguments], capture_output=True, text=True, timeout=120, check=False)
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory):
+    """Return a folder that was empty, and what the first run of `ringback dev --once` in it told."""
+    folder = tmp_path_factory.mktemp("first")
+    return folder, dev("--once", *ANYWHERE, folder=folder)
 
 
-@contextmanager
+def dev(*arguments, folder=None):
+    """Run `ringback dev` to its end, in *folder* or the test's own."""
+    return subprocess.run(
+        [*DEV, *arguments],
+        cwd=folder,
+        env=WITHOUT_SETTINGS,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@contextlib.contextmanager
 def running():
     """Run `ringback dev`; yield the process and all it told until the story was over."""
     with subprocess.Popen(
-        [*DEV, *ANYWHERE], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*DEV, *ANYWHERE], env=WITHOUT_SETTINGS, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         try:
             yield process, "".join(iter(process.stdout.readline, "# Send it again to one endpoint\n"))
@@ -46,9 +60,9 @@ def running():
             process.communicate()
 
 
-def test_the_story_is_told_from_acceptance_to_recovery(tmp_path):
+def test_the_story_is_told_from_acceptance_to_recovery(first_run):
     """`dev --once` tells of each acceptance, delivery, refusal, retry and recovery, and leaves with 0."""
-    done = dev("--once", *ANYWHERE)
+    _, done = first_run
     assert done.returncode == 0, done.stdout + done.stderr
     out = done.stdout
     accepted = re.findall(r"^#(\d+) +accepted +\S+ (msg_\w{27}): durable in \d+\.\d ms$", out, re.MULTILINE)
@@ -66,19 +80,19 @@ def test_the_story_is_told_from_acceptance_to_recovery(tmp_path):
     assert "127.0.0.0/8" in out
 
 
-def test_a_second_run_in_the_same_folder_works():
+def test_a_second_run_in_the_same_folder_works(first_run):
     """What the first run left is taken up: the same token, and nothing is in the way."""
-    assert dev("--once", *ANYWHERE).returncode == 0
-    token = _token()
-    done = dev("--once", *ANYWHERE)
+    folder, _ = first_run
+    token = (folder / ".ringback" / "token").read_text()
+    done = dev("--once", *ANYWHERE, folder=folder)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert _token() == token
+    assert (folder / ".ringback" / "token").read_text() == token
 
 
-def test_the_token_s_file_is_for_its_owner_only(tmp_path):
+def test_the_token_s_file_is_for_its_owner_only(first_run):
     """Nobody else on the machine can read the token."""
-    assert dev("--once", *ANYWHERE).returncode == 0
-    assert stat.S_IMODE((tmp_path / ".ringback" / "token").stat().st_mode) == 0o600
+    folder, _ = first_run
+    assert stat.S_IMODE((folder / ".ringback" / "token").stat().st_mode) == 0o600
 
 
 def test_the_commands_it_suggests_work_as_they_stand():
@@ -117,10 +131,6 @@ def test_the_api_needs_the_token():
             urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{url}/api/v1/app", timeout=30)
         assert refused.value.code == 401
         refused.value.close()
-
-
-def _token():
-    return Path(".ringback/token").read_text()
 
 
 def assert_one_line(done, *words):
@@ -175,11 +185,13 @@ def test_a_file_that_is_no_database_is_said_in_one_line(tmp_path):
     assert (folder / "ringback.db").read_bytes() == b"not a database " * 1000
 
 
-def test_a_database_of_a_newer_ringback_is_said_in_one_line(tmp_path):
-    """A database that a later version wrote is refused, with what to do."""
-    assert dev("--once", *ANYWHERE).returncode == 0
-    connection = sqlite3.connect(tmp_path / ".ringback" / "ringback.db")
-    connection.execute("pragma user_version = 9999")
-    connection.commit()
-    connection.close()
-    assert_one_line(dev("--once", *ANYWHERE), "newer")
+def test_a_database_of_a_newer_ringback_is_said_in_one_line(first_run, tmp_path):
+    """A database that a later version wrote is refused, with what to do, and stays as it was."""
+    folder, _ = first_run
+    shutil.copytree(folder / ".ringback", tmp_path / ".ringback")
+    file = tmp_path / ".ringback" / "ringback.db"
+    with contextlib.closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("INSERT INTO migration VALUES (9999, 'of the future', 0)")
+    before = file.read_bytes()
+    assert_one_line(dev("--once", *ANYWHERE), "ringback.db", "newer", "upgrade")
+    assert file.read_bytes() == before

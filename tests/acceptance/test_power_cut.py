@@ -113,7 +113,7 @@ class ForgetfulFile(apsw.VFSFile):
             self._disk.written(self._file, offset, data)
 
     def xSync(self, flags):  # noqa: N802 - named by SQLite
-        super().xSync(flags)
+        # The real file need not be synced: what outlives the cut is what the disk remembers here.
         if self._file is not None:
             self._disk.synced(self._file, self.xRead(self.xFileSize(), 0))
 

@@ -173,6 +173,9 @@ class ExpressProtocol(HttpToolsProtocol):
         """Answer bytes that are not HTTP as every other fault is answered: in JSON."""
         self._refuse(MalformedRequest("this is not an HTTP/1.1 request"))
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """Pass over an ``Upgrade`` in silence: nobody has to heed one (RFC 9110, 7.8)."""
+
     def _await_rest(self) -> None:
         if self._deadline is None:
             self._deadline = self.loop.call_later(self._express.request_seconds, self._too_late)

@@ -13,6 +13,7 @@ import uvloop
 
 from ringback import __version__
 from ringback.config import Address, Settings
+from ringback.desk import Desk
 from ringback.destinations.http import HttpDestination, HttpSettings
 from ringback.observe import Observer, StoreFailed
 from ringback.outbox import Outbox, system_clock
@@ -25,7 +26,7 @@ from ringback.server.secrets import check_key, first_token, open_vault
 from ringback.server.web import Web
 from ringback.store import Store, open_store
 from ringback.store.commit import Committer, NoWorker
-from ringback.worker import Desk, Worker, WorkerSettings
+from ringback.worker import Worker, WorkerSettings
 
 BODY_OVERHEAD = 64 * 1024
 LINGER_SECONDS = 0.0

@@ -10,20 +10,20 @@ from pathlib import Path
 from ringback import ids, tokens
 from ringback.config import Settings
 from ringback.errors import ConfigurationError
-from ringback.model import Instant
-from ringback.store import Page, Store, Token
+from ringback.model import Application, Instant
+from ringback.store import Page, Store, Token, open_store
 from ringback.vault import KEY_BYTES, Vault, parse_main_keys
 
 KEY_SUFFIX = ".key"
 FIRST_TOKEN = "first start"  # noqa: S105 - the name of a token, not a token
 SQLITE = "sqlite:///"
-APPLICATIONS_TRIED = 100
+PAGE = 250
 
 
 def open_vault(settings: Settings) -> Vault:
     """Return the vault for the store that *settings* name: its key is a setting, or kept beside the database.
 
-    The key file, readable by its owner only, is made when neither it nor the database is there.
+    The key file, readable by its owner only, is made when it is not there and nothing has been sealed yet.
 
     Raises:
         ConfigurationError: The key cannot be read, or is missing beside an existing database.
@@ -33,14 +33,11 @@ def open_vault(settings: Settings) -> Vault:
         return parse_main_keys(settings.main_key)
     database = Path(settings.store.removeprefix(SQLITE))
     file = Path(f"{database}{KEY_SUFFIX}")
-    if not file.exists() and not _has_content(database):
+    if not file.exists():
+        _check_keyless(settings, database, file)
         _make_key(file)
     try:
         return parse_main_keys(file.read_text("ascii"))
-    except FileNotFoundError:
-        raise ConfigurationError(
-            f"{database} is there but its key {file} is not: put the key back, or set RINGBACK_MAIN_KEY to it"
-        ) from None
     except UnicodeDecodeError:
         raise ConfigurationError(f"{file} does not hold a main key; put the right file back") from None
 
@@ -51,9 +48,24 @@ def check_key(store: Store) -> None:
     Raises:
         ConfigurationError: The key is not the one that the store's secrets were sealed with.
     """
-    for application in store.applications(Page(limit=APPLICATIONS_TRIED)):
-        if store.endpoints(application.id, Page(limit=1)):
-            return
+    page: list[Application] = store.applications(Page(limit=PAGE))
+    while page and not any(store.endpoints(application.id, Page(limit=1)) for application in page):
+        page = store.applications(Page(limit=PAGE, cursor=page[-1].id))
+
+
+def _check_keyless(settings: Settings, database: Path, file: Path) -> None:
+    """Refuse to make a key where secrets have been sealed with another."""
+    if not database.exists():
+        return
+    store = open_store(settings.store, Vault(secrets.token_bytes(KEY_BYTES)))
+    try:
+        check_key(store)
+    except ConfigurationError:
+        raise ConfigurationError(
+            f"{database} is there but its key {file} is not: put the key back, or set RINGBACK_MAIN_KEY to it"
+        ) from None
+    finally:
+        store.close()
 
 
 def first_token(store: Store, settings: Settings, now: Instant) -> str | None:
@@ -64,10 +76,6 @@ def first_token(store: Store, settings: Settings, now: Instant) -> str | None:
     token_id = ids.new_id(ids.TOKEN, now, secrets.token_bytes(ids.ENTROPY_BYTES))
     store.add_token(Token(id=token_id, name=FIRST_TOKEN, digest=tokens.digest(text), created_at=now))
     return text
-
-
-def _has_content(file: Path) -> bool:
-    return file.exists() and file.stat().st_size > 0
 
 
 def _make_key(file: Path) -> None:

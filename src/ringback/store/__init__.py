@@ -93,7 +93,8 @@ class Accepted(msgspec.Struct, frozen=True, gc=False):
 class Settlement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The end of a lease: the decision, the attempt if one was made, and what it means for the endpoint.
 
-    ``reason`` says why there was no attempt. It takes effect only while ``work.lease`` is still held.
+    ``reason`` says why there was no attempt, or none that counts: postponing uses up none. It takes effect only
+    while ``work.lease`` is still held.
     """
 
     work: Work

@@ -1,5 +1,6 @@
 """Accepting: one message, one delivery per matching endpoint, and no doubt about any of them."""
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -224,6 +225,52 @@ class TestIdempotency:
         first = scene.publish(application, idempotency=Idempotency("message:a", "k", b"1"))
         second = scene.publish(application, idempotency=Idempotency("message:b", "k", b"2"))
         assert messages(scene, application) == [first.message, second.message]
+
+    def test_a_key_means_nothing_in_another_application(self, scene):
+        """Applications do not share keys: the same key and content makes a message in each."""
+        one, other = scene.application(), scene.application()
+        first, second = (scene.publish(application, idempotency=key()) for application in (one, other))
+        for application, kept in ((one, first), (other, second)):
+            again = scene.publish(application, idempotency=key())
+            assert (kept.replayed, again.replayed) == (False, True)
+            assert messages(scene, application) == [kept.message] == [again.message]
+
+    @pytest.mark.parametrize("together", [True, False])
+    def test_an_application_shares_its_keys_whether_called_by_id_or_uid(self, scene, together):
+        """The same key is a repeat however the publisher names the application."""
+        application = scene.application(uid="acme")
+        asked = [scene.acceptance(ref, idempotency=key()) for ref in (application.id, "acme")]
+        answers = scene.accept(*asked) if together else [*scene.accept(asked[0]), *scene.accept(asked[1])]
+        assert [answer.replayed for answer in answers] == [False, True]
+        assert messages(scene, application) == [answers[0].message]
+
+    @pytest.mark.parametrize("fingerprint", [b"same", b"other"])
+    def test_a_successor_does_not_inherit_the_keys_of_its_uid(self, scene, fingerprint):
+        """Where a uid passes from a removed application to a new one, the keys used before are free."""
+        scene.application(uid="acme")
+        (first,) = scene.accept(scene.acceptance("acme", idempotency=key()))
+        scene.write(scene.store.remove_application, "acme", scene.now)
+        successor = scene.application(uid="acme")
+        (answer,) = scene.accept(scene.acceptance("acme", idempotency=key(fingerprint=fingerprint)))
+        assert isinstance(answer, Accepted)
+        assert not answer.replayed
+        assert answer.message.id != first.message.id
+        assert messages(scene, successor) == [answer.message]
+
+    def test_a_uid_that_moves_leaves_its_keys_behind(self, scene):
+        """Keys stay with the application that used them when its uid is given to another that lives on."""
+        first_owner, second_owner = scene.application(uid="acme"), scene.application(uid="other")
+        (first,) = scene.accept(scene.acceptance("acme", idempotency=key()))
+        for owner, uid in ((first_owner, None), (second_owner, "acme")):
+            scene.write(
+                scene.store.change_application,
+                owner.id,
+                lambda old, uid=uid: msgspec.structs.replace(old, uid=uid),
+            )
+        (second,) = scene.accept(scene.acceptance("acme", idempotency=key()))
+        assert (second.replayed, second.message.application_id) == (False, second_owner.id)
+        again = scene.publish(first_owner, idempotency=key())
+        assert (again.replayed, again.message) == (True, first.message)
 
     def test_a_repeat_wins_over_its_own_event_id(self, scene):
         """A retried request carries its event id again; that is a repeat, not a conflict."""

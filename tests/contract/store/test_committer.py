@@ -2,6 +2,7 @@
 # ruff: noqa: D102 - the verbs of a handover; fixtures named for what they hold
 
 import asyncio
+import contextlib
 import threading
 
 import pytest
@@ -234,6 +235,43 @@ def test_closing_commits_what_was_handed_in(database):
     assert [one.id for one in store.messages(bench.application.id, MessageFilter(), Page(limit=2_000))] == ids
     assert len(store.due(bench.scene.now, MANY)) == 1
     store.close()
+
+
+def test_closing_answers_what_was_handed_in_before_a_start(database):
+    """A committer that was never started commits in its end what was handed in, and answers it."""
+    bench = Bench(database.open(), NoWorker())
+    accepted = bench.committer.accept(bench.acceptance())
+    added = bench.committer.write(lambda store: store.add(bench.scene.new_application(uid="kept")))
+    uids = bench.committer.read(lambda store: [one.uid for one in store.applications(Page())])
+    refused = bench.committer.accept(bench.scene.acceptance("app_nobody"))
+    bench.committer.close()
+    message, application_id = accepted.result(timeout=0).message, added.result(timeout=0)
+    assert uids.result(timeout=0)[:1] == [None]
+    with pytest.raises(NotFound):
+        refused.result(timeout=0)
+    with contextlib.closing(database.open()) as store:
+        assert store.message(bench.application.id, message.id) == message
+        assert store.application("kept").id == application_id
+
+
+@pytest.mark.parametrize("started", [True, False])
+@pytest.mark.parametrize("verb", ["accept", "write", "read"])
+def test_nothing_is_taken_on_after_the_end(database, verb, started):
+    """Whoever comes after the end is told at once that this node is going, not left to wait."""
+    bench = Bench(database.open(), Desk())
+    if started:
+        bench.committer.start()
+    bench.committer.close()
+    ask = {
+        "accept": lambda: bench.committer.accept(bench.acceptance()),
+        "write": lambda: bench.committer.write(lambda store: store.add(bench.scene.new_application())),
+        "read": lambda: bench.committer.read(lambda store: store.applications(Page())),
+    }[verb]
+    with pytest.raises(Unavailable, match="shutting down"):
+        ask()
+    with contextlib.closing(database.open()) as store:
+        assert [one.id for one in store.applications(Page())] == [bench.application.id]
+        assert store.messages(bench.application.id, MessageFilter(), Page()) == []
 
 
 def test_too_much_waiting_is_refused(bench):

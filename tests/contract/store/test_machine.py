@@ -63,9 +63,9 @@ class Row(msgspec.Struct):
 class StoreMachine(RuleBasedStateMachine):
     """Drives the store and the model alike, and compares them after every step."""
 
-    def __init__(self, kind):
+    def __init__(self, kind, folder):
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp())
+        self.folder = Path(tempfile.mkdtemp(dir=folder))
         self.database = DATABASES[kind](self.folder)
         self.scene = Scene(self.database.open())
         self.rows = {}
@@ -173,8 +173,9 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 @pytest.mark.parametrize("kind", DATABASES)
-def test_the_store_is_its_model(kind):
+def test_the_store_is_its_model(kind, tmp_path):
     """Whatever happens in whatever order, the store says what the model says."""
     run_state_machine_as_test(
-        lambda: StoreMachine(kind), settings=settings(deadline=None, max_examples=40, stateful_step_count=40)
+        lambda: StoreMachine(kind, tmp_path),
+        settings=settings(deadline=None, max_examples=40, stateful_step_count=40),
     )

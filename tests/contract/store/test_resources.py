@@ -266,6 +266,50 @@ class TestKeys:
         }[kind]
         assert len(listed()) == 1
 
+    @pytest.mark.parametrize("kind", ["application", "endpoint"])
+    def test_a_key_whose_record_was_removed_makes_a_new_one(self, scene, kind):
+        """A key is forgotten with what it made: used again it adds a record, and then repeats that."""
+        owner, store = scene.application(), scene.store
+        new, remove = {
+            "application": (scene.new_application, lambda ref: store.remove_application(ref, scene.now)),
+            "endpoint": (
+                lambda: scene.new_endpoint(owner),
+                lambda ref: store.remove_endpoint(owner.id, ref, scene.now),
+            ),
+        }[kind]
+        key = Idempotency(kind, "k", b"1")
+        first = scene.write(store.add, new(), key)
+        scene.write(remove, first)
+        successor = new()
+        assert scene.write(store.add, successor, key) == successor.id != first
+        assert scene.write(store.add, new(), key) == successor.id
+        listed = {
+            "application": lambda: store.applications(Page())[1:],
+            "endpoint": lambda: store.endpoints(owner.id, Page()),
+        }[kind]
+        assert listed() == [successor]
+
+    @pytest.mark.parametrize("fingerprint", [b"1", b"2"])
+    def test_a_key_whose_event_type_was_removed_makes_a_new_one(self, scene, fingerprint):
+        """An event type that was removed is added again under the key that made it."""
+        key = Idempotency("event_type", "k", b"1")
+        scene.write(scene.store.add, scene.new_event_type("a"), key)
+        scene.write(scene.store.remove_event_type, "a")
+        successor, key = scene.new_event_type("a"), Idempotency("event_type", "k", fingerprint)
+        assert scene.write(scene.store.add, successor, key) == "a"
+        assert scene.store.event_type("a") == successor
+
+    @pytest.mark.parametrize("fingerprint", [b"1", b"2"])
+    def test_a_key_whose_endpoint_went_with_its_application_makes_a_new_one(self, scene, fingerprint):
+        """Removing an application forgets the keys of its endpoints too."""
+        gone = scene.application(uid="acme")
+        key = Idempotency("endpoint", "k", b"1")
+        first = scene.write(scene.store.add, scene.new_endpoint(gone), key)
+        scene.write(scene.store.remove_application, "acme", scene.now)
+        successor = scene.new_endpoint(scene.application(uid="acme"))
+        key = Idempotency("endpoint", "k", fingerprint)
+        assert scene.write(scene.store.add, successor, key) == successor.id != first
+
     def test_a_key_used_for_something_else_is_a_conflict(self, scene):
         """Another fingerprint under the same key adds nothing."""
         scene.write(scene.store.add, scene.new_application(), Idempotency("application", "k", b"1"))

@@ -103,6 +103,38 @@ def test_freed_names_can_be_used_again(scene, application, endpoint):
     assert again.message.id != old.id
 
 
+@pytest.mark.parametrize("fingerprint", [b"1", b"2"])
+def test_a_key_that_outlives_its_message_stores_a_new_one(scene, fingerprint):
+    """When a message was removed and its key not yet, the key makes a new message, and then repeats that.
+
+    Keys are removed in batches of their own, oldest first, so an older one can hold up the message's.
+    """
+    application = scene.new_application()
+    scene.write(scene.store.add, application, Idempotency("application", "k", b"1"))
+    key = Idempotency("message", "k", b"1")
+    old = scene.publish(application, idempotency=key).message
+    assert prune(scene, scene.tick(), limit=1).messages == 1
+    key = Idempotency("message", "k", fingerprint)
+    again = scene.publish(application, idempotency=key)
+    assert not again.replayed
+    assert again.message.id != old.id
+    repeated = scene.publish(application, idempotency=key)
+    assert (repeated.replayed, repeated.message) == (True, again.message)
+
+
+def test_a_renewed_key_is_as_young_as_its_new_message(scene):
+    """A key that stored a second message is kept as long as that one, not as the first."""
+    application = scene.new_application()
+    scene.write(scene.store.add, application, Idempotency("application", "k", b"1"))
+    key = Idempotency("message", "k", b"1")
+    scene.publish(application, idempotency=key)
+    prune(scene, scene.tick(), limit=1)
+    young = scene.publish(application, idempotency=key).message
+    prune_all(scene, young.created_at)
+    again = scene.publish(application, idempotency=key)
+    assert (again.replayed, again.message) == (True, young)
+
+
 def test_a_young_key_still_answers(scene, application, endpoint):
     """A key that is not that old goes on preventing repeats."""
     key = Idempotency("message:acme", "k", b"1")

@@ -50,6 +50,19 @@ class Route:
         return fan
 
 
+class Use(msgspec.Struct, frozen=True):
+    """An earlier use of an idempotency key: the id of what it made, and of what request."""
+
+    resource_id: str
+    fingerprint: bytes
+
+    def repeated_by(self, idempotency: Idempotency) -> str:
+        """Return the id of what was made; raises ``Conflict`` if the request is another."""
+        if self.fingerprint != idempotency.fingerprint:
+            raise Conflict("this idempotency key was used for a different request; use a new key")
+        return self.resource_id
+
+
 class Catalog(Database):
     """The verbs about what is delivered, and to whom."""
 
@@ -100,8 +113,8 @@ class Catalog(Database):
         name = record.name if isinstance(record, EventType) else record.id
         if idempotency is not None:
             earlier = self.earlier_use(idempotency)
-            if earlier is not None and self._is_there(type(record), earlier):
-                return earlier
+            if earlier is not None and self._is_there(type(record), earlier.resource_id):
+                return earlier.repeated_by(idempotency)
             self.remember_use(idempotency, name, record.created_at)
         if isinstance(record, Application):
             self._add_application(record)
@@ -117,17 +130,13 @@ class Catalog(Database):
         table = "application" if kind is Application else "endpoint"
         return self.row(f"SELECT 1 FROM {table} WHERE id = ? AND deleted_at IS NULL", (name,)) is not None
 
-    def earlier_use(self, idempotency: Idempotency) -> str | None:
-        """Return the id of what an idempotency key made before; raises ``Conflict`` if it was something else."""
+    def earlier_use(self, idempotency: Idempotency) -> Use | None:
+        """Return what an idempotency key was used for before; what it made may have been removed since."""
         found = self.row(
             "SELECT resource_id, fingerprint FROM idempotency WHERE scope = ? AND name = ?",
             (idempotency.scope, idempotency.key),
         )
-        if found is None:
-            return None
-        if found[1] != idempotency.fingerprint:
-            raise Conflict("this idempotency key was used for a different request; use a new key")
-        return str(found[0])
+        return None if found is None else Use(*found)
 
     def remember_use(self, idempotency: Idempotency, resource_id: str, now: Instant) -> None:
         """Keep what an idempotency key made."""

@@ -159,11 +159,14 @@ class Line(Catalog):
         return accepted
 
     def _replayed(self, use: Idempotency, route: Route, intake: _Intake) -> Accepted | None:
-        message_id = self.earlier_use(use)
-        if message_id is None:
+        earlier = self.earlier_use(use)
+        if earlier is None:
             return None
-        message = intake.accepted.get(message_id) or self._message_by_id(route, message_id)
-        return None if message is None else Accepted(message, replayed=True)
+        message = intake.accepted.get(earlier.resource_id) or self._message_by_id(route, earlier.resource_id)
+        if message is None:
+            return None
+        earlier.repeated_by(use)
+        return Accepted(message, replayed=True)
 
     def _check_event_id(self, event_id: str, route: Route, intake: _Intake) -> None:
         if (route.key, event_id) in intake.event_ids or self.row(
@@ -437,7 +440,7 @@ def _ended_row(settlement: Settlement) -> Row:
         *work.key,
         work.lease.token,
         _ENDED[decision.step],
-        work.attempts + (settlement.attempt is not None),
+        work.attempts + (settlement.attempt is not None and decision.step is not Step.POSTPONE),
         decision.due_at,
         settlement.reason,
     )

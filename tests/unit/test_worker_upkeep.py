@@ -1,0 +1,169 @@
+"""The worker's upkeep: it recovers and removes when asked to by tasks and time, and outlives a failing store."""
+
+import pytest
+from line import HOUR, MINUTE, OK, SECOND, START, Line, played, refused
+
+from ringback import policy
+from ringback.errors import StoreUnavailable
+from ringback.model import DeliveryState, EndpointState
+from ringback.observe import MessagesPruned, StepFailed, StoreFailed
+from ringback.policy import DAY, RetrySchedule
+from ringback.store import MessageFilter, Page
+
+ONCE = RetrySchedule(())
+LATER = RetrySchedule((HOUR, HOUR), jitter=0.0)
+LEASE = policy.lease_until(0, 20 * SECOND)
+
+
+async def messages_kept(line, application, ids):
+    """Return which of these messages are still there."""
+    listed = await line.outbox.read(lambda store: store.messages(application, MessageFilter(), Page()))
+    return {message.id for message in listed if message.id in ids}
+
+
+# --- Recovery ----------------------------------------------------------------------------------------------
+
+
+@played
+async def test_recovery_delivers_again_what_failed(tmp_path):
+    """Asked to recover an endpoint, the worker makes every failed delivery of that time anew."""
+    async with Line(tmp_path, schedule=ONCE) as line:
+        application, endpoint = await line.stage()
+        line.receivers.answers("hook", refused(400))
+        ids = await line.publish(application, 5)
+        await line.finished(5)
+        line.clock.advance(HOUR)
+        line.receivers.answers("hook", OK)
+        await line.outbox.recover(application, endpoint.id, START)
+        await line.finished(10)
+        await line.in_state(application, ids, DeliveryState.SUCCEEDED)
+
+
+@played
+async def test_a_message_is_sent_again_on_request(tmp_path):
+    """A person may have a delivered message delivered once more, at once."""
+    async with Line(tmp_path) as line:
+        application, endpoint = await line.stage()
+        (message,) = await line.publish(application)
+        await line.finished(1)
+        await line.outbox.resend(application, message, endpoint.id)
+        await line.finished(2)
+        assert [arrival.message_id for arrival in line.receivers.arrivals] == [message] * 2
+        triggers = sorted(attempt.trigger for attempt in await line.attempts(application, message))
+        assert triggers == ["manual", "scheduled"]
+
+
+# --- Retention ---------------------------------------------------------------------------------------------
+
+
+@played
+async def test_what_is_past_retention_is_removed(tmp_path):
+    """Messages older than the retention go, younger ones stay, and the worker tells how many."""
+    async with Line(tmp_path, retention=10 * DAY) as line:
+        application, _ = await line.stage()
+        old = await line.publish(application, 3)
+        await line.finished(3)
+        line.clock.advance(9 * DAY)
+        young = await line.publish(application, 2)
+        await line.finished(5)
+        line.clock.advance(DAY + 2 * MINUTE)
+        await line.until(lambda: sum(event.count for event in line.seen(MessagesPruned)) == 3)
+        assert await messages_kept(line, application, old + young) == set(young)
+
+
+@played
+async def test_what_is_not_at_rest_is_kept(tmp_path):
+    """A message that still waits for its next attempt outlives the retention."""
+    async with Line(tmp_path, retention=DAY, schedule=RetrySchedule((7 * DAY,), jitter=0.0)) as line:
+        application, _ = await line.stage()
+        line.receivers.answers("hook", refused(500), OK)
+        (waiting,) = await line.publish(application)
+        (done,) = await line.publish(application)
+        await line.finished(2)
+        line.clock.advance(3 * DAY)
+        await line.until(lambda: line.seen(MessagesPruned))
+        kept = await messages_kept(line, application, [waiting, done])
+        assert len(kept) == 1
+        line.clock.advance(4 * DAY)
+        await line.finished(3)
+
+
+# --- A store that fails ------------------------------------------------------------------------------------
+
+
+@played
+async def test_the_worker_outlives_a_failing_store(tmp_path):
+    """While the store fails callers are told so; afterwards everything accepted is delivered."""
+    async with Line(tmp_path, memory=20) as line:
+        application, _ = await line.stage()
+        line.receivers.hold("hook")
+        ids = await line.publish(application, 50)
+        await line.arrived("hook", 4)
+        line.store.broken = True
+        failures = len(line.seen(StoreFailed))
+        await line.until(lambda: len(line.seen(StoreFailed)) > failures + 3)
+        with pytest.raises(StoreUnavailable):
+            await line.publish(application)
+        line.receivers.let_go("hook")
+        await line.arrived("hook", 10)
+        line.store.broken = False
+        # What was settled into the void is repeated once its lease has ended: twice rather than never.
+        line.clock.advance(LEASE)
+        await line.in_state(application, ids, DeliveryState.SUCCEEDED)
+        assert {arrival.message_id for arrival in line.receivers.arrivals} == set(ids)
+        await line.until(lambda: line.worker.in_memory == 0)
+        (last,) = await line.publish(application)
+        await line.in_state(application, [last], DeliveryState.SUCCEEDED)
+
+
+@played
+async def test_a_refused_publish_leaves_no_room_taken(tmp_path):
+    """Room reserved for what could not be stored is free again."""
+    async with Line(tmp_path, memory=20) as line:
+        application, _ = await line.stage()
+        line.store.broken = True
+        for _ in range(5):
+            with pytest.raises(StoreUnavailable):
+                await line.publish(application, 10)
+        line.store.broken = False
+        assert line.worker.in_memory == 0
+        await line.publish(application, 10)
+        await line.finished(10)
+        assert line.taken == 0
+
+
+@played
+async def test_an_endpoint_whose_disabling_was_lost_is_tried_again(tmp_path):
+    """A 410 that could not be recorded leaves the endpoint enabled: the delivery is made again, then all is settled."""
+    async with Line(tmp_path) as line:
+        application, endpoint = await line.stage()
+        line.receivers.hold("hook")
+        (message,) = await line.publish(application)
+        await line.arrived("hook", 1)
+        line.store.broken = True
+        failures = len(line.seen(StoreFailed))
+        line.receivers.let_go("hook", refused(410))
+        await line.until(lambda: line.worker.in_memory == 0)
+        await line.until(lambda: len(line.seen(StoreFailed)) > failures + 2)
+        line.store.broken = False
+        line.clock.advance(LEASE)
+        await line.in_state(application, [message], DeliveryState.SUCCEEDED)
+        stored = await line.outbox.read(lambda store: store.endpoint(application, endpoint.id))
+        assert stored.state is EndpointState.ENABLED
+
+
+@played
+async def test_an_unforeseen_error_of_a_step_is_told_and_outlived(tmp_path):
+    """A step of the worker that ends in a bug is told of by name, and taken again."""
+    async with Line(tmp_path, schedule=LATER) as line:
+        application, _ = await line.stage()
+        line.receivers.answers("hook", refused(500), OK)
+        await line.publish(application)
+        await line.finished(1)
+        line.store.surprises.append(ZeroDivisionError("a bug"))
+        await line.until(lambda: line.seen(StepFailed))
+        line.clock.advance(HOUR)
+        await line.finished(2)
+        assert [(event.step, type(event.error)) for event in line.seen(StepFailed)] == [
+            ("feed", ZeroDivisionError)
+        ]
