@@ -27,6 +27,8 @@ from ringback.vault import parse_main_keys
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 PREFIX = "RINGBACK_"
+# Read by `ringback signature` alone, so it is no setting; but neither is it a misspelt one.
+SIGNATURE_SECRET_VARIABLE = "RINGBACK_SIGNATURE_SECRET"  # noqa: S105 - a variable's name
 FILE_NAME = "ringback.toml"
 DEFAULT = "default"
 MASK = "********"
@@ -435,7 +437,8 @@ def load(flags: Mapping[str, str | None], environment: Mapping[str, str], file: 
     Raises:
         ConfigurationError: A value is wrong, a variable or key is unknown, or the file cannot be read.
     """
-    _check_known("environment variable", environment, (s.variable for s in SETTINGS), PREFIX)
+    variables = [*(setting.variable for setting in SETTINGS), SIGNATURE_SECRET_VARIABLE]
+    _check_known("environment variable", environment, variables, PREFIX)
     written = {} if file is None else _read_file(file)
     origins = {setting.name: _find(setting, flags, environment, written, file) for setting in SETTINGS}
     values = {name: _value(BY_NAME[name], origin) for name, origin in origins.items()}

@@ -8,9 +8,9 @@ looked up) leaves it to the ASGI application, which answers in the same words.
 from __future__ import annotations
 
 import asyncio
+import functools
 import http
 import re
-from functools import partial
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -235,7 +235,7 @@ class ExpressProtocol(HttpToolsProtocol):
 
     def _publish(self, ticket: Ticket) -> None:
         try:
-            self._express.publish(ticket).add_done_callback(partial(self._published, ticket))
+            self._express.publish(ticket).add_done_callback(functools.partial(self._published, ticket))
         except Exception as error:  # noqa: BLE001 - whatever happened, the caller is told
             self._answer(ticket, refusal(error, _PUBLISHING))
 
@@ -256,15 +256,14 @@ class ExpressProtocol(HttpToolsProtocol):
         self.on_response_complete()
 
     def _rendered(self, answer: Answer, *, keep_alive: bool) -> bytes:
-        lines = [_status_line(answer.status), b"content-type: application/json"]
-        lines += [b"content-length: %d" % len(answer.body)]
-        lines += [b"%b: %b" % pair for pair in self.server_state.default_headers]
-        lines += [f"{name}: {value}".encode("latin-1") for name, value in answer.headers]
-        if not keep_alive:
-            lines.append(b"connection: close")
-        lines += [b"", answer.body]
-        return b"\r\n".join(lines)
+        dated = [b"%b: %b\r\n" % pair for pair in self.server_state.default_headers]
+        named = [f"{name}: {value}\r\n".encode("latin-1") for name, value in answer.headers]
+        ending = b"\r\n" if keep_alive else b"connection: close\r\n\r\n"
+        length = b"%d\r\n" % len(answer.body)
+        return b"".join([_opening(answer.status), length, *dated, *named, ending, answer.body])
 
 
-def _status_line(status: int) -> bytes:
-    return f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase}".encode()
+@functools.cache
+def _opening(status: int) -> bytes:
+    phrase = http.HTTPStatus(status).phrase
+    return f"HTTP/1.1 {status} {phrase}\r\ncontent-type: application/json\r\ncontent-length: ".encode()

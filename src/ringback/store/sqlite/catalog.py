@@ -90,9 +90,8 @@ class Catalog(Database):
             self._routes[ref] = route
         return route
 
-    def renew_routes(self) -> None:
-        """Forget the routes if anything was changed since they were loaded, by whatever process."""
-        version = self.catalog_version()
+    def renew_routes(self, version: int) -> None:
+        """Forget the routes if the catalog is at another *version* than when they were loaded."""
         if version != self._routes_version:
             self._routes = {}
             self._routes_version = version

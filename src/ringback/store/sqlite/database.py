@@ -18,7 +18,9 @@ APPLICATION_ID = 0x52494E47
 BUSY_TIMEOUT = 10_000
 CHECKPOINT_PAGES = 4_000
 SYNCHRONOUS_FULL = 2
-ROWS_PER_STATEMENT = (128, 64, 32, 16, 8, 4, 2, 1)
+ROWS_PER_STATEMENT = 64
+# One prepared statement for each number of rows, of the few statements that take many.
+PREPARED = 512
 
 WHOLE = ("BEGIN IMMEDIATE", "COMMIT", "ROLLBACK")
 PART = ("SAVEPOINT part", "RELEASE part", "ROLLBACK TO part; RELEASE part")
@@ -36,13 +38,12 @@ class Database:
         self._vfs = vfs
         self._vault = vault
         self._entropy = entropy
-        self._wal_pages = 0
+        self._checkpointed = 0
         self._depth = 0
         self._owner = 0
         self._local = threading.local()
         self._readers: list[apsw.Connection] = []
         self._writer = self._open()
-        self._writer.set_wal_hook(self._after_commit)
 
     # --- Statements ---------------------------------------------------------------------------------------
 
@@ -74,14 +75,16 @@ class Database:
 
         Many rows go into one step of SQLite: each step gives up the interpreter lock and has to win it back.
         """
-        changed = position = 0
-        for size in ROWS_PER_STATEMENT:
-            while len(rows) - position >= size:
-                values = [value for row in rows[position : position + size] for value in row]
-                self.execute(_with_rows(statement, size, len(rows[0])), values)
-                changed += self.changes()
-                position += size
+        changed = 0
+        for filled, values in _filled(statement, rows):
+            self.execute(filled, values)
+            changed += self.changes()
         return changed
+
+    def count_rows(self, statement: str, rows: Sequence[Row]) -> int:
+        """Run a query for a number, of a statement like those of ``execute_rows``; return the sum."""
+        found = [self.row(filled, values) for filled, values in _filled(statement, rows)]
+        return sum(row[0] for row in found if row is not None)
 
     # --- Transactions -------------------------------------------------------------------------------------
 
@@ -107,8 +110,9 @@ class Database:
 
     def checkpoint(self) -> None:
         """Move the log's pages into the database file when there are many; failing is left for next time."""
-        if self._wal_pages >= CHECKPOINT_PAGES:
-            self._wal_pages = 0
+        written, _ = self._writer.status(apsw.SQLITE_DBSTATUS_CACHE_WRITE)
+        if written - self._checkpointed >= CHECKPOINT_PAGES:
+            self._checkpointed = written
             with contextlib.suppress(apsw.Error):
                 self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
@@ -137,13 +141,9 @@ class Database:
         except apsw.Error as error:
             raise _unavailable(error) from error
 
-    def _after_commit(self, connection: apsw.Connection, name: str, pages: int) -> int:  # noqa: ARG002 - apsw's
-        self._wal_pages = pages
-        return apsw.SQLITE_OK
-
     def _open(self) -> apsw.Connection:
         try:
-            connection = apsw.Connection(self._path, vfs=self._vfs)
+            connection = apsw.Connection(self._path, vfs=self._vfs, statementcachesize=PREPARED)
             connection.set_busy_timeout(BUSY_TIMEOUT)
             self._check_kind(connection)
             _make_durable(connection)
@@ -201,6 +201,12 @@ def _migrations() -> list[tuple[str, str]]:
     folder = importlib.resources.files(__package__) / "migrations"
     files: Iterable[Any] = (file for file in folder.iterdir() if file.name.endswith(".sql"))
     return [(file.name, file.read_text()) for file in sorted(files, key=lambda file: str(file.name))]
+
+
+def _filled(statement: str, rows: Sequence[Row]) -> Iterator[tuple[str, list[Any]]]:
+    for start in range(0, len(rows), ROWS_PER_STATEMENT):
+        some = rows[start : start + ROWS_PER_STATEMENT]
+        yield _with_rows(statement, len(some), len(some[0])), [value for row in some for value in row]
 
 
 _statements: dict[tuple[str, int], str] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 
 import msgspec
@@ -56,6 +55,11 @@ _LEASED = next_state(None, Step.ACCEPT).value
 _WAITING = next_state(None, Step.SPILL).value
 _SCHEDULED = Trigger.SCHEDULED.value
 
+# Keys are never used twice, although the newest message may have been removed.
+_POSITION = (
+    "SELECT catalog.version, max(coalesce((SELECT max(key) FROM message), 0), removed.message_key)"
+    " FROM catalog, removed"
+)
 _INSERT_MESSAGES = (
     "INSERT INTO message"
     " (key, application_key, id, event_type, event_id, channels, created_at, skipped, payload) VALUES {rows}"
@@ -77,6 +81,11 @@ _SETTLE = """
     WHERE delivery.message_key = ended.message_key
     AND delivery.endpoint_key = ended.endpoint_key
     AND delivery.lease_token = ended.token
+"""
+_HELD = """
+    WITH ended (message_key, endpoint_key, token) AS (VALUES {rows})
+    SELECT count(*) FROM ended JOIN delivery USING (message_key, endpoint_key)
+    WHERE delivery.lease_token = ended.token
 """
 _LEASE = """
     WITH taken (message_key, endpoint_key, due_at, token) AS (VALUES {rows})
@@ -134,8 +143,9 @@ class Line(Catalog):
         self, acceptances: Sequence[Acceptance], lease: Lease, admit: Admit
     ) -> list[Accepted | RingbackError]:
         """See ``Store``."""
-        self.renew_routes()
-        intake = _Intake(self._next_message_key(), lease, admit)
+        version, last_key = self._position()
+        self.renew_routes(version)
+        intake = _Intake(last_key + 1, lease, admit)
         answers = [self._accept_one(acceptance, intake) for acceptance in acceptances]
         if intake.messages:
             self.execute_rows(_INSERT_MESSAGES, intake.messages)
@@ -181,10 +191,11 @@ class Line(Catalog):
         )
         return None if row is None else message_of(row, route.application_id)
 
-    def _next_message_key(self) -> int:
-        # Keys are never used twice, although the newest message may have been removed.
-        last = self.row("SELECT max(coalesce((SELECT max(key) FROM message), 0), message_key) FROM removed")
-        return 1 + last[0] if last else 1
+    def _position(self) -> tuple[int, int]:
+        """Return the catalog's version and the highest message key ever used."""
+        found = self.row(_POSITION)
+        assert found is not None  # noqa: S101 - both tables have their one row from the first migration on
+        return found[0], found[1]
 
     # --- Settling -----------------------------------------------------------------------------------------
 
@@ -206,13 +217,10 @@ class Line(Catalog):
 
     def _end_leases(self, ended: list[Row]) -> list[bool]:
         # Almost always every lease is still held; only when the count says otherwise is each looked at alone.
-        with contextlib.suppress(_SomeLost), self.transaction():
-            return self._end_all(ended)
-        return [self.execute_rows(_SETTLE, [row]) == 1 for row in ended]
-
-    def _end_all(self, ended: list[Row]) -> list[bool]:
-        if self.execute_rows(_SETTLE, ended) != len(ended):
-            raise _SomeLost
+        leases = {row[:3] for row in ended}
+        if len(leases) < len(ended) or self.count_rows(_HELD, list(leases)) < len(ended):
+            return [self.execute_rows(_SETTLE, [row]) == 1 for row in ended]
+        self.execute_rows(_SETTLE, ended)
         return [True] * len(ended)
 
     def _change_health(self, settlement: Settlement) -> None:
@@ -348,10 +356,6 @@ class Line(Catalog):
             (task.done, rows[-1][0] if rows else position, msgspec.json.encode(task), task.id),
         )
         return task
-
-
-class _SomeLost(Exception):  # noqa: N818 - a signal inside this module
-    """Not every lease of a batch was still held."""
 
 
 class _Intake:
