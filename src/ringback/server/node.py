@@ -33,6 +33,7 @@ BODY_OVERHEAD = 64 * 1024
 LINGER_SECONDS = 0.0
 DOUBT_SECONDS = 5.0
 COLLECT_AFTER = 50_000
+SWITCH_SECONDS = 0.001
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -189,6 +190,8 @@ def serve(settings: Settings, *, worker: bool = True, api: bool = True) -> None:
         ConfigurationError: The store or a setting cannot be used.
         OSError: The address or a file cannot be used.
     """
+    # The committer asks for the interpreter a few times per commit, and everyone who publishes waits for it.
+    sys.setswitchinterval(SWITCH_SECONDS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(settings, worker=worker, api=api))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import itertools
 import queue
 import secrets
 import threading
@@ -157,6 +158,8 @@ class Committer:
         self._handover = handover
         self._deadline = deadline
         self._linger = linger
+        # Tokens need only differ, from those of other nodes too: a random start and a counter do that.
+        self._tokens = itertools.count(secrets.randbits(TOKEN_BITS))
         self._queue: queue.SimpleQueue[_Operation | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="ringback-committer", daemon=True)
         self._readers = concurrent.futures.ThreadPoolExecutor(READERS, "ringback-reader")
@@ -290,7 +293,7 @@ class Committer:
     def _accept(self, batch: _Batch) -> list[Accepted | RingbackError]:
         if not batch.accepts:
             return []
-        lease = Lease(secrets.randbits(TOKEN_BITS), policy.lease_until(self._clock(), self._deadline))
+        lease = Lease(next(self._tokens), policy.lease_until(self._clock(), self._deadline))
         return self._store.accept([op.argument for op in batch.accepts], lease, self._handover.admit)
 
     def _fail(self, batch: _Batch, error: Exception) -> None:
