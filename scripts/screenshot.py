@@ -51,7 +51,9 @@ def picture(text: str) -> str:
     """Return *text*, with its colours, as an SVG."""
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
     console.print(Text.from_ansi("$ make run\n" + text.rstrip()))
-    layout = FONT_FACES.sub("", CONSOLE_SVG_FORMAT).replace("font-family: Fira Code, monospace", f"font-family: {FONT}")
+    layout = FONT_FACES.sub("", CONSOLE_SVG_FORMAT).replace(
+        "font-family: Fira Code, monospace", f"font-family: {FONT}"
+    )
     return console.export_svg(title="make run", code_format=layout)
 
 
