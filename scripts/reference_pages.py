@@ -1,4 +1,4 @@
-"""Writes docs/reference/settings.md and docs/reference/cli.md from the table of settings and the commands.
+"""Writes settings.md, cli.md and providers.md in docs/reference from the settings, the commands and the profiles.
 
 Run it with ``make docs`` after changing either; ``tests/test_docs.py`` notices when it was forgotten.
 """  # noqa: INP001 - a script, not a package
@@ -12,6 +12,7 @@ import click
 
 from ringback.cli import EXIT_MEANINGS, ringback
 from ringback.config import SETTINGS, Setting
+from ringback.providers import PROVIDERS
 
 FOLDER = Path(__file__).parent.parent / "docs" / "reference"
 MADE = "<!-- Made by scripts/reference_pages.py; change the source, then run: make docs -->"
@@ -36,6 +37,33 @@ Durations are a number and `ms`, `s`, `m`, `h` or `d`. Sizes are a number of byt
 CLI_INTRODUCTION = """\
 Data goes to standard output, everything else to standard error. `--json` makes a command print JSON. Colour
 is only used on a terminal, and not when `NO_COLOR` is set."""
+
+
+PROVIDERS_INTRODUCTION = """\
+These are the senders whose webhooks can be verified, by the name that commands and settings call them. Several secrets
+may live at once, as during a rotation. `ringback signature verify`, `sign` and `explain` work with each of them;
+see the [command line](cli.md#ringback-signature). A sender that is not here, and signs with an HMAC, is described by
+the parameters of `ringback.signing.Hmac`."""
+
+PROVIDERS_UNCOVERED = """\
+A signature protects only what it covers. What a provider leaves open, and how to make up for it:"""
+
+
+def providers_page() -> str:
+    """Return the page about the providers."""
+    profiles = sorted(PROVIDERS.values(), key=lambda profile: profile.name)
+    secrets = [(f"`{p.name}`", p.title, p.configured_with, str(p.ack.status)) for p in profiles]
+    uncovered = [(f"`{p.name}`", p.uncovered) for p in profiles if p.uncovered]
+    parts = [
+        "# Providers",
+        MADE,
+        PROVIDERS_INTRODUCTION,
+        _table(("Name", "Who", "Its secret", "Answer"), secrets),
+        "## What is not covered",
+        PROVIDERS_UNCOVERED,
+        _table(("Name", "What to know"), uncovered),
+    ]
+    return "\n\n".join(parts) + "\n"
 
 
 def settings_page() -> str:
@@ -110,10 +138,11 @@ def _table(heading: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 
 def main() -> None:
-    """Write both pages."""
+    """Write the pages."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     (FOLDER / "settings.md").write_text(settings_page(), "utf-8")
     (FOLDER / "cli.md").write_text(cli_page(), "utf-8")
+    (FOLDER / "providers.md").write_text(providers_page(), "utf-8")
 
 
 if __name__ == "__main__":

@@ -83,7 +83,9 @@ def test_the_first_start_tells_a_token_and_the_second_none(tmp_path):
 
 def test_the_key_is_for_its_owner_only_and_is_needed(tmp_path):
     """Nobody else can read the key beside the database; without it a start is refused, by its name."""
-    with running(*SERVE, folder=tmp_path) as server:
+    with serving(tmp_path) as (server, api):
+        api.post("/app", {"name": "Acme", "uid": "acme"})
+        api.post("/app/acme/endpoint", {"url": "https://acme.example/hooks"})
         assert server.stop() == 0
     key = tmp_path / "ringback.db.key"
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
@@ -93,6 +95,22 @@ def test_the_key_is_for_its_owner_only_and_is_needed(tmp_path):
     aside.rename(key)
     with running(*SERVE, folder=tmp_path) as server:
         assert server.stop() == 0
+
+
+def test_a_key_is_made_where_nothing_was_sealed_yet(tmp_path):
+    """A database that only holds tokens, made before the first start, does not stop that start."""
+    made = subprocess.run(
+        [sys.executable, "-m", "ringback", "token", "create", "shop"],
+        cwd=tmp_path,
+        env=environment({}),
+        capture_output=True,
+        check=True,
+        timeout=PATIENCE,
+    )
+    assert made.stdout.startswith(b"ringback_")
+    with running(*SERVE, folder=tmp_path) as server:
+        assert server.stop() == 0
+    assert (tmp_path / "ringback.db.key").exists()
 
 
 def test_a_server_says_that_it_is_ready(tmp_path):

@@ -202,9 +202,8 @@ def test_destination_follows_the_delivery(api):
     (row,) = listed(api.get(f"{MSG}/{out['id']}/endpoint"))["data"]
     assert (row["status"], row["statusText"], row["state"], row["attempts"]) == (1, "pending", "waiting", 1)
     assert row["nextAttempt"] > out["timestamp"]
-    api.message("acme")
+    newest = api.message("acme")["id"]
     api.attempt(status=200)
-    newest = listed(api.get(MSG))["data"][0]["id"]
     (row,) = listed(api.get(f"{MSG}/{newest}/endpoint"))["data"]
     assert (row["status"], row["statusText"], row["nextAttempt"]) == (0, "success", None)
     assert api.get(f"{MSG}/{newest}/endpoint", "expanded_statuses=true").json["data"] == [row]

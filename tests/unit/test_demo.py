@@ -18,7 +18,7 @@ from ringback.observe import (
     MessageAccepted,
     StoreFailed,
 )
-from ringback.signing import scheme
+from ringback.signing import Request, scheme
 
 NOW = 1_790_000_000_000
 SECRET = "whsec_" + "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz"
@@ -69,7 +69,10 @@ def post(receiver, path, headers, body=BODY):
 
 
 def signed(message_id="msg_1", secret=SECRET):
-    return scheme("standard-webhooks").sign([secret], message_id, time.time_ns() // 1_000_000, BODY)
+    request = Request("POST", "", {}, BODY)
+    return (
+        scheme("standard-webhooks").sign([secret], request, time.time_ns() // 1_000_000, message_id).headers
+    )
 
 
 def test_the_healthy_receiver_takes_what_is_signed():

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from ringback.errors import InvalidInput, SignatureInvalid
 from ringback.model import HeaderFamily
-from ringback.signing import SCHEMES, Verified, scheme, standard
+from ringback.signing import Request, Verified, scheme, standard
 
 VECTORS = {
     vector["name"]: vector
@@ -57,9 +57,17 @@ def flipped(data, bit):
     return bytes(changed)
 
 
+def signed_by(name, secrets, message_id, now, body):
+    return scheme(name).sign(secrets, Request("POST", "", {}, body), now, message_id).headers
+
+
+def verified_by(name, secrets, headers, body, now):
+    return scheme(name).verify(secrets, Request("POST", "", headers, body), now)
+
+
 def refusal(secrets, headers, body, now=NOW):
     with pytest.raises(SignatureInvalid) as refused:
-        scheme("standard-webhooks").verify(secrets, headers, body, now)
+        verified_by("standard-webhooks", secrets, headers, body, now)
     return refused.value
 
 
@@ -75,15 +83,15 @@ def test_all_vectors_are_used():
 
 
 @pytest.mark.parametrize("prefix", FAMILIES.values(), ids=FAMILIES)
-@pytest.mark.parametrize("registered", SCHEMES)
+@pytest.mark.parametrize("registered", ["standard-webhooks", "svix"])
 @pytest.mark.parametrize("name", VALID)
 def test_published_signatures_verify(name, registered, prefix):
     """Every published signature verifies under both header families, whichever scheme is asked."""
     vector = VECTORS[name]
     for secret in verifying_keys(vector):
         headers = renamed(vector["headers"], prefix)
-        verified = scheme(registered).verify([secret], headers, vector["body"].encode(), instant(vector))
-        assert verified == Verified(event_id=vector["id"], sent_at=instant(vector), key=0)
+        verified = verified_by(registered, [secret], headers, vector["body"].encode(), instant(vector))
+        assert verified == Verified(event_id=vector["id"], event_type=None, sent_at=instant(vector), key=0)
 
 
 @pytest.mark.parametrize(("registered", "prefix"), [("standard-webhooks", "webhook-"), ("svix", "svix-")])
@@ -91,8 +99,8 @@ def test_published_signatures_verify(name, registered, prefix):
 def test_signing_reproduces_published_signatures(name, registered, prefix):
     """Signing the published input gives the published headers, under the scheme's own header names."""
     vector = VECTORS[name]
-    headers = scheme(registered).sign(
-        [signing_secret(vector)], vector["id"], instant(vector), vector["body"].encode()
+    headers = signed_by(
+        registered, [signing_secret(vector)], vector["id"], instant(vector), vector["body"].encode()
     )
     assert headers == renamed(vector["headers"], prefix)
     assert headers[prefix + "signature"] == vector["expected"]
@@ -154,7 +162,7 @@ def test_hmacs_keyed_with_any_form_of_a_public_key_are_refused(hmac_key, version
 
 def test_versions_are_not_interchangeable():
     """A genuine signature under the other version's name is refused, and the message names both versions."""
-    headers = dict(scheme("standard-webhooks").sign([SECRET], "m", NOW, b"{}"))
+    headers = dict(signed_by("standard-webhooks", [SECRET], "m", NOW, b"{}"))
     headers["webhook-signature"] = headers["webhook-signature"].replace("v1,", "v1a,")
     assert "signed with v1a, but the secrets given verify v1" in refusal([SECRET], headers, b"{}").detail
 
@@ -162,7 +170,7 @@ def test_versions_are_not_interchangeable():
 def test_public_keys_cannot_sign():
     """Asking to sign with a public key is refused as invalid input, not attempted."""
     with pytest.raises(InvalidInput, match="whsk_"):
-        scheme("standard-webhooks").sign([PUBLIC_KEY], "m", NOW, b"{}")
+        signed_by("standard-webhooks", [PUBLIC_KEY], "m", NOW, b"{}")
 
 
 # --- The official libraries --------------------------------------------------------------------------------
@@ -174,7 +182,7 @@ def test_official_libraries_verify_what_we_sign(registered):
     now = int(time.time() * 1000)
     newer = standard.symmetric_secret(bytes(range(100, 132)))
     body = '{"name":"Bukit Bintang ☕"}'
-    headers = scheme(registered).sign([newer, SECRET], "msg_1", now, body.encode())
+    headers = signed_by(registered, [newer, SECRET], "msg_1", now, body.encode())
     for secret in (newer, SECRET):
         svix.webhooks.Webhook(secret).verify(body, dict(headers))
         if registered == "standard-webhooks":
@@ -186,7 +194,7 @@ def test_we_verify_what_official_libraries_sign(library):
     """A signature made by an official library verifies here."""
     signature = library(SECRET).sign("msg_1", datetime.fromtimestamp(NOW // 1000, UTC), "{}")
     headers = {"webhook-id": "msg_1", "webhook-timestamp": str(NOW // 1000), "webhook-signature": signature}
-    assert scheme("standard-webhooks").verify([SECRET], headers, b"{}", NOW).event_id == "msg_1"
+    assert verified_by("standard-webhooks", [SECRET], headers, b"{}", NOW).event_id == "msg_1"
 
 
 # --- Rotation ----------------------------------------------------------------------------------------------
@@ -194,7 +202,7 @@ def test_we_verify_what_official_libraries_sign(library):
 
 def test_each_live_key_signs_separated_by_single_spaces():
     """During a rotation the header holds one signature per key, in order, separated by exactly one space."""
-    headers = scheme("standard-webhooks").sign([SECRET, PRIVATE_KEY], "m", NOW, b"{}")
+    headers = signed_by("standard-webhooks", [SECRET, PRIVATE_KEY], "m", NOW, b"{}")
     parts = headers["webhook-signature"].split(" ")
     assert [part.partition(",")[0] for part in parts] == ["v1", "v1a"]
     assert all(base64.b64decode(part.partition(",")[2], validate=True) for part in parts)
@@ -202,21 +210,21 @@ def test_each_live_key_signs_separated_by_single_spaces():
 
 def test_the_fitting_secret_is_named():
     """Verifying tells which of several secrets fits, so that a rotation can be seen to be over."""
-    headers = scheme("standard-webhooks").sign([PRIVATE_KEY], "m", NOW, b"{}")
-    verified = scheme("standard-webhooks").verify([SECRET, PUBLIC_KEY], headers, b"{}", NOW)
+    headers = signed_by("standard-webhooks", [PRIVATE_KEY], "m", NOW, b"{}")
+    verified = verified_by("standard-webhooks", [SECRET, PUBLIC_KEY], headers, b"{}", NOW)
     assert verified.key == 1
 
 
 def test_unknown_versions_and_noise_are_passed_over():
     """Signatures of versions yet to come, and parts that are not signatures, do not hide a genuine one."""
-    headers = dict(scheme("standard-webhooks").sign([SECRET], "m", NOW, b"{}"))
+    headers = dict(signed_by("standard-webhooks", [SECRET], "m", NOW, b"{}"))
     headers["webhook-signature"] = "v9,AAAA  nonsense v1, v1,!!! " + headers["webhook-signature"]
-    assert scheme("standard-webhooks").verify([SECRET], headers, b"{}", NOW).event_id == "m"
+    assert verified_by("standard-webhooks", [SECRET], headers, b"{}", NOW).event_id == "m"
 
 
 def test_the_number_of_candidates_is_bounded():
     """Past 64 candidate signatures nothing is looked at, so a long header costs a sender, not us."""
-    headers = dict(scheme("standard-webhooks").sign([SECRET], "m", NOW, b"{}"))
+    headers = dict(signed_by("standard-webhooks", [SECRET], "m", NOW, b"{}"))
     headers["webhook-signature"] = "v1,AAAA " * standard.MAX_SIGNATURES + headers["webhook-signature"]
     assert refusal([SECRET], headers, b"{}").reason == "signature_mismatch"
 
@@ -227,8 +235,8 @@ def test_the_number_of_candidates_is_bounded():
 @pytest.mark.parametrize("offset", [-300_000, -299_999, 0, 299_999, 300_000])
 def test_timestamps_within_five_minutes_are_accepted(offset):
     """A timestamp up to and including 300 s from now, in either direction, is accepted."""
-    headers = scheme("standard-webhooks").sign([SECRET], "m", NOW, b"{}")
-    assert scheme("standard-webhooks").verify([SECRET], headers, b"{}", NOW - offset).sent_at == NOW
+    headers = signed_by("standard-webhooks", [SECRET], "m", NOW, b"{}")
+    assert verified_by("standard-webhooks", [SECRET], headers, b"{}", NOW - offset).sent_at == NOW
 
 
 @pytest.mark.parametrize(
@@ -236,7 +244,7 @@ def test_timestamps_within_five_minutes_are_accepted(offset):
 )
 def test_timestamps_past_five_minutes_are_refused(offset, reason):
     """One millisecond beyond 300 s is refused, and the reason tells the direction."""
-    headers = scheme("standard-webhooks").sign([SECRET], "m", NOW, b"{}")
+    headers = signed_by("standard-webhooks", [SECRET], "m", NOW, b"{}")
     assert refusal([SECRET], headers, b"{}", NOW - offset).reason == reason
 
 
@@ -256,7 +264,7 @@ def test_odd_timestamps_are_refused(timestamp):
 @pytest.mark.parametrize("name", ["id", "timestamp", "signature"])
 def test_a_missing_header_is_named(name, prefix):
     """Without one of the three headers, the refusal names the missing one in its family."""
-    headers = renamed(scheme("standard-webhooks").sign([SECRET], "m", NOW, b"{}"), prefix)
+    headers = renamed(signed_by("standard-webhooks", [SECRET], "m", NOW, b"{}"), prefix)
     del headers[prefix + name]
     error = refusal([SECRET], headers, b"{}")
     assert error.reason == "header_missing"
@@ -265,7 +273,7 @@ def test_a_missing_header_is_named(name, prefix):
 
 def test_families_are_not_mixed():
     """Three headers taken from two families do not add up to a signature."""
-    headers = dict(scheme("standard-webhooks").sign([SECRET], "m", NOW, b"{}"))
+    headers = dict(signed_by("standard-webhooks", [SECRET], "m", NOW, b"{}"))
     headers["svix-id"] = headers.pop("webhook-id")
     assert refusal([SECRET], headers, b"{}").reason == "header_missing"
 
@@ -286,8 +294,8 @@ def test_secrets_of_24_to_75_bytes_round_trip(entropy):
     """Every secret of a length the specification allows signs, verifies, and pleases the official library."""
     now = int(time.time() * 1000)
     secret = standard.symmetric_secret(entropy)
-    headers = scheme("standard-webhooks").sign([secret], "m", now, b"{}")
-    assert scheme("standard-webhooks").verify([secret], headers, b"{}", now).key == 0
+    headers = signed_by("standard-webhooks", [secret], "m", now, b"{}")
+    assert verified_by("standard-webhooks", [secret], headers, b"{}", now).key == 0
     standardwebhooks.Webhook(secret).verify("{}", dict(headers))
 
 
@@ -336,8 +344,8 @@ def test_the_public_half_is_what_a_receiver_is_shown():
 def test_generated_key_pairs_verify():
     """A key pair made from a seed signs what its public half verifies."""
     pair = standard.asymmetric_secret(bytes(range(32)))
-    headers = scheme("svix").sign([pair], "m", NOW, b"{}")
-    assert scheme("svix").verify([standard.shown_key(pair)], headers, b"{}", NOW).event_id == "m"
+    headers = signed_by("svix", [pair], "m", NOW, b"{}")
+    assert verified_by("svix", [standard.shown_key(pair)], headers, b"{}", NOW).event_id == "m"
 
 
 def test_an_unknown_scheme_is_refused_with_the_known_ones():
@@ -374,9 +382,9 @@ key_texts = st.one_of(
 )
 @THOROUGH
 def test_hostile_input_is_refused_with_nothing_but_our_own_errors(headers, body, secrets, now):
-    """Whatever headers, bytes and keys arrive, the answer is SignatureInvalid or InvalidInput."""
-    with pytest.raises((SignatureInvalid, InvalidInput)) as refused:
-        scheme("standard-webhooks").verify(secrets, headers, body, now)
+    """Whatever headers, bytes and keys arrive, the answer is SignatureInvalid."""
+    with pytest.raises(SignatureInvalid) as refused:
+        verified_by("standard-webhooks", secrets, headers, body, now)
     assert refused.value.detail
 
 
@@ -399,8 +407,8 @@ def test_made_up_requests_never_verify_with_good_keys(headers, body):
 @PROPERTY
 def test_a_flipped_bit_anywhere_in_the_body_is_refused(secret, body, data):
     """Any single bit changed in the body breaks the signature; unchanged, it verifies."""
-    headers = scheme("standard-webhooks").sign([secret], "msg_1", NOW, body)
-    scheme("standard-webhooks").verify([secret], headers, body, NOW)
+    headers = signed_by("standard-webhooks", [secret], "msg_1", NOW, body)
+    verified_by("standard-webhooks", [secret], headers, body, NOW)
     changed = flipped(body, data.draw(st.integers(0, len(body) * 8 - 1)))
     assert refusal([secret], headers, changed).reason == "signature_mismatch"
 
@@ -408,7 +416,7 @@ def test_a_flipped_bit_anywhere_in_the_body_is_refused(secret, body, data):
 @pytest.mark.parametrize("secret", [SECRET, PRIVATE_KEY], ids=["v1", "v1a"])
 def test_a_flipped_bit_anywhere_in_the_signature_is_refused(secret):
     """Any single bit changed in the signature's bytes breaks it."""
-    headers = dict(scheme("standard-webhooks").sign([secret], "msg_1", NOW, b"{}"))
+    headers = dict(signed_by("standard-webhooks", [secret], "msg_1", NOW, b"{}"))
     version, _, encoded = headers["webhook-signature"].partition(",")
     signature = base64.b64decode(encoded)
     for bit in range(len(signature) * 8):
@@ -421,7 +429,7 @@ def test_a_flipped_bit_anywhere_in_the_signature_is_refused(secret):
 @pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp"])
 def test_a_flipped_bit_anywhere_in_the_id_or_timestamp_is_refused(name, secret):
     """Any single bit changed in the id or the timestamp is refused, even within the tolerance."""
-    headers = dict(scheme("standard-webhooks").sign([secret], "msg_1", NOW, b"{}"))
+    headers = dict(signed_by("standard-webhooks", [secret], "msg_1", NOW, b"{}"))
     genuine = headers[name].encode()
     for bit in range(len(genuine) * 8):
         headers[name] = flipped(genuine, bit).decode("latin-1")

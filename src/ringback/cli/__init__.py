@@ -59,7 +59,7 @@ EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
     (ConnectionError, UNREACHABLE),
 )
 
-COMMANDS = ("completion", "config", "dev", "publish", "serve", "token", "worker")
+COMMANDS = ("completion", "config", "dev", "publish", "serve", "signature", "token", "worker")
 
 
 class Commands(click.Group):

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from ringback.errors import SignatureInvalid
 from ringback.outbox import system_clock
-from ringback.signing import scheme
+from ringback.signing import Request, scheme
 
 HEALTHY = "/healthy"
 FLAKY = "/flaky"
@@ -57,10 +57,11 @@ class Receiver:
         if path not in self._secrets:
             return HTTPStatus.NOT_FOUND
         try:
-            verified = scheme("standard-webhooks").verify(self._secrets[path], headers, body, system_clock())
+            request = Request("POST", self.url(path), headers, body)
+            verified = scheme("standard-webhooks").verify(self._secrets[path], request, system_clock())
         except SignatureInvalid:
             return HTTPStatus.UNAUTHORIZED
-        if path == FLAKY and self._refuses(verified.event_id):
+        if path == FLAKY and self._refuses(verified.event_id or ""):
             return HTTPStatus.INTERNAL_SERVER_ERROR
         return HTTPStatus.NO_CONTENT
 
