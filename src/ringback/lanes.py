@@ -200,6 +200,11 @@ class Lanes:
         """Return when a lane that waits for time alone may go on."""
         return self._sleeping[0][0] if self._sleeping else None
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits, not even for time or for a slot."""
+        return not (self._ready or self._sleeping or self._retry_blocked)
+
     def pick(self, now: Instant) -> tuple[Lane, Work] | None:
         """Take out the delivery that goes next; None when nothing may start."""
         if self.in_flight >= self._slots:

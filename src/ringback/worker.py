@@ -267,6 +267,8 @@ class Worker:
 
     def _pump(self) -> None:
         """Start whatever may start."""
+        if self._lanes.idle:
+            return
         now = self._clock()
         loop = asyncio.get_running_loop()
         while not self._stopping and (picked := self._lanes.pick(now)) is not None:

@@ -143,8 +143,10 @@ def _accepted(event: MessageAccepted) -> None:
 
 
 def _attempt(event: AttemptFinished) -> None:
+    level, words = _ATTEMPT[event.step]
+    if not logger.isEnabledFor(level):
+        return
     attempt = event.attempt
-    level, words = _ATTEMPT[Step(event.step)]
     _tell(
         level,
         words,
@@ -159,7 +161,7 @@ def _attempt(event: AttemptFinished) -> None:
     )
 
 
-_ATTEMPT = {
+_ATTEMPT: dict[str, tuple[int, str]] = {
     Step.SUCCEED: (logging.DEBUG, "delivered"),
     Step.RETRY: (logging.INFO, "attempt failed"),
     Step.EXHAUST: (logging.WARNING, "delivery given up"),

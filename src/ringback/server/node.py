@@ -30,7 +30,6 @@ from ringback.store.commit import Committer, NoWorker
 from ringback.worker import Worker, WorkerSettings
 
 BODY_OVERHEAD = 64 * 1024
-LINGER_SECONDS = 0.0
 DOUBT_SECONDS = 5.0
 COLLECT_AFTER = 50_000
 SWITCH_SECONDS = 0.001
@@ -119,7 +118,6 @@ class Node:
             observer=self.observer,
             handover=desk or NoWorker(),
             deadline=self._settings.delivery_timeout,
-            linger=LINGER_SECONDS,
         )
         self.observer.subscribe(StoreFailed, self._note_failure)
         return committer, desk

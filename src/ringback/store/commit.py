@@ -42,6 +42,7 @@ MAX_BATCH = 512
 MAX_QUEUED = 20_000
 TOKEN_BITS = 62
 READERS = 2
+COMPANY_SECONDS = 0.005
 
 
 class Pending(Protocol[T_co]):
@@ -116,6 +117,12 @@ class _Batch(msgspec.Struct):
     def __len__(self) -> int:
         return len(self.accepts) + len(self.settlements) + len(self.writes)
 
+    def patience(self, until: float) -> float:
+        """Return how many seconds to wait for more: for settlements alone nobody waits, so they may have company."""
+        if self.accepts or self.writes:
+            return 0.0
+        return max(0.0, until - time.perf_counter())
+
     def add(self, operation: _Operation) -> None:
         if operation.kind == "accept":
             self.accepts.append(operation)
@@ -139,7 +146,6 @@ class Committer:
         observer: Told of every commit and of what it made durable.
         handover: The worker of this node.
         deadline: The longest an attempt may take; leases of accepted deliveries follow from it.
-        linger: Seconds to wait for company when a batch would be small.
     """
 
     def __init__(
@@ -150,14 +156,12 @@ class Committer:
         observer: Observer,
         handover: Handover,
         deadline: Duration,
-        linger: float = 0.0,
     ) -> None:
         self._store = store
         self._clock = clock
         self._observer = observer
         self._handover = handover
         self._deadline = deadline
-        self._linger = linger
         # Tokens need only differ, from those of other nodes too: a random start and a counter do that.
         self._tokens = itertools.count(secrets.randbits(TOKEN_BITS))
         self._queue: queue.SimpleQueue[_Operation | None] = queue.SimpleQueue()
@@ -243,13 +247,12 @@ class Committer:
         first = self._queue.get()
         if first is None:
             return None
-        if self._linger and self._queue.empty():
-            time.sleep(self._linger)
         batch = _Batch()
         batch.add(first)
+        until = time.perf_counter() + COMPANY_SECONDS
         while len(batch) < MAX_BATCH:
             try:
-                operation = self._queue.get_nowait()
+                operation = self._queue.get(timeout=batch.patience(until))
             except queue.Empty:
                 break
             if operation is None:
