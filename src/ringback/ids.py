@@ -7,6 +7,7 @@ order of time to within 4 ms, so an id doubles as a page cursor and as a time bo
 
 from __future__ import annotations
 
+import functools
 import re
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -21,9 +22,8 @@ ATTEMPT = "atmpt"
 TASK = "qtask"
 TOKEN = "tok"  # noqa: S105 - the prefix of a token's id, not a token
 
-_PAIRS = [first + second for first in ALPHABET for second in ALPHABET]
-_HUNDRED = len(_PAIRS)
-_TEN_DIGITS = _HUNDRED**5
+_THREE_DIGITS = 62**3
+_NINE_DIGITS = 62**9
 _RANDOM_BITS = ENTROPY_BYTES * 8
 _KSUID = re.compile(f"[0-9A-Za-z]{{{LENGTH}}}")
 
@@ -57,15 +57,21 @@ def _time_part(now: int) -> int:
 
 
 def _base62(number: int) -> str:
-    # Ids are made on the hot path: two digits at a time, of parts that are small enough to divide quickly.
-    upper, lower = divmod(number, _TEN_DIGITS)
-    top, middle = divmod(upper, _TEN_DIGITS)
-    return (_digits(top, 4) + _digits(middle, 5) + _digits(lower, 5))[1:]
+    # Ids are made on the hot path: three digits at a time, of parts small enough to divide quickly.
+    triples = _triples()
+    upper, lower = divmod(number, _NINE_DIGITS)
+    upper, middle = divmod(upper, _NINE_DIGITS)
+    upper, c = divmod(upper, _THREE_DIGITS)
+    a, b = divmod(upper, _THREE_DIGITS)
+    middle, f = divmod(middle, _THREE_DIGITS)
+    d, e = divmod(middle, _THREE_DIGITS)
+    lower, i = divmod(lower, _THREE_DIGITS)
+    g, h = divmod(lower, _THREE_DIGITS)
+    return "".join([triples[part] for part in (a, b, c, d, e, f, g, h, i)])
 
 
-def _digits(number: int, pairs: int) -> str:
-    text = ""
-    for _ in range(pairs):
-        number, pair = divmod(number, _HUNDRED)
-        text = _PAIRS[pair] + text
-    return text
+@functools.cache
+def _triples() -> list[str]:
+    # Made when the first id is: a command that makes none need not wait for it.
+    pairs = [first + second for first in ALPHABET for second in ALPHABET]
+    return [pair + third for pair in pairs for third in ALPHABET]
