@@ -72,6 +72,7 @@ class Catalog(Database):
         super().__init__(path, vault, entropy, vfs=vfs)
         self._routes: dict[str, Route] = {}
         self._routes_version = 0
+        self.routes_hold = False
 
     def route(self, ref: str) -> Route:
         """Return the route of an application by id or uid; raises ``NotFound``."""
@@ -95,6 +96,11 @@ class Catalog(Database):
         if version != self._routes_version:
             self._routes = {}
             self._routes_version = version
+        self.routes_hold = True
+
+    def undone(self) -> None:
+        """See ``Database``."""
+        self.routes_hold = False
 
     def catalog_version(self) -> int:
         """See ``Store``."""
@@ -103,6 +109,7 @@ class Catalog(Database):
 
     def bump_catalog(self) -> None:
         """Have every node notice a change to applications or endpoints."""
+        self.routes_hold = False
         self.execute("UPDATE catalog SET version = version + 1")
 
     # --- Adding -------------------------------------------------------------------------------------------

@@ -75,16 +75,12 @@ class Database:
 
         Many rows go into one step of SQLite: each step gives up the interpreter lock and has to win it back.
         """
-        changed = 0
-        for filled, values in _filled(statement, rows):
-            self.execute(filled, values)
-            changed += self.changes()
-        return changed
+        return sum(self._execute_some(statement, some) for some in chunks(rows))
 
-    def count_rows(self, statement: str, rows: Sequence[Row]) -> int:
-        """Run a query for a number, of a statement like those of ``execute_rows``; return the sum."""
-        found = [self.row(filled, values) for filled, values in _filled(statement, rows)]
-        return sum(row[0] for row in found if row is not None)
+    def _execute_some(self, statement: str, rows: Sequence[Row]) -> int:
+        values = [value for row in rows for value in row]
+        self.execute(_with_rows(statement, len(rows), len(rows[0])), values)
+        return self.changes()
 
     # --- Transactions -------------------------------------------------------------------------------------
 
@@ -99,6 +95,7 @@ class Database:
             yield
             self._run(commit)
         except BaseException:
+            self.undone()
             with contextlib.suppress(apsw.Error):
                 # After some failures SQLite has rolled back by itself, and says so here.
                 self._writer.execute(rollback)
@@ -108,6 +105,9 @@ class Database:
             if not self._depth:
                 self._owner = 0
 
+    def undone(self) -> None:
+        """Forget what may have been learnt from changes that are being rolled back."""
+
     def checkpoint(self) -> None:
         """Move the log's pages into the database file when there are many; failing is left for next time."""
         written, _ = self._writer.status(apsw.SQLITE_DBSTATUS_CACHE_WRITE)
@@ -115,6 +115,10 @@ class Database:
             self._checkpointed = written
             with contextlib.suppress(apsw.Error):
                 self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+
+    def data_version(self) -> int:
+        """Return a number that changes when another connection has written; asked inside a transaction."""
+        return self._writer.data_version()
 
     def close(self) -> None:
         """Close every connection; the last one leaves no log behind."""
@@ -203,10 +207,10 @@ def _migrations() -> list[tuple[str, str]]:
     return [(file.name, file.read_text()) for file in sorted(files, key=lambda file: str(file.name))]
 
 
-def _filled(statement: str, rows: Sequence[Row]) -> Iterator[tuple[str, list[Any]]]:
+def chunks(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    """Yield *rows* in the portions that one statement takes."""
     for start in range(0, len(rows), ROWS_PER_STATEMENT):
-        some = rows[start : start + ROWS_PER_STATEMENT]
-        yield _with_rows(statement, len(some), len(some[0])), [value for row in some for value in row]
+        yield rows[start : start + ROWS_PER_STATEMENT]
 
 
 _statements: dict[tuple[str, int], str] = {}

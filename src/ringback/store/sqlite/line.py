@@ -34,7 +34,7 @@ from ringback.store import (
     Work,
 )
 from ringback.store.sqlite.catalog import Catalog, Route
-from ringback.store.sqlite.database import Row
+from ringback.store.sqlite.database import Row, chunks
 from ringback.store.sqlite.records import (
     DELIVERY_COLUMNS,
     ENDPOINT_COLUMNS,
@@ -72,8 +72,15 @@ _INSERT_ATTEMPTS = (
     "INSERT INTO attempt (message_key, id, endpoint_key, number, trigger, url, started_at, duration,"
     " kind, detail, status, phases, body) VALUES {rows}"
 )
+# Ends all of these leases or, if one of them is no longer held, none.
 _SETTLE = """
-    WITH ended (message_key, endpoint_key, token, state, attempts, due_at, reason) AS (VALUES {rows})
+    WITH ended (message_key, endpoint_key, token, state, attempts, due_at, reason) AS (VALUES {rows}),
+    lost (count) AS MATERIALIZED (
+        SELECT count(*) FROM ended LEFT JOIN delivery
+        ON delivery.message_key = ended.message_key AND delivery.endpoint_key = ended.endpoint_key
+        AND delivery.lease_token = ended.token
+        WHERE delivery.message_key IS NULL
+    )
     UPDATE delivery
     SET state = ended.state, attempts = ended.attempts, due_at = ended.due_at, reason = ended.reason,
         lease_token = NULL
@@ -81,11 +88,7 @@ _SETTLE = """
     WHERE delivery.message_key = ended.message_key
     AND delivery.endpoint_key = ended.endpoint_key
     AND delivery.lease_token = ended.token
-"""
-_HELD = """
-    WITH ended (message_key, endpoint_key, token) AS (VALUES {rows})
-    SELECT count(*) FROM ended JOIN delivery USING (message_key, endpoint_key)
-    WHERE delivery.lease_token = ended.token
+    AND (SELECT count FROM lost) = 0
 """
 _LEASE = """
     WITH taken (message_key, endpoint_key, due_at, token) AS (VALUES {rows})
@@ -137,16 +140,18 @@ _RECOVERABLE = """
 class Line(Catalog):
     """The verbs that messages pass through."""
 
+    _last_key = 0
+    _seen = -1
+
     # --- Accepting ----------------------------------------------------------------------------------------
 
     def accept(
         self, acceptances: Sequence[Acceptance], lease: Lease, admit: Admit
     ) -> list[Accepted | RingbackError]:
         """See ``Store``."""
-        version, last_key = self._position()
-        self.renew_routes(version)
-        intake = _Intake(last_key + 1, lease, admit)
+        intake = _Intake(self._next_message_key(), lease, admit)
         answers = [self._accept_one(acceptance, intake) for acceptance in acceptances]
+        self._last_key += len(intake.messages)
         if intake.messages:
             self.execute_rows(_INSERT_MESSAGES, intake.messages)
         if intake.deliveries:
@@ -191,11 +196,16 @@ class Line(Catalog):
         )
         return None if row is None else message_of(row, route.application_id)
 
-    def _position(self) -> tuple[int, int]:
-        """Return the catalog's version and the highest message key ever used."""
-        found = self.row(_POSITION)
-        assert found is not None  # noqa: S101 - both tables have their one row from the first migration on
-        return found[0], found[1]
+    def _next_message_key(self) -> int:
+        # While nobody else writes, what was read last time still holds. A key skipped by a rollback is no loss.
+        seen = self.data_version()
+        if seen != self._seen or not self.routes_hold:
+            found = self.row(_POSITION)
+            assert found is not None  # noqa: S101 - both tables have their one row from the first migration on
+            self.renew_routes(found[0])
+            self._last_key = max(self._last_key, found[1])
+            self._seen = seen
+        return self._last_key + 1
 
     # --- Settling -----------------------------------------------------------------------------------------
 
@@ -216,12 +226,18 @@ class Line(Catalog):
         return held
 
     def _end_leases(self, ended: list[Row]) -> list[bool]:
-        # Almost always every lease is still held; only when the count says otherwise is each looked at alone.
-        leases = {row[:3] for row in ended}
-        if len(leases) < len(ended) or self.count_rows(_HELD, list(leases)) < len(ended):
-            return [self.execute_rows(_SETTLE, [row]) == 1 for row in ended]
-        self.execute_rows(_SETTLE, ended)
-        return [True] * len(ended)
+        if len({row[:2] for row in ended}) < len(ended):
+            return [self._end_one(row) for row in ended]
+        return [held for some in chunks(ended) for held in self._end_some(some)]
+
+    def _end_some(self, ended: Sequence[Row]) -> list[bool]:
+        # Almost always every lease is still held; only where one is not is each looked at alone.
+        if self.execute_rows(_SETTLE, ended) == len(ended):
+            return [True] * len(ended)
+        return [self._end_one(row) for row in ended]
+
+    def _end_one(self, ended: Row) -> bool:
+        return self.execute_rows(_SETTLE, [ended]) == 1
 
     def _change_health(self, settlement: Settlement) -> None:
         health, key = settlement.health, settlement.work.key[1]
