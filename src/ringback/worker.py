@@ -118,6 +118,8 @@ class Worker:
         self._starved = False
         self._stopping = False
         self._catalog_version = 0
+        # Endpoints that this worker has disabled, where the store may not have it yet.
+        self._unsettled: set[str] = set()
         self._pruned_at = 0
 
     # --- Life ---------------------------------------------------------------------------------------------
@@ -338,7 +340,8 @@ class Worker:
         if health is not None:
             self._adopt(lane, _with_health(lane.endpoint, health))
             if health.disable is not None:
-                self._catalog_version = -1
+                self._unsettled.add(lane.endpoint.id)
+                self._refresh_wanted.set()
 
     def _attempt(self, job: Job) -> Attempt:
         outcome, work, lane = job.outcome, job.work, job.lane
@@ -418,14 +421,19 @@ class Worker:
 
     async def _refresh(self) -> None:
         """Bring the lanes' endpoints up to date if the catalog has changed; then wait until it may again."""
+        doubtful = set(self._unsettled)
+        if doubtful:
+            # Once this is through, what was settled before it either is in the store or was lost.
+            await self._committer.write(lambda _: None)
+            self._unsettled -= doubtful
         version = await self._committer.read(lambda store: store.catalog_version())
-        if version != self._catalog_version:
+        if doubtful or version != self._catalog_version:
             self._catalog_version = version
             names = [lane.endpoint.id for lane in self._lanes]
             fresh = await self._committer.read(lambda store: store.refresh(names))
             for endpoint_id, endpoint in fresh.items():
                 lane = self._lanes.get(endpoint_id)
-                if lane is not None:
+                if lane is not None and endpoint_id not in self._unsettled:
                     self._adopt_or_close(lane, endpoint)
             self._feed_wanted.set()
             self._pump()
