@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from ringback.model import Endpoint, EndpointState
 from ringback.store import Accepted
@@ -18,8 +18,10 @@ class Desk:
     on the worker's.
     """
 
-    def __init__(self, memory: int) -> None:
+    def __init__(self, memory: int, handlers: Collection[str] = frozenset()) -> None:
+        """Hold up to *memory* deliveries; of those to handlers, only to the ones named."""
         self._memory = memory
+        self._handlers = handlers
         self._lock = threading.Lock()
         self._held: dict[str, int] = {}
         self._total = 0
@@ -40,6 +42,8 @@ class Desk:
     def admit(self, endpoint: Endpoint) -> bool:
         """See ``Handover``."""
         if not self._open or endpoint.state is not EndpointState.ENABLED:
+            return False
+        if endpoint.handler is not None and endpoint.handler not in self._handlers:
             return False
         if not self.reserve(endpoint.id, 1):
             return False

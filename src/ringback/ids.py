@@ -20,6 +20,8 @@ ENDPOINT = "ep"
 MESSAGE = "msg"
 ATTEMPT = "atmpt"
 TASK = "qtask"
+SOURCE = "src"
+REFUSAL = "refusal"
 TOKEN = "tok"  # noqa: S105 - the prefix of a token's id, not a token
 
 _THREE_DIGITS = 62**3

@@ -92,6 +92,9 @@ class Lane:
         self.charge(seconds - self.seconds)
         self.seconds += MEMORY * (seconds - self.seconds)
         self.concurrency = pacing.adapt(self.concurrency, outcome)
+        if self.endpoint.handler is not None:
+            # One message that a handler fails at says nothing about the next.
+            return False
         was_open = pacing.probing(self.breaker)
         self.breaker = pacing.record(self.breaker, ok=outcome.ok, now=now, rest=rest)
         return pacing.probing(self.breaker) != was_open

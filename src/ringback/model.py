@@ -61,6 +61,9 @@ class OutcomeKind(enum.StrEnum):
     BAD_RESPONSE = "bad_response"  # the answer is not HTTP
     TOO_LARGE = "too_large"  # the answer's headers passed the bound
     UNKNOWN = "unknown"  # the node that made the attempt vanished before it could tell
+    RAISED = "raised"  # a handler ended in an exception; detail names its class, body holds the traceback
+    AGAIN = "again"  # a handler asked to be called again later; body holds why
+    DISCARDED = "discarded"  # a handler wants nothing more of this message; body holds why
 
 
 class SkipReason(enum.StrEnum):
@@ -69,6 +72,16 @@ class SkipReason(enum.StrEnum):
     EVENT_TYPE = "event_type"  # the endpoint does not listen to this event type
     CHANNEL = "channel"  # the endpoint listens to other channels
     DISABLED = "disabled"  # the endpoint was disabled when the message was accepted
+
+
+class Held(enum.StrEnum):
+    """Why nothing handles a received message."""
+
+    QUARANTINED = "quarantined"  # it verified, but what it is about is not understood
+    UNHANDLED = "unhandled"  # no handler and no endpoint of the source wants its event type
+
+
+HANDLER_SCHEME = "handler:"
 
 
 class Application(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,7 +111,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
 
     ``event_types`` and ``channels`` of None match everything. ``throttle_rate`` is in messages per second.
     ``retry_schedule`` overrides the server's: the delays between attempts. ``secrets`` come current first.
-    ``failing_since`` is the first failure since the last success.
+    ``failing_since`` is the first failure since the last success. A URL of ``handler:NAME`` stands for a Python
+    function of the application; ``ordered`` says that it takes messages with the same key one after the other.
     """
 
     id: str
@@ -119,6 +133,12 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     state: EndpointState = EndpointState.ENABLED
     disabled_reason: str | None = None
     failing_since: Instant | None = None
+    ordered: bool = False
+
+    @property
+    def handler(self) -> str | None:
+        """The name of the handler that this endpoint stands for, None where it is a place on the network."""
+        return self.url[len(HANDLER_SCHEME) :] if self.url.startswith(HANDLER_SCHEME) else None
 
 
 class EventType(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,8 +154,79 @@ class EventType(msgspec.Struct, frozen=True, kw_only=True):
     feature_flag: str | None = None
 
 
+class CustomAck(msgspec.Struct, frozen=True, kw_only=True):
+    """What a source answers in place of its provider's usual acknowledgement. ``status`` is 200 to 299."""
+
+    status: int = 200
+    body: str = ""
+    content_type: str | None = None
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """An inbound door: who sends to it, and how that is verified.
+
+    Messages and endpoints of a source are its own, as those of an application are. ``secrets`` are all accepted.
+    ``token`` is the secret part of its address on the gateway; None where only a program's own inbox receives for
+    it. ``url`` is the address as registered with the provider, for the schemes that sign it; None means the address
+    that was called. ``options`` change parts of the provider's scheme, by name.
+    """
+
+    id: str
+    name: str
+    provider: str
+    created_at: Instant
+    updated_at: Instant
+    uid: str | None = None
+    secrets: tuple[str, ...] = ()
+    token: str | None = None
+    url: str | None = None
+    options: dict[str, str] = {}
+    ack: CustomAck | None = None
+    metadata: dict[str, str] = {}
+
+    def __repr__(self) -> str:
+        return f"Source(id={self.id!r}, name={self.name!r}, provider={self.provider!r})"
+
+
+class Inbound(msgspec.Struct, frozen=True, kw_only=True):
+    """What a received message has beyond a published one.
+
+    ``headers`` are the request's, without those that hold secrets. ``event_id`` is the provider's id. Deliveries of
+    one event share ``dedupe_key``; ``business_key`` names the thing and the state it reached, whoever tells it.
+    ``key`` is the index of the secret that fitted. ``polled`` marks what was found by asking the provider.
+    """
+
+    headers: dict[str, str]
+    event_id: str | None = None
+    dedupe_key: str | None = None
+    business_key: str | None = None
+    sent_at: Instant | None = None
+    key: int | None = None
+    is_test: bool = False
+    understood: bool = True
+    polled: bool = False
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that a source refused, as far as it may be kept: no secret, no body.
+
+    ``hints`` are what a person can do about it. ``more`` counts refusals since the one before that were not kept.
+    """
+
+    id: str
+    source_id: str
+    at: Instant
+    reason: str
+    detail: str
+    hints: tuple[str, ...] = ()
+    method: str = "POST"
+    header_names: tuple[str, ...] = ()
+    size: int = 0
+    more: int = 0
+
+
 class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that happened, exactly as it was published. ``payload`` of None has been pruned.
+    """Something that happened, exactly as it was published or received. ``payload`` of None has been pruned.
 
     ``skipped`` maps the id of each endpoint that gets nothing to the reason.
     """
@@ -148,6 +239,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     event_id: str | None = None
     channels: tuple[str, ...] | None = None
     skipped: dict[str, SkipReason] = {}
+    inbound: Inbound | None = None
+    held: Held | None = None
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):

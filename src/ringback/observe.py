@@ -6,12 +6,13 @@ never appear in an event.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import msgspec
 
-from ringback.model import Attempt, Duration, Endpoint, Message
+from ringback.model import Attempt, Duration, Endpoint, Message, Source
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -28,9 +29,23 @@ class MessageAccepted(Event, frozen=True):
 
 
 class MessageReplayed(Event, frozen=True):
-    """A publish repeated with its idempotency key was answered with the first message."""
+    """A publish repeated with its idempotency key, or an event received again, was answered with the first message."""
 
     message: Message
+
+
+class RequestRefused(Event, frozen=True):
+    """A source refused a request; ``reason`` is machine-readable."""
+
+    source: Source
+    reason: str
+
+
+class FoundByPoll(Event, frozen=True):
+    """Asking a provider found an event whose webhook had not come."""
+
+    source: Source
+    event_type: str
 
 
 class AttemptFinished(Event, frozen=True):
@@ -109,6 +124,8 @@ class MessagesPruned(Event, frozen=True):
 CATALOGUE: tuple[type[Event], ...] = (
     MessageAccepted,
     MessageReplayed,
+    RequestRefused,
+    FoundByPoll,
     AttemptFinished,
     DeliveryPostponed,
     EndpointDisabled,
@@ -133,6 +150,15 @@ class Observer:
     def subscribe(self, kind: type[E], subscriber: Callable[[E], None]) -> None:
         """Call *subscriber* with every event of *kind* from now on, on the thread where it happens."""
         self._subscribers[kind].append(subscriber)
+
+    @contextlib.contextmanager
+    def subscribed(self, kind: type[E], subscriber: Callable[[E], None]) -> Iterator[None]:
+        """Call *subscriber* with every event of *kind* until the end of the block."""
+        self.subscribe(kind, subscriber)
+        try:
+            yield
+        finally:
+            self._subscribers[kind] = [one for one in self._subscribers[kind] if one is not subscriber]
 
     def emit(self, event: Event) -> None:
         """Tell everyone who subscribed to this kind of event."""

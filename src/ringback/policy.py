@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import msgspec
 
@@ -18,6 +18,8 @@ from ringback.model import (
     Duration,
     Endpoint,
     EndpointState,
+    Held,
+    Inbound,
     Instant,
     Outcome,
     OutcomeKind,
@@ -43,7 +45,7 @@ class Step(enum.StrEnum):
     RETRY = "retry"  # the attempt failed, another follows
     POSTPONE = "postpone"  # given back without an attempt: open circuit, pause, rate limit, shutdown
     EXHAUST = "exhaust"  # the attempt failed and was the last
-    CANCEL = "cancel"  # the endpoint is disabled or gone
+    CANCEL = "cancel"  # the endpoint is disabled or gone, or its handler wants nothing more of the message
     RESEND = "resend"  # a person asks for another round of attempts
 
 
@@ -183,7 +185,8 @@ class Decision(msgspec.Struct, frozen=True):
 def decide(outcome: Outcome, attempts: int, schedule: RetrySchedule, now: Instant, chance: float) -> Decision:
     """Decide what follows an attempt.
 
-    Only 2xx is success (Standard Webhooks): a redirect is a failure. 410 ends the delivery at once.
+    Only 2xx is success (Standard Webhooks): a redirect is a failure. 410 ends the delivery at once, and so does a
+    message that does not fit the type a handler asks for: trying again would change nothing.
 
     Args:
         outcome: What came of the attempt.
@@ -194,7 +197,9 @@ def decide(outcome: Outcome, attempts: int, schedule: RetrySchedule, now: Instan
     """
     if outcome.ok:
         return Decision(Step.SUCCEED)
-    if outcome.status == GONE or attempts > len(schedule.delays):
+    if outcome.kind is OutcomeKind.DISCARDED:
+        return Decision(Step.CANCEL)
+    if outcome.status == GONE or outcome.detail == MISFIT or attempts > len(schedule.delays):
         return Decision(Step.EXHAUST)
     return Decision(Step.RETRY, now + retry_delay(outcome, attempts, schedule, chance))
 
@@ -203,8 +208,11 @@ def retry_delay(outcome: Outcome, attempts: int, schedule: RetrySchedule, chance
     """Return how long to wait after failed attempt number *attempts*, which is at most the schedule's length.
 
     ``Retry-After`` is honoured when it asks for longer than the schedule, up to an hour or twice the
-    scheduled delay, whichever is more: a receiver may slow us down but not make us forget.
+    scheduled delay, whichever is more: a receiver may slow us down but not make us forget. A handler is the
+    application's own, so what it asks for is done.
     """
+    if outcome.kind is OutcomeKind.AGAIN and outcome.retry_after is not None:
+        return min(outcome.retry_after, MAX_DELAY)
     scheduled = schedule.delays[attempts - 1]
     delay = round(scheduled * (1 + schedule.jitter * (2 * chance - 1)))
     if outcome.retry_after is None:
@@ -225,11 +233,12 @@ def judge_endpoint(
     """Say how an endpoint's health changes after an attempt; None when it does not.
 
     410 disables at once. Otherwise an endpoint is disabled when a delivery runs out of attempts and there has
-    been no success for *disable_after*. An attempt nobody saw the end of changes nothing.
+    been no success for *disable_after*. An attempt nobody saw the end of changes nothing, and a handler is never
+    disabled: what it does not handle is kept for it.
     """
     if outcome.ok:
         return Health() if endpoint.failing_since is not None else None
-    if not counts_as_failure(outcome.kind):
+    if not counts_as_failure(outcome.kind) or endpoint.handler is not None:
         return None
     since = endpoint.failing_since if endpoint.failing_since is not None else now
     if outcome.status == GONE:
@@ -238,6 +247,15 @@ def judge_endpoint(
         return Health(since, disable="failing")
     return Health(since) if endpoint.failing_since is None else None
 
+
+# --- Handlers ----------------------------------------------------------------------------------------------
+
+# A handler that was begun so often without an end is taken to kill its process.
+MAX_BEGUN = 3
+# The detail of an outcome: the message does not fit the type that the handler asks for.
+MISFIT = "model_mismatch"
+# How long an event is known, so that its repetition is noticed: longer than any provider repeats one.
+RECEIPT_RETENTION = 30 * DAY
 
 # --- Leases ------------------------------------------------------------------------------------------------
 
@@ -265,11 +283,28 @@ def skip_reason(endpoint: Endpoint, event_type: str, channels: tuple[str, ...] |
     """
     if endpoint.state is EndpointState.DISABLED:
         return SkipReason.DISABLED
-    if endpoint.event_types is not None and event_type not in endpoint.event_types:
+    if endpoint.event_types is not None and not matches(endpoint.event_types, event_type):
         return SkipReason.EVENT_TYPE
     if endpoint.channels is not None and not set(endpoint.channels).intersection(channels or ()):
         return SkipReason.CHANNEL
     return None
+
+
+def matches(patterns: Collection[str], event_type: str) -> bool:
+    """Tell whether an event type is one of *patterns*, in which ``*`` stands for any characters, full stops too."""
+    return event_type in patterns or any(_fits(pattern, event_type) for pattern in patterns if "*" in pattern)
+
+
+def _fits(pattern: str, event_type: str) -> bool:
+    expression = ".*".join(re.escape(part) for part in pattern.split("*"))
+    return re.fullmatch(expression, event_type, re.DOTALL) is not None
+
+
+def held(inbound: Inbound, *, matched: bool) -> Held | None:
+    """Say why nothing handles a received message; None where something does. *matched*: an endpoint wants its type."""
+    if not inbound.understood:
+        return Held.QUARANTINED
+    return None if matched else Held.UNHANDLED
 
 
 def fan_out(

@@ -20,9 +20,10 @@ from ringback import ids, pacing, policy
 from ringback.desk import DEFAULT_BUFFER, Desk
 from ringback.destinations import Destination, Request
 from ringback.errors import RingbackError
+from ringback.handlers import Handlers
 from ringback.lanes import Lane, Lanes
 from ringback.model import Attempt, Duration, Endpoint, EndpointState, Instant, Outcome, OutcomeKind
-from ringback.observe import BatchTaken, CircuitChanged, MessagesPruned, Observer, StepFailed
+from ringback.observe import BatchTaken, CircuitChanged, LeaseLost, MessagesPruned, Observer, StepFailed
 from ringback.policy import Decision, RetrySchedule, Step
 from ringback.signing import standard
 from ringback.store import Accepted, Lease, Pruned, Quota, Settlement, Store, Task, Work
@@ -39,6 +40,7 @@ SOON = 30 * policy.SECOND
 TIMER_GRAIN = 20
 MIN_DRAIN = 0.1
 AFTER_SURPRISE = 1.0
+MAX_REASON = 1_000
 
 
 class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +71,7 @@ class Job(msgspec.Struct, gc=False):
     request: Request | None = None
     outcome: Outcome | None = None
     seconds: float = 0.0
+    settled: Settlement | None = None
 
 
 class Worker:
@@ -77,7 +80,8 @@ class Worker:
     Args:
         desk: Where commits hand deliveries over.
         committer: Settles, takes and reads.
-        destination: Makes the attempts.
+        destination: Makes the attempts at places on the network.
+        handlers: Makes the attempts at handlers, where this process has any.
         observer: Told of what is not told by commits.
         settings: How to behave.
         clock: Returns the present instant.
@@ -98,10 +102,12 @@ class Worker:
         monotonic: Callable[[], float],
         chance: Callable[[], float],
         entropy: Callable[[int], bytes] = secrets.token_bytes,
+        handlers: Handlers | None = None,
     ) -> None:
         self._desk = desk
         self._committer = committer
         self._destination = destination
+        self._handlers = handlers
         self._observer = observer
         self._settings = settings
         self._clock = clock
@@ -159,6 +165,8 @@ class Worker:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
         await self._destination.aclose()
+        if self._handlers is not None:
+            self._handlers.close()
 
     @property
     def in_memory(self) -> int:
@@ -209,6 +217,7 @@ class Worker:
         """Take what is due, as far as there is room; then wait until there may be more."""
         now = self._clock()
         due = await self._committer.read(lambda store: store.due(now, DUE_ENDPOINTS))
+        due = [endpoint for endpoint in due if self._serves(endpoint.handler)]
         quotas = self._quotas(endpoint.endpoint_id for endpoint in due)
         taken = await self._take(quotas) if quotas else 0
         self._starved = bool(due)
@@ -287,8 +296,11 @@ class Worker:
             self._pump()
             return
         try:
-            self._sign(job)
-            await self._send(job)
+            if job.work.endpoint.handler is None:
+                self._sign(job)
+                await self._send(job)
+            elif not await self._handle(job):
+                return
         except asyncio.CancelledError:
             self._interrupt(job)
             return
@@ -326,15 +338,44 @@ class Worker:
         job.outcome = await self._destination.send(job.request)
         job.seconds = self._monotonic() - job.started
 
+    async def _handle(self, job: Job) -> bool:
+        """Run a handler; tell whether there is an outcome to settle."""
+        assert self._handlers is not None  # noqa: S101 - only what these serve is taken
+        work = job.work
+        ran = await self._handlers.run(work, partial(self._success_of, job))
+        job.seconds = self._monotonic() - job.started
+        job.outcome, job.settled = ran.outcome, ran.settled
+        if ran.outcome is not None:
+            return True
+        self._lanes.abandoned(job.lane, work)
+        if ran.postponed_until is None:
+            self._observer.emit(LeaseLost(message_id=work.message_id, endpoint_id=work.endpoint.id))
+            self._desk.release(work.endpoint.id, 1)
+        else:
+            self._postpone(work, ran.postponed_until, ran.reason)
+            self._feed_at(ran.postponed_until, self._clock())
+        self._pump()
+        return False
+
+    def _success_of(self, job: Job, outcome: Outcome) -> Settlement:
+        job.outcome, job.seconds = outcome, self._monotonic() - job.started
+        return Settlement(work=job.work, decision=Decision(Step.SUCCEED), attempt=self._attempt(job))
+
     def _settle(self, job: Job) -> None:
         outcome, work, lane = job.outcome, job.work, job.lane
         assert outcome is not None  # noqa: S101 - the step before made it
+        if job.settled is not None:
+            self._committer.tell_settled(job.settled)
+            return
         now = self._clock()
         attempts = work.attempts + 1
         decision = policy.decide(outcome, attempts, self._schedule(lane.endpoint), now, self._chance())
         health = policy.judge_endpoint(lane.endpoint, outcome, decision, now, self._settings.disable_after)
-        attempt = self._attempt(job)
-        self._committer.settle(Settlement(work=work, decision=decision, attempt=attempt, health=health))
+        reason = outcome.body.decode(errors="replace")[:MAX_REASON] if decision.step is Step.CANCEL else None
+        settlement = Settlement(
+            work=work, decision=decision, attempt=self._attempt(job), health=health, reason=reason
+        )
+        self._committer.settle(settlement)
         if decision.due_at is not None:
             self._feed_at(decision.due_at, now)
         if health is not None:
@@ -390,6 +431,9 @@ class Worker:
         if endpoint.retry_schedule is None:
             return self._settings.schedule
         return policy.RetrySchedule(endpoint.retry_schedule)
+
+    def _serves(self, handler: str | None) -> bool:
+        return handler is None or (self._handlers is not None and self._handlers.serves(handler))
 
     # --- Giving back --------------------------------------------------------------------------------------
 
@@ -481,13 +525,15 @@ class Worker:
                 self._feed_wanted.set()
         if now // PRUNE_EVERY != self._pruned_at:
             self._pruned_at = now // PRUNE_EVERY
-            await self._prune(now - self._settings.retention)
+            await self._prune(now)
         await asyncio.sleep(self._settings.poll_interval / 1000)
 
-    async def _prune(self, before: Instant) -> None:
+    async def _prune(self, now: Instant) -> None:
+        before = now - self._settings.retention
+        receipts_before = min(before, now - policy.RECEIPT_RETENTION)
         cursor: int | None = 0
         while cursor is not None:
-            pruned = await self._committer.write(partial(_prune, before, cursor))
+            pruned = await self._committer.write(partial(_prune, before, cursor, receipts_before))
             cursor = pruned.cursor
             if pruned.messages:
                 self._observer.emit(MessagesPruned(count=pruned.messages))
@@ -521,8 +567,8 @@ def _advance_task(now: Instant, store: Store) -> Task | None:
     return store.advance_task(now, TASK_STEP)
 
 
-def _prune(before: Instant, cursor: int, store: Store) -> Pruned:
-    return store.prune(before, cursor, PRUNE_STEP)
+def _prune(before: Instant, cursor: int, receipts_before: Instant, store: Store) -> Pruned:
+    return store.prune(before, cursor, PRUNE_STEP, receipts_before=receipts_before)
 
 
 def _with_health(endpoint: Endpoint, health: policy.Health) -> Endpoint:

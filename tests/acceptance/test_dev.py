@@ -191,7 +191,7 @@ def test_a_database_of_a_newer_ringback_is_said_in_one_line(first_run, tmp_path)
     shutil.copytree(folder / ".ringback", tmp_path / ".ringback")
     file = tmp_path / ".ringback" / "ringback.db"
     with contextlib.closing(sqlite3.connect(file)) as connection, connection:
-        connection.execute("INSERT INTO migration VALUES (9999, 'of the future', 0)")
+        connection.execute("INSERT INTO ringback_migration VALUES (9999, 'of the future', 0)")
     before = file.read_bytes()
     assert_one_line(dev("--once", *ANYWHERE), "ringback.db", "newer", "upgrade")
     assert file.read_bytes() == before

@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 
 from ringback import policy
 from ringback.errors import IllegalTransition, InvalidInput
-from ringback.model import DeliveryState, Endpoint, EndpointState, Outcome, OutcomeKind, SkipReason
+from ringback.model import (
+    DeliveryState,
+    Endpoint,
+    EndpointState,
+    Held,
+    Inbound,
+    Outcome,
+    OutcomeKind,
+    SkipReason,
+)
 from ringback.policy import (
     AT_REST,
     DAY,
@@ -29,6 +38,8 @@ OK = Outcome(kind=OutcomeKind.SUCCESS, status=200)
 GONE = Outcome(kind=OutcomeKind.REFUSED, status=410)
 ERROR = Outcome(kind=OutcomeKind.REFUSED, status=500)
 UNKNOWN = Outcome(kind=OutcomeKind.UNKNOWN)
+# What a receiver or a handler wants, rather than what went wrong.
+ASKED_FOR = {OutcomeKind.SUCCESS, OutcomeKind.AGAIN, OutcomeKind.DISCARDED}
 ENDPOINT = Endpoint(
     id="ep_1", application_id="app_1", url="https://example.com", created_at=0, updated_at=0, secrets=()
 )
@@ -41,7 +52,7 @@ def an_endpoint(**changes):
 retry_afters = st.none() | st.integers(-HOUR, 30 * DAY)
 failures = st.builds(
     lambda kind, status, retry_after: Outcome(kind=kind, status=status, retry_after=retry_after),
-    st.sampled_from([kind for kind in OutcomeKind if kind is not OutcomeKind.SUCCESS]),
+    st.sampled_from([kind for kind in OutcomeKind if kind not in ASKED_FOR]),
     st.just(0) | st.integers(300, 599).filter(lambda status: status != policy.GONE),
     retry_afters,
 )
@@ -467,3 +478,84 @@ def test_other_windows_to_recover_are_refused(length, message):
     with pytest.raises(InvalidInput, match=message) as refused:
         policy.check_recover_window(NOW - length, NOW)
     assert refused.value.fields[0].loc == ("body", "since")
+
+
+# --- Handlers ----------------------------------------------------------------------------------------------
+
+
+@given(
+    schedule=st.lists(st.integers(0, policy.DAY), max_size=9),
+    after=st.integers(0, 30 * policy.DAY),
+    data=st.data(),
+)
+def test_a_handler_is_called_again_exactly_when_it_asks(schedule, after, data):
+    """A handler that asks to be called again gets that, to the millisecond, as long as its attempts last."""
+    law = policy.RetrySchedule(tuple(schedule))
+    attempts = data.draw(st.integers(1, law.attempts))
+    asked = Outcome(kind=OutcomeKind.AGAIN, retry_after=after)
+    decision = policy.decide(asked, attempts, law, NOW, data.draw(st.floats(0, 1, exclude_max=True)))
+    if attempts == law.attempts:
+        assert decision == policy.Decision(policy.Step.EXHAUST)
+    else:
+        assert decision == policy.Decision(policy.Step.RETRY, NOW + min(after, policy.MAX_DELAY))
+
+
+def test_what_a_handler_discards_is_not_tried_again():
+    """A handler that wants nothing more of a message ends its delivery, and no fault is found with the handler."""
+    decision = policy.decide(Outcome(kind=OutcomeKind.DISCARDED), 1, policy.DEFAULT_SCHEDULE, NOW, 0.5)
+    assert decision == policy.Decision(policy.Step.CANCEL)
+
+
+def test_a_message_that_does_not_fit_its_type_is_not_tried_again():
+    """Trying again would change nothing about a body that a handler's type cannot hold: it waits for a replay."""
+    misfit = Outcome(kind=OutcomeKind.RAISED, detail=policy.MISFIT)
+    assert policy.decide(misfit, 1, policy.DEFAULT_SCHEDULE, NOW, 0.5) == policy.Decision(policy.Step.EXHAUST)
+
+
+@pytest.mark.parametrize("kind", [OutcomeKind.RAISED, OutcomeKind.TIMEOUT, OutcomeKind.AGAIN])
+def test_a_handler_is_never_disabled(kind):
+    """However long a handler fails, messages go on being kept for it."""
+    handler = an_endpoint(url="handler:xendit/fulfil", failing_since=0)
+    exhausted = policy.Decision(policy.Step.EXHAUST)
+    assert policy.judge_endpoint(handler, Outcome(kind=kind), exhausted, NOW, policy.DAY) is None
+
+
+@pytest.mark.parametrize(
+    ("patterns", "event_type", "fits"),
+    [
+        (("invoice.paid",), "invoice.paid", True),
+        (("invoice.paid",), "invoice.paid.twice", False),
+        (("invoice.*",), "invoice.paid", True),
+        (("invoice.*",), "invoice.paid.twice", True),
+        (("invoice.*",), "invoice", False),
+        (("*.paid",), "fva.paid", True),
+        (("*",), "anything at all", True),
+        (("a.c",), "abc", False),
+        (("[a]*",), "a", False),
+        (("payment.*", "fva.*"), "fva.created", True),
+    ],
+)
+def test_a_star_stands_for_any_characters(patterns, event_type, fits):
+    """In an event type's pattern only ``*`` means something else than itself."""
+    assert policy.matches(patterns, event_type) is fits
+
+
+@given(
+    parts=st.lists(st.text(max_size=4), min_size=1, max_size=4),
+    between=st.lists(st.text(max_size=4), min_size=3),
+)
+def test_whatever_a_pattern_was_made_of_fits_it(parts, between):
+    """Text put where the stars are always gives an event type that the pattern matches."""
+    plain = [part.replace("*", "") for part in parts]
+    made = "".join(
+        part + middle for part, middle in zip(plain, [*between[: len(plain) - 1], ""], strict=True)
+    )
+    assert policy.matches(("*".join(plain),), made)
+
+
+def test_why_nothing_handles_a_received_message():
+    """What is not understood is quarantined, even where a handler takes everything; the rest may be unhandled."""
+    understood, puzzling = Inbound(headers={}), Inbound(headers={}, understood=False)
+    assert policy.held(puzzling, matched=True) is Held.QUARANTINED
+    assert policy.held(understood, matched=False) is Held.UNHANDLED
+    assert policy.held(understood, matched=True) is None

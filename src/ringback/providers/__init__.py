@@ -33,7 +33,7 @@ from ringback.providers import (
 from ringback.providers.explanation import Explanation, explanation_of
 from ringback.providers.profile import Answer, Profile, Received
 from ringback.providers.recognition import LONGEST, read
-from ringback.signing import Request
+from ringback.signing import Request, Verified
 
 __all__ = [
     "PROVIDERS",
@@ -44,6 +44,7 @@ __all__ = [
     "answer_challenge",
     "explain",
     "provider",
+    "recognise",
     "stored_headers",
     "verify",
 ]
@@ -127,7 +128,15 @@ def verify(profile: Profile, secrets: Sequence[str], request: Request, now: Inst
     Raises:
         SignatureInvalid: It does not verify. Nothing else is ever raised.
     """
-    verified = profile.scheme.verify(secrets, request, now)
+    return _received(profile, request, profile.scheme.verify(secrets, request, now))
+
+
+def recognise(profile: Profile, request: Request) -> Received:
+    """Tell what *request* is about without verifying it: for what the provider was asked for, or verified before."""
+    return _received(profile, request, Verified(event_id=None, event_type=None, sent_at=None, key=0))
+
+
+def _received(profile: Profile, request: Request, verified: Verified) -> Received:
     recognised = profile.recognise(read(request))
     event_id = recognised.event_id or verified.event_id
     event_type = _kept(recognised.event_type or verified.event_type)

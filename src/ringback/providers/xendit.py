@@ -164,7 +164,7 @@ def business_key(event_type: str, subject: Mapping[str, Any]) -> str | None:
 
     A poll of Xendit's API that builds the key from the object it got finds the webhook's own.
     """
-    first, *others = _key_fields(event_type)
+    first, *others = key_fields(event_type)
     identity = _key_value(subject, first)
     if not identity:
         return None
@@ -172,7 +172,8 @@ def business_key(event_type: str, subject: Mapping[str, Any]) -> str | None:
     return ":".join([event_type, identity, *filter(None, values)])
 
 
-def _key_fields(event_type: str) -> tuple[str, ...]:
+def key_fields(event_type: str) -> tuple[str, ...]:
+    """Return which fields of its subject tell events of a type apart, as ``KEY_FIELDS`` has them."""
     name = event_type
     while name:
         if name in KEY_FIELDS:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import random
 import signal
 import sys
 import time
@@ -14,8 +13,8 @@ import uvloop
 
 from ringback import __version__
 from ringback.config import Address, Settings
-from ringback.desk import Desk
-from ringback.destinations.http import HttpDestination, HttpSettings
+from ringback.engine import Engine, open_checked_store
+from ringback.keyring import first_token
 from ringback.observe import Observer, StoreFailed
 from ringback.outbox import Outbox, system_clock
 from ringback.server.app import create_app
@@ -23,11 +22,8 @@ from ringback.server.auth import Tokens
 from ringback.server.express import Express
 from ringback.server.logs import start_logging
 from ringback.server.metrics import Metrics
-from ringback.server.secrets import check_key, first_token, open_vault
 from ringback.server.web import Web
-from ringback.store import Store, open_store
-from ringback.store.commit import Committer, NoWorker
-from ringback.worker import Worker, WorkerSettings
+from ringback.store import Store
 
 BODY_OVERHEAD = 64 * 1024
 DOUBT_SECONDS = 5.0
@@ -82,13 +78,17 @@ class Node:
             metrics = Metrics(self.observer)
             store = self._open_store()
             undo.callback(store.close)
-            committer, desk = self._committer(store)
+            engine = Engine(store, self._settings, self.observer, works=self._with_worker)
+            committer = engine.committer
             undo.pop_all()
             undo.push_async_callback(asyncio.to_thread, committer.close)
+            self.observer.subscribe(StoreFailed, self._note_failure)
             committer.start()
             self._outbox = Outbox(committer, max_payload=self._settings.max_payload)
-            if desk is not None:
-                await self._start_worker(desk, committer, undo)
+            if self._with_worker:
+                worker = engine.worker()
+                worker.start()
+                undo.push_async_callback(worker.stop, self._settings.drain_timeout / 1000)
             if self._with_api:
                 await self._start_web(metrics, undo)
             self._running = undo.pop_all()
@@ -99,9 +99,8 @@ class Node:
         await self._running.aclose()
 
     def _open_store(self) -> Store:
-        store = open_store(self._settings.store, open_vault(self._settings))
+        store = open_checked_store(self._settings)
         try:
-            check_key(store)
             if self._with_api:
                 with store.transaction():
                     self.new_token = first_token(store, self._settings, system_clock())
@@ -109,38 +108,6 @@ class Node:
             store.close()
             raise
         return store
-
-    def _committer(self, store: Store) -> tuple[Committer, Desk | None]:
-        desk = Desk(self._settings.memory_deliveries) if self._with_worker else None
-        committer = Committer(
-            store,
-            clock=system_clock,
-            observer=self.observer,
-            handover=desk or NoWorker(),
-            deadline=self._settings.delivery_timeout,
-        )
-        self.observer.subscribe(StoreFailed, self._note_failure)
-        return committer, desk
-
-    async def _start_worker(self, desk: Desk, committer: Committer, undo: contextlib.AsyncExitStack) -> None:
-        settings = self._settings
-        destination = HttpDestination(
-            HttpSettings(
-                allow=settings.allow_subnets, proxy=settings.egress_proxy, ca_file=settings.tls_ca_file
-            )
-        )
-        worker = Worker(
-            desk,
-            committer,
-            destination,
-            observer=self.observer,
-            settings=worker_settings(settings),
-            clock=system_clock,
-            monotonic=time.perf_counter,
-            chance=random.random,
-        )
-        worker.start()
-        undo.push_async_callback(worker.stop, settings.drain_timeout / 1000)
 
     async def _start_web(self, metrics: Metrics, undo: contextlib.AsyncExitStack) -> None:
         tokens = Tokens(self.outbox, self._settings.admin_token)
@@ -164,21 +131,6 @@ class Node:
         if time.monotonic() - self._store_failed_at < DOUBT_SECONDS:
             return "the store failed to write within the last seconds"
         return None
-
-
-def worker_settings(settings: Settings) -> WorkerSettings:
-    """Return the part of *settings* that a worker heeds."""
-    return WorkerSettings(
-        deadline=settings.delivery_timeout,
-        slots=settings.worker_slots,
-        memory=settings.memory_deliveries,
-        schedule=settings.retry_schedule,
-        disable_after=settings.endpoint_disable_after,
-        breaker_rest=settings.breaker_rest,
-        retention=settings.retention,
-        poll_interval=settings.poll_interval,
-        user_agent=f"Ringback/{__version__}",
-    )
 
 
 def serve(settings: Settings, *, worker: bool = True, api: bool = True) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -21,8 +21,12 @@ from ringback.model import (
     Delivery,
     Endpoint,
     EventType,
+    Held,
+    Inbound,
     Instant,
     Message,
+    Refusal,
+    Source,
     Trigger,
 )
 from ringback.policy import Decision, Health
@@ -49,7 +53,11 @@ class Lease(msgspec.Struct, frozen=True, gc=False):
 
 
 class Acceptance(msgspec.Struct, frozen=True, kw_only=True):
-    """A message to accept. ``application`` is an id or a uid; ``id`` is the new message's."""
+    """A message to accept. ``application`` is an id or a uid; ``id`` is the new message's.
+
+    With *inbound* it was received, ``application`` is a source's id, and an event that was received before is
+    answered with the first message's id. Otherwise it was published, and ``application`` is no source.
+    """
 
     application: str
     id: str
@@ -59,12 +67,13 @@ class Acceptance(msgspec.Struct, frozen=True, kw_only=True):
     event_id: str | None = None
     channels: tuple[str, ...] | None = None
     idempotency: Idempotency | None = None
+    inbound: Inbound | None = None
 
 
 class Work(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A leased delivery with all that an attempt needs. ``key`` is the store's own name for the delivery.
 
-    ``attempts`` counts those made before; ``handover`` is when this node got it.
+    ``attempts`` counts those made before, ``begun`` the runs of a handler that were begun and vanished.
     """
 
     key: tuple[int, int]
@@ -76,12 +85,15 @@ class Work(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     attempts: int
     trigger: Trigger
     lease: Lease
+    inbound: Inbound | None = None
+    begun: int = 0
 
 
 class Accepted(msgspec.Struct, frozen=True, gc=False):
     """The stored message, the deliveries born leased to this node, and the endpoints whose share was spilled.
 
-    ``replayed`` tells that an earlier call with the same idempotency key had stored it.
+    ``replayed`` tells that it had been stored before: by a call with the same idempotency key, or because the event
+    was received already; then ``message`` has neither payload nor headers.
     """
 
     message: Message
@@ -104,11 +116,30 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     reason: str | None = None
 
 
+class Begun(msgspec.Struct, frozen=True):
+    """Whether a handler may run: only while the lease is *held*, and not before *blocked_until* where that is set."""
+
+    held: bool
+    blocked_until: Instant | None = None
+
+
+class Statement(msgspec.Struct, frozen=True):
+    """A statement in the store's SQL, with ``?`` where *values* go; it must change exactly *changes* rows if set."""
+
+    text: str
+    values: tuple[Any, ...]
+    changes: int | None = None
+
+
 class DueEndpoint(msgspec.Struct, frozen=True):
-    """An endpoint with deliveries that may be taken now, and since when the oldest of them could have been."""
+    """An endpoint with deliveries that may be taken now, and since when the oldest of them could have been.
+
+    ``handler`` is the name of the handler it stands for, if it does.
+    """
 
     endpoint_id: str
     oldest_due_at: Instant
+    handler: str | None = None
 
 
 class Quota(msgspec.Struct, frozen=True):
@@ -230,7 +261,25 @@ class Store(Protocol):
         """Lease what is due, oldest first per endpoint.
 
         A delivery whose previous lease ran out is taken over: the attempt that may have been made under it is
-        recorded with the outcome "unknown" and does not count against the schedule.
+        recorded with the outcome "unknown" and does not count against the schedule. One that a handler has begun
+        ``policy.MAX_BEGUN`` times without an end has killed its process each time: it fails, with the reason
+        "crashed".
+        """
+        ...
+
+    def begin(self, work: Work, ordering_key: str | None, now: Instant) -> Begun:
+        """Count a run of a handler before it happens, so that one that kills its process is noticed.
+
+        With an *ordering_key*, the run must wait while a delivery of an earlier message to the same handler with
+        that key, or with one not known yet, is not at rest; then nothing is counted.
+        """
+        ...
+
+    def done_statements(self, settlement: Settlement) -> tuple[Statement, ...]:
+        """Return what settles a success inside a transaction of the application, in a database that both share.
+
+        The first statement is the fence: where it changes no row, the lease is lost and the transaction must not be
+        committed.
         """
         ...
 
@@ -249,6 +298,20 @@ class Store(Protocol):
 
     def advance_task(self, now: Instant, limit: int) -> Task | None:
         """Move up to *limit* deliveries of the oldest open task; return it as it stands, None without one."""
+        ...
+
+    def replay(
+        self, source_id: str, message_id: str, now: Instant, *, event_type: str | None, rematch: bool
+    ) -> int:
+        """Deliver a received message again; return to how many endpoints.
+
+        To the same endpoints as before or, with *rematch*, to those that match it now. *event_type* replaces the
+        message's, where it is understood now and was not. Deliveries under way are left alone.
+
+        Raises:
+            NotFound: There is no such message.
+            Conflict: Its payload has been pruned.
+        """
         ...
 
     # What is delivered, and to whom. `add` raises Conflict when the uid or name is taken.
@@ -315,7 +378,53 @@ class Store(Protocol):
         """Return endpoints as they stand; None for those that have been deleted."""
         ...
 
+    # Where messages come in.
+
+    def add_source(self, source: Source) -> None:
+        """Store a new source; raises ``Conflict`` when the uid or the token is taken."""
+        ...
+
+    def change_source(self, ref: str, change: Callable[[Source], Source]) -> Source:
+        """Replace a source by what *change* makes of it."""
+        ...
+
+    def remove_source(self, ref: str, now: Instant) -> None:
+        """Delete a source and its endpoints; what was received stays on record."""
+        ...
+
+    def source(self, ref: str) -> Source:
+        """Return a source; raises ``NotFound``."""
+        ...
+
+    def source_of_token(self, digest: bytes) -> Source | None:
+        """Return the source whose address holds the token with this digest."""
+        ...
+
+    def sources(self, page: Page) -> list[Source]:
+        """Return a page of sources, in the order of their ids."""
+        ...
+
+    def add_refusal(self, refusal: Refusal, keep: int) -> None:
+        """Keep a refusal, and of its source's only the last *keep*."""
+        ...
+
+    def refusals(self, source_id: str, page: Page) -> list[Refusal]:
+        """Return a page of a source's refusals, in the order of their ids."""
+        ...
+
     # What happened.
+
+    def held(self, source_id: str, held: Held, page: Page) -> list[Message]:
+        """Return a page of the received messages that nothing handles, for one reason."""
+        ...
+
+    def dead_letters(self, source_id: str, page: Page) -> list[tuple[Delivery, Message]]:
+        """Return a page of failed deliveries with their messages, in the messages' order."""
+        ...
+
+    def received(self, source_id: str, dedupe_key: str) -> str | None:
+        """Return the id of the message that was stored for an event, None when it has not been received."""
+        ...
 
     def message(self, application_id: str, ref: str) -> Message:
         """Return a message by id or event id; raises ``NotFound``."""
@@ -351,11 +460,16 @@ class Store(Protocol):
         """Forget a token; raises ``NotFound``."""
         ...
 
-    def prune(self, before: Instant, cursor: int, limit: int) -> Pruned:
+    def prune(self, before: Instant, cursor: int, limit: int, *, receipts_before: Instant) -> Pruned:
         """Remove messages accepted before an instant whose deliveries are all at rest, with their attempts.
 
-        Looks at *limit* messages from *cursor* on; idempotency keys of that age go too.
+        Looks at *limit* messages from *cursor* on; idempotency keys of that age go too, and what tells whether an
+        event was received before *receipts_before*.
         """
+        ...
+
+    def free_space(self) -> int | None:
+        """Return how many bytes there is room for, None where that cannot be told."""
         ...
 
     def statistics(self, now: Instant) -> Statistics:
@@ -375,13 +489,16 @@ class Store(Protocol):
         ...
 
 
-def open_store(url: str, vault: Vault, entropy: Callable[[int], bytes] = secrets.token_bytes) -> Store:
+def open_store(
+    url: str, vault: Vault, entropy: Callable[[int], bytes] = secrets.token_bytes, *, shared: bool = False
+) -> Store:
     """Open the store that *url* names, creating or migrating it as needed.
 
     Args:
         url: ``sqlite:///relative/or/absolute/path``; four slashes make the path absolute.
         vault: Seals the secrets that the store keeps.
         entropy: Returns that many random bytes.
+        shared: The database may be an application's own, with tables of that.
 
     Raises:
         ConfigurationError: The URL names no known kind of store.
@@ -394,7 +511,7 @@ def open_store(url: str, vault: Vault, entropy: Callable[[int], bytes] = secrets
         raise ConfigurationError(
             f"cannot use the store {url!r}: write sqlite:///FILE, such as sqlite:///ringback.db"
         )
-    return SQLiteStore(path.removeprefix("/"), vault, entropy)
+    return SQLiteStore(path.removeprefix("/"), vault, entropy, shared=shared)
 
 
 __all__ = [
@@ -402,6 +519,7 @@ __all__ = [
     "Accepted",
     "Admit",
     "AttemptFilter",
+    "Begun",
     "DueEndpoint",
     "Idempotency",
     "Lease",
@@ -410,6 +528,7 @@ __all__ = [
     "Pruned",
     "Quota",
     "Settlement",
+    "Statement",
     "Statistics",
     "Store",
     "Task",

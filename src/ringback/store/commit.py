@@ -33,7 +33,7 @@ from ringback.observe import (
     Observer,
     StoreFailed,
 )
-from ringback.store import Acceptance, Accepted, Lease, Settlement, Store
+from ringback.store import Acceptance, Accepted, Lease, Settlement, Statement, Store
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -202,6 +202,18 @@ class Committer:
     def settle(self, settlement: Settlement) -> None:
         """End a lease. Nobody waits: a settlement that is lost costs a repeated attempt, never a message."""
         self._queue.put(_Operation("settle", settlement, None, None))
+
+    def free_space(self) -> int | None:
+        """Return how many bytes the store has room for; see ``Store``."""
+        return self._store.free_space()
+
+    def done_statements(self, settlement: Settlement) -> tuple[Statement, ...]:
+        """Return what settles a success in a transaction of the application; see ``Store``."""
+        return self._store.done_statements(settlement)
+
+    def tell_settled(self, settlement: Settlement) -> None:
+        """Tell the observer of a settlement that the application's own transaction has made durable."""
+        self._tell_settled([settlement], [True])
 
     def write(self, change: Callable[[Store], T]) -> Pending[T]:
         """Run *change* in the next transaction; a ``RingbackError`` from it undoes only its own part."""

@@ -1,5 +1,7 @@
 """Retention: what is old and at rest goes, in batches; what is under way stays however old it is."""
 
+from functools import partial
+
 import pytest
 from scene import MANY
 
@@ -19,7 +21,7 @@ def endpoint(scene, application):
 
 
 def prune(scene, before, cursor=0, limit=MANY):
-    return scene.write(scene.store.prune, before, cursor, limit)
+    return scene.write(partial(scene.store.prune, receipts_before=before), before, cursor, limit)
 
 
 def prune_all(scene, before, limit=MANY):

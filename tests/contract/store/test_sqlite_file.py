@@ -43,7 +43,7 @@ def test_a_newer_ringbacks_database_is_refused(file):
     """A schema from the future is not guessed at: the error says to upgrade."""
     opening(file).close()
     with contextlib.closing(apsw.Connection(str(file))) as connection:
-        connection.execute("INSERT INTO migration VALUES (9999, '9999_future.sql', 0)")
+        connection.execute("INSERT INTO ringback_migration VALUES (9999, '9999_future.sql', 0)")
         connection.pragma("wal_checkpoint", "truncate")
     with pytest.raises(StoreIncompatible, match="upgrade"):
         opening(file)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from ringback.store.sqlite.handling import Handling
 from ringback.store.sqlite.history import History
-from ringback.store.sqlite.line import Line
+from ringback.store.sqlite.sources import Sources
 
 
-class SQLiteStore(Line, History):
+class SQLiteStore(Handling, History, Sources):
     """All verbs of ``ringback.store.Store``; see there. Each base class holds the verbs of one concern.
 
     Args:
@@ -14,6 +15,7 @@ class SQLiteStore(Line, History):
         vault: Seals endpoints' secrets.
         entropy: Returns that many random bytes.
         vfs: The name of a SQLite VFS to use instead of the usual one.
+        shared: The file may be an application's own, with tables of that.
 
     Raises:
         StoreIncompatible: The file is no database of this or an earlier Ringback; it is left untouched.

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from ringback import policy
+from ringback import ids, policy
 from ringback.errors import Conflict, EventTypeExists, NotFound
 from ringback.model import Application, Endpoint, EventType, Instant, SkipReason
 from ringback.store import Idempotency, Page, Token
@@ -34,6 +34,7 @@ class Route:
     def __init__(self, key: int, application_id: str, endpoints: dict[str, tuple[int, Endpoint]]) -> None:
         self.key = key
         self.application_id = application_id
+        self.is_source = ids.is_id(ids.SOURCE, application_id)
         self._endpoints = endpoints
         self._fans: dict[tuple[str, tuple[str, ...] | None], Fan] = {}
 
@@ -67,9 +68,15 @@ class Catalog(Database):
     """The verbs about what is delivered, and to whom."""
 
     def __init__(
-        self, path: str, vault: Vault, entropy: Callable[[int], bytes], *, vfs: str | None = None
+        self,
+        path: str,
+        vault: Vault,
+        entropy: Callable[[int], bytes],
+        *,
+        vfs: str | None = None,
+        shared: bool = False,
     ) -> None:
-        super().__init__(path, vault, entropy, vfs=vfs)
+        super().__init__(path, vault, entropy, vfs=vfs, shared=shared)
         self._routes: dict[str, Route] = {}
         self._routes_version = 0
         self.routes_hold = False
@@ -80,7 +87,7 @@ class Catalog(Database):
         if route is None:
             key, application = self._application_row(ref)
             rows = self.rows(
-                f"SELECT e.key, {ENDPOINT_COLUMNS} FROM endpoint e"
+                f"SELECT e.key, {ENDPOINT_COLUMNS} FROM ringback_endpoint e"
                 " WHERE e.application_key = ? AND e.deleted_at IS NULL ORDER BY e.id",
                 (key,),
             )
@@ -104,13 +111,13 @@ class Catalog(Database):
 
     def catalog_version(self) -> int:
         """See ``Store``."""
-        found = self.row("SELECT version FROM catalog")
+        found = self.row("SELECT version FROM ringback_catalog")
         return int(found[0]) if found else 0
 
     def bump_catalog(self) -> None:
         """Have every node notice a change to applications or endpoints."""
         self.routes_hold = False
-        self.execute("UPDATE catalog SET version = version + 1")
+        self.execute("UPDATE ringback_catalog SET version = version + 1")
 
     # --- Adding -------------------------------------------------------------------------------------------
 
@@ -132,14 +139,14 @@ class Catalog(Database):
 
     def _is_there(self, kind: type[Application | Endpoint | EventType], name: str) -> bool:
         if kind is EventType:
-            return self.row("SELECT 1 FROM event_type WHERE name = ?", (name,)) is not None
-        table = "application" if kind is Application else "endpoint"
+            return self.row("SELECT 1 FROM ringback_event_type WHERE name = ?", (name,)) is not None
+        table = "ringback_application" if kind is Application else "ringback_endpoint"
         return self.row(f"SELECT 1 FROM {table} WHERE id = ? AND deleted_at IS NULL", (name,)) is not None
 
     def earlier_use(self, idempotency: Idempotency) -> Use | None:
         """Return what an idempotency key was used for before; what it made may have been removed since."""
         found = self.row(
-            "SELECT resource_id, fingerprint FROM idempotency WHERE scope = ? AND name = ?",
+            "SELECT resource_id, fingerprint FROM ringback_idempotency WHERE scope = ? AND name = ?",
             (idempotency.scope, idempotency.key),
         )
         return None if found is None else Use(*found)
@@ -147,14 +154,15 @@ class Catalog(Database):
     def remember_use(self, idempotency: Idempotency, resource_id: str, now: Instant) -> None:
         """Keep what an idempotency key made."""
         self.execute(
-            "REPLACE INTO idempotency (scope, name, fingerprint, resource_id, created_at) VALUES (?, ?, ?, ?, ?)",
+            "REPLACE INTO ringback_idempotency (scope, name, fingerprint, resource_id, created_at)"
+            " VALUES (?, ?, ?, ?, ?)",
             (idempotency.scope, idempotency.key, idempotency.fingerprint, resource_id, now),
         )
 
     def _add_application(self, record: Application) -> None:
         self._check_application_uid(record)
         self.execute(
-            "INSERT INTO application (id, uid, record) VALUES (?, ?, ?)",
+            "INSERT INTO ringback_application (id, uid, record) VALUES (?, ?, ?)",
             (record.id, record.uid, msgspec.json.encode(record)),
         )
         self.bump_catalog()
@@ -163,17 +171,18 @@ class Catalog(Database):
         key, _ = self._application_row(record.application_id)
         self._check_endpoint_uid(key, record)
         self.execute(
-            "INSERT INTO endpoint (id, application_key, uid, state, disabled_reason, failing_since, secrets, record)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (record.id, key, *self._endpoint_values(record)),
+            "INSERT INTO ringback_endpoint (id, application_key, handler,"
+            " uid, state, disabled_reason, failing_since, secrets, record)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (record.id, key, record.handler, *self._endpoint_values(record)),
         )
         self.bump_catalog()
 
     def _add_event_type(self, record: EventType) -> None:
-        if self.row("SELECT 1 FROM event_type WHERE name = ?", (record.name,)):
+        if self.row("SELECT 1 FROM ringback_event_type WHERE name = ?", (record.name,)):
             raise EventTypeExists(f"there is an event type called {record.name}")
         self.execute(
-            "INSERT INTO event_type VALUES (?, ?, ?)",
+            "INSERT INTO ringback_event_type VALUES (?, ?, ?)",
             (record.name, record.archived, msgspec.json.encode(record)),
         )
 
@@ -186,7 +195,7 @@ class Catalog(Database):
         if new.uid != old.uid:
             self._check_application_uid(new)
         self.execute(
-            "UPDATE application SET uid = ?, record = ? WHERE key = ?",
+            "UPDATE ringback_application SET uid = ?, record = ? WHERE key = ?",
             (new.uid, msgspec.json.encode(new), key),
         )
         self.bump_catalog()
@@ -201,8 +210,8 @@ class Catalog(Database):
         if new.uid != old.uid:
             self._check_endpoint_uid(application_key, new)
         self.execute(
-            "UPDATE endpoint SET uid = ?, state = ?, disabled_reason = ?, failing_since = ?, secrets = ?, record = ?"
-            " WHERE key = ?",
+            "UPDATE ringback_endpoint SET uid = ?, state = ?, disabled_reason = ?, failing_since = ?,"
+            " secrets = ?, record = ? WHERE key = ?",
             (*self._endpoint_values(new), key),
         )
         self.bump_catalog()
@@ -212,7 +221,7 @@ class Catalog(Database):
         """See ``Store``."""
         new = change(self.event_type(name))
         self.execute(
-            "UPDATE event_type SET archived = ?, record = ? WHERE name = ?",
+            "UPDATE ringback_event_type SET archived = ?, record = ? WHERE name = ?",
             (new.archived, msgspec.json.encode(new), name),
         )
         return new
@@ -220,9 +229,9 @@ class Catalog(Database):
     def remove_application(self, ref: str, now: Instant) -> None:
         """See ``Store``."""
         key, _ = self._application_row(ref)
-        self.execute("UPDATE application SET deleted_at = ?, uid = NULL WHERE key = ?", (now, key))
+        self.execute("UPDATE ringback_application SET deleted_at = ?, uid = NULL WHERE key = ?", (now, key))
         self.execute(
-            "UPDATE endpoint SET deleted_at = ?, uid = NULL WHERE application_key = ? AND deleted_at IS NULL",
+            "UPDATE ringback_endpoint SET deleted_at = ?, uid = NULL WHERE application_key = ? AND deleted_at IS NULL",
             (now, key),
         )
         self.bump_catalog()
@@ -230,12 +239,12 @@ class Catalog(Database):
     def remove_endpoint(self, application_id: str, ref: str, now: Instant) -> None:
         """See ``Store``."""
         key, _, _ = self._endpoint_row(application_id, ref)
-        self.execute("UPDATE endpoint SET deleted_at = ?, uid = NULL WHERE key = ?", (now, key))
+        self.execute("UPDATE ringback_endpoint SET deleted_at = ?, uid = NULL WHERE key = ?", (now, key))
         self.bump_catalog()
 
     def remove_event_type(self, name: str) -> None:
         """See ``Store``."""
-        self.execute("DELETE FROM event_type WHERE name = ?", (name,))
+        self.execute("DELETE FROM ringback_event_type WHERE name = ?", (name,))
         if not self.changes():
             raise NotFound
 
@@ -247,7 +256,9 @@ class Catalog(Database):
 
     def applications(self, page: Page) -> list[Application]:
         """See ``Store``."""
-        found = self.page("SELECT record FROM application WHERE deleted_at IS NULL", [], "id", page)
+        # A source has a row of its own here, which owns its endpoints and messages.
+        query = f"SELECT record FROM ringback_application WHERE deleted_at IS NULL AND id GLOB '{ids.APPLICATION}_*'"
+        found = self.page(query, [], "id", page)
         return [application_of(row[0]) for row in found]
 
     def endpoint(self, application_id: str, ref: str) -> Endpoint:
@@ -258,20 +269,23 @@ class Catalog(Database):
         """See ``Store``."""
         key, _ = self._application_row(application_id)
         query = (
-            f"SELECT {ENDPOINT_COLUMNS} FROM endpoint e WHERE e.application_key = ? AND e.deleted_at IS NULL"
+            f"SELECT {ENDPOINT_COLUMNS} FROM ringback_endpoint e"
+            " WHERE e.application_key = ? AND e.deleted_at IS NULL"
         )
         return [endpoint_of(row, self._vault) for row in self.page(query, [key], "e.id", page)]
 
     def event_type(self, name: str) -> EventType:
         """See ``Store``."""
-        found = self.row("SELECT record FROM event_type WHERE name = ?", (name,))
+        found = self.row("SELECT record FROM ringback_event_type WHERE name = ?", (name,))
         if found is None:
             raise NotFound
         return event_type_of(found[0])
 
     def event_types(self, page: Page, *, archived: bool) -> list[EventType]:
         """See ``Store``."""
-        found = self.page("SELECT record FROM event_type WHERE archived <= ?", [archived], "name", page)
+        found = self.page(
+            "SELECT record FROM ringback_event_type WHERE archived <= ?", [archived], "name", page
+        )
         return [event_type_of(row[0]) for row in found]
 
     def refresh(self, endpoint_ids: Sequence[str]) -> dict[str, Endpoint | None]:
@@ -279,7 +293,7 @@ class Catalog(Database):
         found: dict[str, Endpoint | None] = dict.fromkeys(endpoint_ids)
         for endpoint_id in endpoint_ids:
             row = self.row(
-                f"SELECT {ENDPOINT_COLUMNS} FROM endpoint e WHERE e.id = ? AND e.deleted_at IS NULL",
+                f"SELECT {ENDPOINT_COLUMNS} FROM ringback_endpoint e WHERE e.id = ? AND e.deleted_at IS NULL",
                 (endpoint_id,),
             )
             if row is not None:
@@ -302,26 +316,27 @@ class Catalog(Database):
     def add_token(self, token: Token) -> None:
         """See ``Store``."""
         self.execute(
-            "INSERT INTO token VALUES (?, ?, ?, ?)", (token.id, token.name, token.digest, token.created_at)
+            "INSERT INTO ringback_token VALUES (?, ?, ?, ?)",
+            (token.id, token.name, token.digest, token.created_at),
         )
 
     def tokens(self) -> list[Token]:
         """See ``Store``."""
-        found = self.rows("SELECT id, name, digest, created_at FROM token ORDER BY id")
+        found = self.rows("SELECT id, name, digest, created_at FROM ringback_token ORDER BY id")
         return [Token(id=row[0], name=row[1], digest=row[2], created_at=row[3]) for row in found]
 
     def remove_token(self, token_id: str) -> None:
         """See ``Store``."""
-        self.execute("DELETE FROM token WHERE id = ?", (token_id,))
+        self.execute("DELETE FROM ringback_token WHERE id = ?", (token_id,))
         if not self.changes():
             raise NotFound(f"there is no token {token_id}")
 
     # --- Rows ---------------------------------------------------------------------------------------------
 
     def _application_row(self, ref: str) -> tuple[int, Application]:
-        column = "id" if ref.startswith("app_") else "uid"
+        column = "id" if ref.startswith("app_") or ids.is_id(ids.SOURCE, ref) else "uid"
         found = self.row(
-            f"SELECT key, record FROM application WHERE {column} = ? AND deleted_at IS NULL",
+            f"SELECT key, record FROM ringback_application WHERE {column} = ? AND deleted_at IS NULL",
             (ref,),
         )
         if found is None:
@@ -332,7 +347,7 @@ class Catalog(Database):
         application_key, _ = self._application_row(application_id)
         column = "id" if ref.startswith("ep_") else "uid"
         found = self.row(
-            f"SELECT e.key, {ENDPOINT_COLUMNS} FROM endpoint e"
+            f"SELECT e.key, {ENDPOINT_COLUMNS} FROM ringback_endpoint e"
             f" WHERE e.{column} = ? AND e.application_key = ? AND e.deleted_at IS NULL",
             (ref, application_key),
         )
@@ -353,13 +368,13 @@ class Catalog(Database):
 
     def _check_application_uid(self, record: Application) -> None:
         if record.uid is not None and self.row(
-            "SELECT 1 FROM application WHERE uid = ? AND deleted_at IS NULL", (record.uid,)
+            "SELECT 1 FROM ringback_application WHERE uid = ? AND deleted_at IS NULL", (record.uid,)
         ):
             raise Conflict(f"there is an application with the uid {record.uid}")
 
     def _check_endpoint_uid(self, application_key: int, record: Endpoint) -> None:
         if record.uid is not None and self.row(
-            "SELECT 1 FROM endpoint WHERE application_key = ? AND uid = ? AND deleted_at IS NULL",
+            "SELECT 1 FROM ringback_endpoint WHERE application_key = ? AND uid = ? AND deleted_at IS NULL",
             (application_key, record.uid),
         ):
             raise Conflict(f"there is an endpoint with the uid {record.uid}")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import importlib.resources
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import apsw
@@ -15,6 +17,9 @@ from ringback.errors import ConfigurationError, StoreIncompatible, StoreUnavaila
 from ringback.vault import Vault
 
 APPLICATION_ID = 0x52494E47
+MIGRATIONS = "ringback_migration"
+# What the table was called in the first schema.
+FIRST_MIGRATIONS = "migration"
 BUSY_TIMEOUT = 10_000
 CHECKPOINT_PAGES = 4_000
 SYNCHRONOUS_FULL = 2
@@ -32,10 +37,17 @@ class Database:
     """One writer connection and a reader per thread that reads; see ``SQLiteStore`` for the arguments."""
 
     def __init__(
-        self, path: str, vault: Vault, entropy: Callable[[int], bytes], *, vfs: str | None = None
+        self,
+        path: str,
+        vault: Vault,
+        entropy: Callable[[int], bytes],
+        *,
+        vfs: str | None = None,
+        shared: bool = False,
     ) -> None:
         self._path = path
         self._vfs = vfs
+        self._shared = shared
         self._vault = vault
         self._entropy = entropy
         self._checkpointed = 0
@@ -76,6 +88,16 @@ class Database:
         Many rows go into one step of SQLite: each step gives up the interpreter lock and has to win it back.
         """
         return sum(self._execute_some(statement, some) for some in chunks(rows))
+
+    def rows_for(self, query: str, wanted: Sequence[Row]) -> list[Row]:
+        """Return all rows of a query whose ``{rows}`` stands for the list of rows *wanted*."""
+        return [
+            row
+            for some in chunks(wanted)
+            for row in self.rows(
+                _with_rows(query, len(some), len(some[0])), [v for want in some for v in want]
+            )
+        ]
 
     def _execute_some(self, statement: str, rows: Sequence[Row]) -> int:
         values = [value for row in rows for value in row]
@@ -120,6 +142,13 @@ class Database:
         """Return a number that changes when another connection has written; asked inside a transaction."""
         return self._writer.data_version()
 
+    def free_space(self) -> int | None:
+        """See ``Store``."""
+        try:
+            return shutil.disk_usage(Path(self._path).absolute().parent).free
+        except OSError:
+            return None
+
     def close(self) -> None:
         """Close every connection; the last one leaves no log behind."""
         for connection in (*self._readers, self._writer):
@@ -159,34 +188,44 @@ class Database:
         return connection
 
     def _check_kind(self, connection: apsw.Connection) -> None:
-        tables = connection.execute("SELECT count(*) FROM sqlite_schema").get
+        found = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+        tables = {name for (name,) in found}
         marked = connection.pragma("application_id") == APPLICATION_ID
-        if tables and not marked:
+        migrations = MIGRATIONS if MIGRATIONS in tables else FIRST_MIGRATIONS
+        ours = MIGRATIONS in tables or (marked and FIRST_MIGRATIONS in tables)
+        if tables and not ours and not self._shared:
             raise StoreIncompatible(f"{self._path} belongs to another program; name another file")
-        if marked and tables:
-            found = connection.execute("SELECT coalesce(max(version), 0) FROM migration").get
-            if found > len(_migrations()):
-                raise StoreIncompatible(
-                    f"{self._path} was written by a newer Ringback (schema {found}, this one knows "
-                    f"{len(_migrations())}); upgrade Ringback or name another file"
-                )
+        done = _done(connection, migrations) if ours else 0
+        if done > len(_migrations()):
+            raise StoreIncompatible(
+                f"{self._path} was written by a newer Ringback (schema {done}, this one knows "
+                f"{len(_migrations())}); upgrade Ringback or name another file"
+            )
 
     def _migrate(self, connection: apsw.Connection) -> None:
         # Two nodes may start at once: the second waits here and finds the work done.
         connection.transaction_mode = "IMMEDIATE"
         with connection:
+            marked = connection.pragma("application_id") == APPLICATION_ID
+            if marked and connection.table_exists("main", FIRST_MIGRATIONS):
+                connection.execute(f"ALTER TABLE {FIRST_MIGRATIONS} RENAME TO {MIGRATIONS}")
             connection.execute(
-                "CREATE TABLE IF NOT EXISTS migration"
+                f"CREATE TABLE IF NOT EXISTS {MIGRATIONS}"
                 " (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at INTEGER NOT NULL) STRICT"
             )
-            done = connection.execute("SELECT coalesce(max(version), 0) FROM migration").get
+            done = _done(connection, MIGRATIONS)
             for version, (name, statements) in enumerate(_migrations(), 1):
                 if version > done:
                     connection.execute(statements)
                     connection.execute(
-                        "INSERT INTO migration VALUES (?, ?, ?)", (version, name, int(time.time() * 1000))
+                        f"INSERT INTO {MIGRATIONS} VALUES (?, ?, ?)", (version, name, int(time.time() * 1000))
                     )
-            connection.pragma("application_id", APPLICATION_ID)
+            if not self._shared:
+                connection.pragma("application_id", APPLICATION_ID)
+
+
+def _done(connection: apsw.Connection, migrations: str) -> int:
+    return int(connection.execute(f"SELECT coalesce(max(version), 0) FROM {migrations}").get)
 
 
 def _make_durable(connection: apsw.Connection) -> None:

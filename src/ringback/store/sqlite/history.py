@@ -26,8 +26,8 @@ STATUS_CLASS = 100
 ID_STEP = 4
 
 _ATTEMPTS = (
-    f"SELECT {ATTEMPT_COLUMNS} FROM attempt a"
-    " JOIN message m ON m.key = a.message_key JOIN endpoint e ON e.key = a.endpoint_key"
+    f"SELECT {ATTEMPT_COLUMNS} FROM ringback_attempt a"
+    " JOIN ringback_message m ON m.key = a.message_key JOIN ringback_endpoint e ON e.key = a.endpoint_key"
 )
 
 
@@ -39,7 +39,7 @@ class History(Catalog):
         key, _ = self._application_row(application_id)
         column = "id" if ids.is_id(ids.MESSAGE, ref) else "event_id"
         found = self.row(
-            f"SELECT {MESSAGE_COLUMNS} FROM message m WHERE m.application_key = ? AND m.{column} = ?",
+            f"SELECT {MESSAGE_COLUMNS} FROM ringback_message m WHERE m.application_key = ? AND m.{column} = ?",
             (key, ref),
         )
         if found is None:
@@ -49,7 +49,7 @@ class History(Catalog):
     def messages(self, application_id: str, where: MessageFilter, page: Page) -> list[Message]:
         """See ``Store``."""
         key, _ = self._application_row(application_id)
-        query, values = f"SELECT {MESSAGE_COLUMNS} FROM message m WHERE m.application_key = ?", [key]
+        query, values = f"SELECT {MESSAGE_COLUMNS} FROM ringback_message m WHERE m.application_key = ?", [key]
         for condition, arguments in _message_conditions(where):
             query += f" AND {condition}"
             values += arguments
@@ -58,8 +58,8 @@ class History(Catalog):
     def deliveries(self, application_id: str, message_id: str, page: Page) -> list[tuple[Delivery, Endpoint]]:
         """See ``Store``."""
         found = self.page(
-            f"SELECT {DELIVERY_COLUMNS}, {ENDPOINT_COLUMNS} FROM delivery d"
-            " JOIN endpoint e ON e.key = d.endpoint_key WHERE d.message_key = ?",
+            f"SELECT {DELIVERY_COLUMNS}, {ENDPOINT_COLUMNS} FROM ringback_delivery d"
+            " JOIN ringback_endpoint e ON e.key = d.endpoint_key WHERE d.message_key = ?",
             [self._message_key(application_id, message_id)],
             "e.id",
             page,
@@ -96,42 +96,42 @@ class History(Catalog):
             values += arguments
         return [attempt_of(row) for row in self.page(query, values, "a.id", page)]
 
-    def prune(self, before: Instant, cursor: int, limit: int) -> Pruned:
+    def prune(self, before: Instant, cursor: int, limit: int, *, receipts_before: Instant) -> Pruned:
         """See ``Store``."""
-        self._prune_idempotency(before, limit)
+        self._prune_by_age("ringback_idempotency", before, limit)
+        self._prune_by_age("ringback_receipt", receipts_before, limit)
         looked = self.rows(
-            "SELECT m.key, m.created_at, EXISTS (SELECT 1 FROM delivery d WHERE d.message_key = m.key"
-            " AND d.due_at IS NOT NULL) FROM message m WHERE m.key > ? ORDER BY m.key LIMIT ?",
+            "SELECT m.key, m.created_at, EXISTS (SELECT 1 FROM ringback_delivery d WHERE d.message_key = m.key"
+            " AND d.due_at IS NOT NULL) FROM ringback_message m WHERE m.key > ? ORDER BY m.key LIMIT ?",
             (cursor, limit),
         )
         old = [row for row in looked if row[1] < before]
         removed = [(row[0],) for row in old if not row[2]]
         if removed:
-            self.execute("UPDATE removed SET message_key = max(message_key, ?)", removed[-1])
+            self.execute("UPDATE ringback_removed SET message_key = max(message_key, ?)", removed[-1])
             for table, column in (
-                ("attempt", "message_key"),
-                ("delivery", "message_key"),
-                ("message", "key"),
+                ("ringback_attempt", "message_key"),
+                ("ringback_delivery", "message_key"),
+                ("ringback_message", "key"),
             ):
                 self.execute_rows(f"DELETE FROM {table} WHERE {column} IN (VALUES {{rows}})", removed)
         more = len(old) == limit
         return Pruned(len(removed), old[-1][0] if more else None)
 
-    def _prune_idempotency(self, before: Instant, limit: int) -> None:
+    def _prune_by_age(self, table: str, before: Instant, limit: int) -> None:
         # Keys are in the order of their age, so the first young one ends the search.
-        oldest: list[Row] = self.rows(
-            "SELECT key, created_at FROM idempotency ORDER BY key LIMIT ?", (limit,)
-        )
+        oldest: list[Row] = self.rows(f"SELECT key, created_at FROM {table} ORDER BY key LIMIT ?", (limit,))
         old = [row[0] for row in oldest if row[1] < before]
         if old:
-            self.execute("DELETE FROM idempotency WHERE key <= ? AND created_at < ?", (old[-1], before))
+            self.execute(f"DELETE FROM {table} WHERE key <= ? AND created_at < ?", (old[-1], before))
 
     def statistics(self, now: Instant) -> Statistics:
         """See ``Store``."""
         waiting = self._count("due_at IS NOT NULL", [])
         past_due = self._count("due_at <= ?", [now])
         oldest = self.row(
-            "SELECT min(due_at) FROM delivery INDEXED BY delivery_due WHERE due_at <= ?", (now,)
+            "SELECT min(due_at) FROM ringback_delivery INDEXED BY ringback_delivery_due WHERE due_at <= ?",
+            (now,),
         )
         pages, size = self.row("PRAGMA page_count"), self.row("PRAGMA page_size")
         return Statistics(
@@ -143,7 +143,7 @@ class History(Catalog):
 
     def _count(self, condition: str, values: list[Any]) -> int:
         found = self.row(
-            "SELECT count(*) FROM (SELECT 1 FROM delivery INDEXED BY delivery_due"
+            "SELECT count(*) FROM (SELECT 1 FROM ringback_delivery INDEXED BY ringback_delivery_due"
             f" WHERE {condition} LIMIT {COUNT_CEILING})",
             values,
         )
@@ -151,7 +151,9 @@ class History(Catalog):
 
     def _message_key(self, application_id: str, message_id: str) -> int:
         key, _ = self._application_row(application_id)
-        found = self.row("SELECT key FROM message WHERE application_key = ? AND id = ?", (key, message_id))
+        found = self.row(
+            "SELECT key FROM ringback_message WHERE application_key = ? AND id = ?", (key, message_id)
+        )
         if found is None:
             raise NotFound(f"there is no message {message_id}")
         return int(found[0])

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ringback import ids
+from ringback import ids, policy
 from ringback.errors import Conflict, NotFound, RingbackError
 from ringback.model import (
     Attempt,
@@ -20,7 +20,7 @@ from ringback.model import (
     OutcomeKind,
     Trigger,
 )
-from ringback.policy import Step, next_state
+from ringback.policy import MAX_BEGUN, Step, next_state
 from ringback.store import (
     Acceptance,
     Accepted,
@@ -35,6 +35,7 @@ from ringback.store import (
 )
 from ringback.store.sqlite.catalog import Catalog, Route
 from ringback.store.sqlite.database import Row, chunks
+from ringback.store.sqlite.receipts import Receipts
 from ringback.store.sqlite.records import (
     DELIVERY_COLUMNS,
     ENDPOINT_COLUMNS,
@@ -42,48 +43,55 @@ from ringback.store.sqlite.records import (
     attempt_row,
     delivery_of,
     endpoint_of,
+    inbound_of,
+    inbound_record,
     message_of,
     names_text,
     skipped_text,
 )
 
-_ENDED = {
+ENDED = {
     step: next_state(DeliveryState.LEASED, step).value
     for step in (Step.SUCCEED, Step.RETRY, Step.POSTPONE, Step.EXHAUST, Step.CANCEL)
 }
-_LEASED = next_state(None, Step.ACCEPT).value
+_CANCELLED = ENDED[Step.CANCEL]
+_FAILED = ENDED[Step.EXHAUST]
+LEASED = next_state(None, Step.ACCEPT).value
 _WAITING = next_state(None, Step.SPILL).value
 _SCHEDULED = Trigger.SCHEDULED.value
+# The ordering key of a delivery that waits for its handler to say which it has. Others begin with "=".
+UNNAMED = ""
 
 # Keys are never used twice, although the newest message may have been removed.
 _POSITION = (
-    "SELECT catalog.version, max(coalesce((SELECT max(key) FROM message), 0), removed.message_key)"
-    " FROM catalog, removed"
+    "SELECT catalog.version, max(coalesce((SELECT max(key) FROM ringback_message), 0), removed.message_key)"
+    " FROM ringback_catalog AS catalog, ringback_removed AS removed"
 )
 _INSERT_MESSAGES = (
-    "INSERT INTO message"
-    " (key, application_key, id, event_type, event_id, channels, created_at, skipped, payload) VALUES {rows}"
-)
-_INSERT_DELIVERIES = (
-    "INSERT INTO delivery (message_key, endpoint_key, state, attempts, due_at, lease_token, trigger)"
+    "INSERT INTO ringback_message"
+    " (key, application_key, id, event_type, event_id, channels, created_at, skipped, payload, inbound, held)"
     " VALUES {rows}"
 )
-_INSERT_ATTEMPTS = (
-    "INSERT INTO attempt (message_key, id, endpoint_key, number, trigger, url, started_at, duration,"
+_INSERT_DELIVERIES = (
+    "INSERT INTO ringback_delivery"
+    " (message_key, endpoint_key, state, attempts, due_at, lease_token, trigger, ordering_key) VALUES {rows}"
+)
+INSERT_ATTEMPTS = (
+    "INSERT INTO ringback_attempt (message_key, id, endpoint_key, number, trigger, url, started_at, duration,"
     " kind, detail, status, phases, body) VALUES {rows}"
 )
 # Ends all of these leases or, if one of them is no longer held, none.
 _SETTLE = """
     WITH ended (message_key, endpoint_key, token, state, attempts, due_at, reason) AS (VALUES {rows}),
     lost (count) AS MATERIALIZED (
-        SELECT count(*) FROM ended LEFT JOIN delivery
+        SELECT count(*) FROM ended LEFT JOIN ringback_delivery AS delivery
         ON delivery.message_key = ended.message_key AND delivery.endpoint_key = ended.endpoint_key
         AND delivery.lease_token = ended.token
         WHERE delivery.message_key IS NULL
     )
-    UPDATE delivery
+    UPDATE ringback_delivery AS delivery
     SET state = ended.state, attempts = ended.attempts, due_at = ended.due_at, reason = ended.reason,
-        lease_token = NULL
+        lease_token = NULL, begun = 0
     FROM ended
     WHERE delivery.message_key = ended.message_key
     AND delivery.endpoint_key = ended.endpoint_key
@@ -92,46 +100,52 @@ _SETTLE = """
 """
 _LEASE = """
     WITH taken (message_key, endpoint_key, due_at, token) AS (VALUES {rows})
-    UPDATE delivery
+    UPDATE ringback_delivery AS delivery
     SET state = 'leased', due_at = taken.due_at, lease_token = taken.token, reason = NULL
     FROM taken
     WHERE delivery.message_key = taken.message_key AND delivery.endpoint_key = taken.endpoint_key
 """
-_CANCEL = """
-    WITH taken (message_key, endpoint_key, reason) AS (VALUES {rows})
-    UPDATE delivery
-    SET state = 'cancelled', due_at = NULL, lease_token = NULL, reason = taken.reason
+_PUT_TO_REST = """
+    WITH taken (message_key, endpoint_key, state, reason) AS (VALUES {rows})
+    UPDATE ringback_delivery AS delivery
+    SET state = taken.state, due_at = NULL, lease_token = NULL, begun = 0, reason = taken.reason
     FROM taken
     WHERE delivery.message_key = taken.message_key AND delivery.endpoint_key = taken.endpoint_key
 """
 # Steps from endpoint to endpoint through the index instead of reading every row that is due.
 _DUE = """
     WITH RECURSIVE active (endpoint_key) AS (
-        SELECT (SELECT min(endpoint_key) FROM delivery INDEXED BY delivery_due WHERE due_at IS NOT NULL)
+        SELECT (
+            SELECT min(endpoint_key) FROM ringback_delivery INDEXED BY ringback_delivery_due
+            WHERE due_at IS NOT NULL
+        )
         UNION ALL
         SELECT (
-            SELECT min(endpoint_key) FROM delivery INDEXED BY delivery_due
+            SELECT min(endpoint_key) FROM ringback_delivery INDEXED BY ringback_delivery_due
             WHERE endpoint_key > active.endpoint_key AND due_at IS NOT NULL
         )
         FROM active WHERE active.endpoint_key IS NOT NULL
     )
     SELECT e.id, (
-        SELECT min(due_at) FROM delivery INDEXED BY delivery_due
+        SELECT min(due_at) FROM ringback_delivery INDEXED BY ringback_delivery_due
         WHERE endpoint_key = e.key AND due_at IS NOT NULL
-    ) AS oldest
-    FROM active CROSS JOIN endpoint e ON e.key = active.endpoint_key
+    ) AS oldest, e.handler
+    FROM active CROSS JOIN ringback_endpoint e ON e.key = active.endpoint_key
     WHERE (e.state <> 'paused' OR e.deleted_at IS NOT NULL) AND oldest <= ?
     ORDER BY oldest LIMIT ?
 """
 _TAKE = """
-    SELECT d.message_key, d.state, d.attempts, d.trigger, m.id, m.event_type, m.payload, m.created_at
-    FROM delivery d INDEXED BY delivery_due CROSS JOIN message m ON m.key = d.message_key
+    SELECT d.message_key, d.state, d.attempts, d.trigger, m.id, m.event_type, m.payload, m.created_at,
+        m.inbound, d.begun
+    FROM ringback_delivery d INDEXED BY ringback_delivery_due
+    CROSS JOIN ringback_message m ON m.key = d.message_key
     WHERE d.endpoint_key = ? AND d.due_at <= ?
     ORDER BY d.due_at LIMIT ?
 """
 _RECOVERABLE = """
     SELECT d.message_key, m.created_at, d.state, d.attempts
-    FROM delivery d INDEXED BY delivery_unsent CROSS JOIN message m ON m.key = d.message_key
+    FROM ringback_delivery d INDEXED BY ringback_delivery_unsent
+    CROSS JOIN ringback_message m ON m.key = d.message_key
     WHERE d.endpoint_key = ? AND d.message_key > ? AND d.state IN ('waiting', 'failed', 'cancelled')
     ORDER BY d.message_key LIMIT ?
 """
@@ -150,25 +164,32 @@ class Line(Catalog):
     ) -> list[Accepted | RingbackError]:
         """See ``Store``."""
         intake = _Intake(self._next_message_key(), lease, admit)
-        answers = [self._accept_one(acceptance, intake) for acceptance in acceptances]
+        receipts = Receipts(self, acceptances)
+        answers = [self._accept_one(acceptance, intake, receipts) for acceptance in acceptances]
         self._last_key += len(intake.messages)
         if intake.messages:
             self.execute_rows(_INSERT_MESSAGES, intake.messages)
         if intake.deliveries:
             self.execute_rows(_INSERT_DELIVERIES, intake.deliveries)
+        receipts.keep()
         return answers
 
-    def _accept_one(self, acceptance: Acceptance, intake: _Intake) -> Accepted | RingbackError:
+    def _accept_one(
+        self, acceptance: Acceptance, intake: _Intake, receipts: Receipts
+    ) -> Accepted | RingbackError:
         try:
             route = self.route(acceptance.application)
-            use = _use_in(route, acceptance.idempotency)
-            if use is not None and (earlier := self._replayed(use, route, intake)) is not None:
+            if (earlier := receipts.earlier(acceptance, route)) is not None:
                 return earlier
+            use = _use_in(route, acceptance.idempotency)
+            if use is not None and (replayed := self._replayed(use, route, intake)) is not None:
+                return replayed
             if acceptance.event_id is not None:
                 self._check_event_id(acceptance.event_id, route, intake)
         except RingbackError as error:
             return error
         accepted = intake.add(acceptance, route)
+        receipts.add(accepted.message, route)
         if use is not None:
             self.remember_use(use, acceptance.id, acceptance.created_at)
         return accepted
@@ -185,13 +206,13 @@ class Line(Catalog):
 
     def _check_event_id(self, event_id: str, route: Route, intake: _Intake) -> None:
         if (route.key, event_id) in intake.event_ids or self.row(
-            "SELECT 1 FROM message WHERE application_key = ? AND event_id = ?", (route.key, event_id)
+            "SELECT 1 FROM ringback_message WHERE application_key = ? AND event_id = ?", (route.key, event_id)
         ):
             raise Conflict(f"the event id {event_id} was used for another message of this application")
 
     def _message_by_id(self, route: Route, message_id: str) -> Message | None:
         row = self.row(
-            f"SELECT {MESSAGE_COLUMNS} FROM message m WHERE m.application_key = ? AND m.id = ?",
+            f"SELECT {MESSAGE_COLUMNS} FROM ringback_message m WHERE m.application_key = ? AND m.id = ?",
             (route.key, message_id),
         )
         return None if row is None else message_of(row, route.application_id)
@@ -219,7 +240,7 @@ class Line(Catalog):
             if settlement.attempt is not None
         ]
         if attempts:
-            self.execute_rows(_INSERT_ATTEMPTS, attempts)
+            self.execute_rows(INSERT_ATTEMPTS, attempts)
         for settlement, still in zip(settlements, held, strict=True):
             if still and settlement.health is not None:
                 self._change_health(settlement)
@@ -243,14 +264,16 @@ class Line(Catalog):
         health, key = settlement.health, settlement.work.key[1]
         assert health is not None  # noqa: S101 - the caller has looked
         if health.failing_since is None:
-            statement = "UPDATE endpoint SET failing_since = NULL WHERE key = ? AND failing_since IS NOT NULL"
+            statement = "UPDATE ringback_endpoint SET failing_since = NULL WHERE key = ? AND failing_since IS NOT NULL"
             self.execute(statement, (key,))
         elif health.disable is None:
-            statement = "UPDATE endpoint SET failing_since = ? WHERE key = ? AND failing_since IS NULL"
+            statement = (
+                "UPDATE ringback_endpoint SET failing_since = ? WHERE key = ? AND failing_since IS NULL"
+            )
             self.execute(statement, (health.failing_since, key))
         else:
             self.execute(
-                "UPDATE endpoint SET state = 'disabled', disabled_reason = ?,"
+                "UPDATE ringback_endpoint SET state = 'disabled', disabled_reason = ?,"
                 " failing_since = coalesce(failing_since, ?) WHERE key = ? AND state <> 'disabled'",
                 (health.disable, health.failing_since, key),
             )
@@ -269,7 +292,7 @@ class Line(Catalog):
 
     def _take_for(self, quota: Quota, lease: Lease, now: Instant) -> list[Work]:
         target = self.row(
-            f"SELECT e.key, e.deleted_at, {ENDPOINT_COLUMNS} FROM endpoint e WHERE e.id = ?",
+            f"SELECT e.key, e.deleted_at, {ENDPOINT_COLUMNS} FROM ringback_endpoint e WHERE e.id = ?",
             (quota.endpoint_id,),
         )
         if target is None:
@@ -281,13 +304,19 @@ class Line(Catalog):
         found = self.rows(_TAKE, (key, now, quota.limit))
         if not found:
             return []
-        self._mark_vanished([row for row in found if row[1] == _LEASED], key, endpoint, now)
+        self._mark_vanished([row for row in found if row[1] == LEASED], key, endpoint, now)
         if deleted_at is not None or endpoint.state is EndpointState.DISABLED:
             reason = "endpoint_deleted" if deleted_at is not None else "endpoint_disabled"
-            self.execute_rows(_CANCEL, [(row[0], key, reason) for row in found])
+            self._put_to_rest(found, key, _CANCELLED, reason)
             return []
-        self.execute_rows(_LEASE, [(row[0], key, lease.until, lease.token) for row in found])
-        return [_taken(row, key, endpoint, lease) for row in found]
+        deadly = [row for row in found if row[9] >= MAX_BEGUN]
+        self._put_to_rest(deadly, key, _FAILED, "crashed")
+        living = [row for row in found if row[9] < MAX_BEGUN]
+        self.execute_rows(_LEASE, [(row[0], key, lease.until, lease.token) for row in living])
+        return [_taken(row, key, endpoint, lease) for row in living]
+
+    def _put_to_rest(self, rows: Sequence[Row], key: int, state: str, reason: str) -> None:
+        self.execute_rows(_PUT_TO_REST, [(row[0], key, state, reason) for row in rows])
 
     def _mark_vanished(self, rows: Sequence[Row], key: int, endpoint: Endpoint, now: Instant) -> None:
         if not rows:
@@ -309,7 +338,7 @@ class Line(Catalog):
             )
             for row in rows
         ]
-        self.execute_rows(_INSERT_ATTEMPTS, marks)
+        self.execute_rows(INSERT_ATTEMPTS, marks)
 
     # --- Again --------------------------------------------------------------------------------------------
 
@@ -317,7 +346,7 @@ class Line(Catalog):
         """See ``Store``."""
         endpoint_key, application_key, endpoint = self._endpoint_row(application_id, endpoint_id)
         message = self.row(
-            "SELECT key, payload IS NULL FROM message WHERE application_key = ? AND id = ?",
+            "SELECT key, payload IS NULL FROM ringback_message WHERE application_key = ? AND id = ?",
             (application_key, message_id),
         )
         if message is None:
@@ -326,49 +355,54 @@ class Line(Catalog):
             raise Conflict("the message's payload has been removed, so it cannot be sent again")
         if endpoint.state is EndpointState.DISABLED:
             raise Conflict("the endpoint is disabled; enable it before resending")
-        self._make_due(message[0], endpoint_key, now)
+        self.make_due(message[0], endpoint_key, now)
         row = self.row(
-            f"SELECT {DELIVERY_COLUMNS} FROM delivery d WHERE d.message_key = ? AND d.endpoint_key = ?",
+            f"SELECT {DELIVERY_COLUMNS} FROM ringback_delivery d WHERE d.message_key = ? AND d.endpoint_key = ?",
             (message[0], endpoint_key),
         )
         assert row is not None  # noqa: S101 - it was written just now
         return delivery_of(row, message_id, endpoint.id)
 
-    def _make_due(self, message_key: int, endpoint_key: int, now: Instant) -> None:
+    def make_due(self, message_key: int, endpoint_key: int, now: Instant) -> None:
+        """Have a delivery attempted now, whatever became of it; raises ``Conflict`` while an attempt is under way."""
         key = (message_key, endpoint_key)
-        current = self.row("SELECT state FROM delivery WHERE message_key = ? AND endpoint_key = ?", key)
+        current = self.row(
+            "SELECT state FROM ringback_delivery WHERE message_key = ? AND endpoint_key = ?", key
+        )
         state = None if current is None else DeliveryState(current[0])
         if state is DeliveryState.LEASED:
             raise Conflict("an attempt is under way; wait for its outcome")
         after = next_state(state, Step.RESEND).value
         self.execute(
-            "INSERT INTO delivery (message_key, endpoint_key, state, attempts, due_at, trigger)"
+            "INSERT INTO ringback_delivery (message_key, endpoint_key, state, attempts, due_at, trigger)"
             " VALUES (?, ?, ?, 0, ?, 'manual')"
             " ON CONFLICT DO UPDATE SET state = excluded.state, attempts = 0, due_at = excluded.due_at,"
-            " trigger = excluded.trigger, reason = NULL, lease_token = NULL",
+            " trigger = excluded.trigger, reason = NULL, lease_token = NULL, begun = 0",
             (*key, after, now),
         )
 
     def add_task(self, task: Task) -> None:
         """See ``Store``."""
-        self.execute("INSERT INTO task VALUES (?, ?, 0, ?)", (task.id, task.done, msgspec.json.encode(task)))
+        self.execute(
+            "INSERT INTO ringback_task VALUES (?, ?, 0, ?)", (task.id, task.done, msgspec.json.encode(task))
+        )
 
     def advance_task(self, now: Instant, limit: int) -> Task | None:
         """See ``Store``."""
-        found = self.row("SELECT record, position FROM task WHERE NOT done ORDER BY id LIMIT 1")
+        found = self.row("SELECT record, position FROM ringback_task WHERE NOT done ORDER BY id LIMIT 1")
         if found is None:
             return None
         task, position = msgspec.json.decode(found[0], type=Task), found[1]
-        endpoint = self.row("SELECT key FROM endpoint WHERE id = ?", (task.endpoint_id,))
+        endpoint = self.row("SELECT key FROM ringback_endpoint WHERE id = ?", (task.endpoint_id,))
         rows = self.rows(_RECOVERABLE, (endpoint[0], position, limit)) if endpoint else []
         moved = [row for row in rows if _recoverable(row, task)]
         for row in moved:
-            self._make_due(row[0], endpoint[0] if endpoint else 0, now)
+            self.make_due(row[0], endpoint[0] if endpoint else 0, now)
         task = msgspec.structs.replace(
             task, moved=task.moved + len(moved), done=len(rows) < limit, updated_at=now
         )
         self.execute(
-            "UPDATE task SET done = ?, position = ?, record = ? WHERE id = ?",
+            "UPDATE ringback_task SET done = ?, position = ?, record = ? WHERE id = ?",
             (task.done, rows[-1][0] if rows else position, msgspec.json.encode(task), task.id),
         )
         return task
@@ -389,6 +423,9 @@ class _Intake:
     def add(self, acceptance: Acceptance, route: Route) -> Accepted:
         """Gather the rows of one message and its deliveries."""
         targets, skipped = route.fan(acceptance.event_type, acceptance.channels)
+        held = None if acceptance.inbound is None else policy.held(acceptance.inbound, matched=bool(targets))
+        if held is not None:
+            targets = ()
         message = Message(
             id=acceptance.id,
             application_id=route.application_id,
@@ -398,6 +435,8 @@ class _Intake:
             event_id=acceptance.event_id,
             channels=acceptance.channels,
             skipped=skipped,
+            inbound=acceptance.inbound,
+            held=held,
         )
         key, self._key = self._key, self._key + 1
         self.messages.append(
@@ -411,6 +450,8 @@ class _Intake:
                 message.created_at,
                 skipped_text(skipped),
                 message.payload,
+                inbound_record(message.inbound),
+                held,
             )
         )
         self.accepted[message.id] = message
@@ -426,7 +467,16 @@ class _Intake:
         for endpoint_key, endpoint in targets:
             if self._admit(endpoint):
                 self.deliveries.append(
-                    (key, endpoint_key, _LEASED, 0, self._lease.until, self._lease.token, _SCHEDULED)
+                    (
+                        key,
+                        endpoint_key,
+                        LEASED,
+                        0,
+                        self._lease.until,
+                        self._lease.token,
+                        _SCHEDULED,
+                        _unnamed(endpoint),
+                    )
                 )
                 works.append(
                     Work(
@@ -439,12 +489,28 @@ class _Intake:
                         attempts=0,
                         trigger=Trigger.SCHEDULED,
                         lease=self._lease,
+                        inbound=message.inbound,
                     )
                 )
             else:
-                self.deliveries.append((key, endpoint_key, _WAITING, 0, message.created_at, None, _SCHEDULED))
+                self.deliveries.append(
+                    (
+                        key,
+                        endpoint_key,
+                        _WAITING,
+                        0,
+                        message.created_at,
+                        None,
+                        _SCHEDULED,
+                        _unnamed(endpoint),
+                    )
+                )
                 spilled.append(endpoint)
         return Accepted(message, tuple(works), tuple(spilled))
+
+
+def _unnamed(endpoint: Endpoint) -> str | None:
+    return UNNAMED if endpoint.ordered else None
 
 
 def _use_in(route: Route, idempotency: Idempotency | None) -> Idempotency | None:
@@ -459,7 +525,7 @@ def _ended_row(settlement: Settlement) -> Row:
     return (
         *work.key,
         work.lease.token,
-        _ENDED[decision.step],
+        ENDED[decision.step],
         work.attempts + (settlement.attempt is not None and decision.step is not Step.POSTPONE),
         decision.due_at,
         settlement.reason,
@@ -467,7 +533,7 @@ def _ended_row(settlement: Settlement) -> Row:
 
 
 def _taken(row: Row, endpoint_key: int, endpoint: Endpoint, lease: Lease) -> Work:
-    message_key, _, attempts, trigger, message_id, event_type, payload, created_at = row
+    message_key, _, attempts, trigger, message_id, event_type, payload, created_at, inbound, begun = row
     return Work(
         key=(message_key, endpoint_key),
         message_id=message_id,
@@ -478,6 +544,8 @@ def _taken(row: Row, endpoint_key: int, endpoint: Endpoint, lease: Lease) -> Wor
         attempts=attempts,
         trigger=Trigger(trigger),
         lease=lease,
+        inbound=inbound_of(inbound),
+        begun=begun,
     )
 
 

@@ -15,6 +15,8 @@ from ringback.model import (
     EndpointSecret,
     EndpointState,
     EventType,
+    Held,
+    Inbound,
     Message,
     Outcome,
     OutcomeKind,
@@ -26,7 +28,9 @@ from ringback.store.sqlite.database import Row
 from ringback.vault import NONCE_BYTES, Vault
 
 ENDPOINT_COLUMNS = "e.record, e.state, e.disabled_reason, e.failing_since, e.secrets"
-MESSAGE_COLUMNS = "m.id, m.event_type, m.event_id, m.channels, m.created_at, m.skipped, m.payload"
+MESSAGE_COLUMNS = (
+    "m.id, m.event_type, m.event_id, m.channels, m.created_at, m.skipped, m.payload, m.inbound, m.held"
+)
 DELIVERY_COLUMNS = "d.state, d.attempts, d.due_at, d.trigger, d.reason"
 ATTEMPT_COLUMNS = (
     "a.id, m.id, e.id, a.number, a.trigger, a.url, a.started_at, a.duration,"
@@ -40,6 +44,7 @@ _event_type = msgspec.json.Decoder(EventType)
 _secrets = msgspec.json.Decoder(tuple[EndpointSecret, ...])
 _names = msgspec.json.Decoder(tuple[str, ...])
 _skipped = msgspec.json.Decoder(dict[str, SkipReason])
+_inbound = msgspec.json.Decoder(Inbound)
 
 
 def application_of(record: bytes) -> Application:
@@ -81,7 +86,7 @@ def endpoint_of(row: Row, vault: Vault) -> Endpoint:
 
 def message_of(row: Row, application_id: str) -> Message:
     """Read a message from ``MESSAGE_COLUMNS``."""
-    message_id, event_type, event_id, channels, created_at, skipped, payload = row
+    message_id, event_type, event_id, channels, created_at, skipped, payload, inbound, held = row
     return Message(
         id=message_id,
         application_id=application_id,
@@ -91,7 +96,19 @@ def message_of(row: Row, application_id: str) -> Message:
         event_id=event_id,
         channels=None if channels is None else _names.decode(channels),
         skipped={} if skipped is None else _skipped.decode(skipped),
+        inbound=inbound_of(inbound),
+        held=None if held is None else Held(held),
     )
+
+
+def inbound_of(record: bytes | None) -> Inbound | None:
+    """Read what a received message has beyond a published one."""
+    return None if record is None else _inbound.decode(record)
+
+
+def inbound_record(inbound: Inbound | None) -> bytes | None:
+    """Return what a received message has beyond a published one as it is kept."""
+    return None if inbound is None else _encode(inbound)
 
 
 def names_text(names: tuple[str, ...] | None) -> str | None:

@@ -20,7 +20,7 @@ SQLITE = "sqlite:///"
 PAGE = 250
 
 
-def open_vault(settings: Settings) -> Vault:
+def open_vault(settings: Settings, *, shared: bool = False) -> Vault:
     """Return the vault for the store that *settings* name: its key is a setting, or kept beside the database.
 
     The key file, readable by its owner only, is made when it is not there and nothing has been sealed yet.
@@ -34,7 +34,7 @@ def open_vault(settings: Settings) -> Vault:
     database = Path(settings.store.removeprefix(SQLITE))
     file = Path(f"{database}{KEY_SUFFIX}")
     if not file.exists():
-        _check_keyless(settings, database, file)
+        _check_keyless(settings, database, file, shared=shared)
         _make_key(file)
     try:
         return parse_main_keys(file.read_text("ascii"))
@@ -53,11 +53,11 @@ def check_key(store: Store) -> None:
         page = store.applications(Page(limit=PAGE, cursor=page[-1].id))
 
 
-def _check_keyless(settings: Settings, database: Path, file: Path) -> None:
+def _check_keyless(settings: Settings, database: Path, file: Path, *, shared: bool) -> None:
     """Refuse to make a key where secrets have been sealed with another."""
     if not database.exists():
         return
-    store = open_store(settings.store, Vault(secrets.token_bytes(KEY_BYTES)))
+    store = open_store(settings.store, Vault(secrets.token_bytes(KEY_BYTES)), shared=shared)
     try:
         check_key(store)
     except ConfigurationError:

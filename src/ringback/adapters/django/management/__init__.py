@@ -1,0 +1,1 @@
+"""Commands that Ringback adds to ``manage.py``."""

@@ -1,0 +1,1 @@
+"""One module per command, named as Django wants it: after the command."""

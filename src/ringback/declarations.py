@@ -1,0 +1,159 @@
+"""What an application declares in its program: sources and handlers, and how the store comes to know them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import msgspec
+
+from ringback import drafts, ids
+from ringback.entrance import Entrance, Reply
+from ringback.errors import ConfigurationError, NotFound
+from ringback.handlers import MAX_TIMEOUT, Handler
+from ringback.model import HANDLER_SCHEME, CustomAck, Duration, Endpoint, Instant, Source
+from ringback.providers import Profile
+from ringback.store import Store
+
+
+class Declarations:
+    """The sources and handlers of one program, by name."""
+
+    def __init__(self) -> None:
+        self._sources: dict[str, tuple[Source, Profile | None]] = {}
+        self._handlers: dict[str, Handler] = {}
+
+    def add_source(
+        self,
+        name: str,
+        provider: str | Profile,
+        secrets: Sequence[str],
+        *,
+        url: str | None,
+        ack: Reply | None,
+        options: dict[str, str],
+    ) -> None:
+        """Declare a source; see ``Inbox.source``."""
+        drafts.check_uid("name", name, ids.SOURCE)
+        if not secrets or not all(secrets):
+            raise ConfigurationError(
+                f"the source {name} has no secret; without one anybody could send to it. Is a variable empty?"
+            )
+        profile = provider if isinstance(provider, Profile) else None
+        source = Source(
+            id="",
+            uid=name,
+            name=name,
+            provider=provider.name if isinstance(provider, Profile) else provider,
+            secrets=tuple(secrets),
+            url=url,
+            ack=None if ack is None else _custom(ack),
+            options=options,
+            created_at=0,
+            updated_at=0,
+        )
+        Entrance(source, profile)
+        self._sources[name] = source, profile
+
+    def add_handler(self, handler: Handler) -> None:
+        """Declare a handler; see ``Inbox.on``."""
+        drafts.check_uid("name", handler.name, ids.ENDPOINT)
+        if handler.full_name in self._handlers:
+            raise ConfigurationError(f"there are two handlers called {handler.full_name}; give one name=")
+        if not 0 < handler.timeout <= MAX_TIMEOUT:
+            raise ConfigurationError(f"a handler's timeout is up to {MAX_TIMEOUT:g} seconds")
+        self._handlers[handler.full_name] = handler
+
+    def has_source(self, name: str) -> bool:
+        """Tell whether a source is declared."""
+        return name in self._sources
+
+    @property
+    def handlers(self) -> tuple[Handler, ...]:
+        """All handlers."""
+        return tuple(self._handlers.values())
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The full names of all handlers."""
+        return frozenset(self._handlers)
+
+    @property
+    def longest(self) -> Duration:
+        """The longest that any handler may take."""
+        return round(1000 * max((handler.timeout for handler in self._handlers.values()), default=0))
+
+    def write(self, store: Store, now: Instant) -> dict[str, Entrance]:
+        """Have the store know sources and handlers as they are declared; return the sources, ready to receive.
+
+        Raises:
+            ConfigurationError: A handler's source is not declared.
+        """
+        homeless = sorted({one.source for one in self.handlers} - self._sources.keys())
+        if homeless:
+            raise ConfigurationError(
+                f"there are handlers for {', '.join(homeless)}, which is no source; call inbox.source() for it"
+            )
+        return {name: self._write_source(store, name, now) for name in self._sources}
+
+    def _write_source(self, store: Store, name: str, now: Instant) -> Entrance:
+        declared, profile = self._sources[name]
+        kept = _kept_source(store, declared, now)
+        for handler in self._handlers.values():
+            if handler.source == name:
+                _write_handler(store, kept.id, handler, now)
+        # The secrets stay in the program that declares them.
+        return Entrance(msgspec.structs.replace(kept, secrets=declared.secrets), profile)
+
+
+def _kept_source(store: Store, declared: Source, now: Instant) -> Source:
+    def renewed(old: Source) -> Source:
+        return msgspec.structs.replace(
+            old, provider=declared.provider, url=declared.url, ack=declared.ack, options=declared.options
+        )
+
+    try:
+        kept = store.source(declared.name)
+    except NotFound:
+        source_id = ids.new_id(ids.SOURCE, now, os.urandom(ids.ENTROPY_BYTES))
+        kept = msgspec.structs.replace(declared, id=source_id, secrets=(), created_at=now, updated_at=now)
+        store.add_source(kept)
+        return kept
+    if renewed(kept) == kept:
+        return kept
+    return store.change_source(kept.id, lambda old: msgspec.structs.replace(renewed(old), updated_at=now))
+
+
+def _write_handler(store: Store, owner: str, handler: Handler, now: Instant) -> None:
+    def renewed(old: Endpoint) -> Endpoint:
+        return msgspec.structs.replace(
+            old,
+            url=HANDLER_SCHEME + handler.full_name,
+            event_types=None if "*" in handler.event_types else handler.event_types,
+            ordered=handler.key is not None,
+            retry_schedule=None if handler.schedule is None else handler.schedule.delays,
+        )
+
+    try:
+        kept = store.endpoint(owner, handler.name)
+    except NotFound:
+        bare = Endpoint(
+            id=ids.new_id(ids.ENDPOINT, now, os.urandom(ids.ENTROPY_BYTES)),
+            application_id=owner,
+            uid=handler.name,
+            url="",
+            created_at=now,
+            updated_at=now,
+            secrets=(),
+        )
+        store.add(renewed(bare))
+        return
+    if renewed(kept) != kept:
+        store.change_endpoint(
+            owner, handler.name, lambda old: msgspec.structs.replace(renewed(old), updated_at=now)
+        )
+
+
+def _custom(reply: Reply) -> CustomAck:
+    headers = {name.lower(): value for name, value in reply.headers}
+    return CustomAck(status=reply.status, body=reply.body.decode(), content_type=headers.get("content-type"))

@@ -1,0 +1,110 @@
+"""The engine of one process, put together from its settings: a store, its committer and a worker."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Collection
+
+from ringback import __version__
+from ringback.config import Settings
+from ringback.desk import Desk
+from ringback.destinations.http import HttpDestination, HttpSettings
+from ringback.handlers import Handlers
+from ringback.keyring import check_key, open_vault
+from ringback.model import Duration, Instant
+from ringback.observe import Observer
+from ringback.outbox import system_clock
+from ringback.store import Store, open_store
+from ringback.store.commit import Committer, NoWorker
+from ringback.worker import Worker, WorkerSettings
+
+
+def open_checked_store(settings: Settings, *, shared: bool = False) -> Store:
+    """Open the store that *settings* name and make sure of its key.
+
+    Raises:
+        ConfigurationError: The store or its key cannot be used.
+        OSError: A file cannot be written.
+    """
+    store = open_store(settings.store, open_vault(settings, shared=shared), shared=shared)
+    try:
+        check_key(store)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+class Engine:
+    """A store with its committer, and the worker that may be started for it.
+
+    Args:
+        store: The store; this owns it and closes it.
+        settings: How to behave.
+        observer: Told of everything.
+        works: Whether a worker may be started.
+        handlers: The full names of the handlers that it will have.
+        deadline: The longest an attempt may take, where that is longer than the setting.
+        clock: Returns the present instant.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        observer: Observer,
+        *,
+        works: bool = True,
+        handlers: Collection[str] = frozenset(),
+        deadline: Duration = 0,
+        clock: Callable[[], Instant] = system_clock,
+    ) -> None:
+        self._settings = settings
+        self._observer = observer
+        self._clock = clock
+        self._deadline = max(deadline, settings.delivery_timeout)
+        self._desk = Desk(settings.memory_deliveries, handlers) if works else None
+        self.committer = Committer(
+            store,
+            clock=clock,
+            observer=observer,
+            handover=self._desk or NoWorker(),
+            deadline=self._deadline,
+        )
+
+    def worker(self, handlers: Handlers | None = None) -> Worker:
+        """Return a worker for the running event loop, not started yet."""
+        assert self._desk is not None  # noqa: S101 - whoever wants a worker has said so
+        settings = self._settings
+        destination = HttpDestination(
+            HttpSettings(
+                allow=settings.allow_subnets, proxy=settings.egress_proxy, ca_file=settings.tls_ca_file
+            )
+        )
+        return Worker(
+            self._desk,
+            self.committer,
+            destination,
+            observer=self._observer,
+            settings=worker_settings(settings, self._deadline),
+            clock=self._clock,
+            monotonic=time.perf_counter,
+            chance=random.random,
+            handlers=handlers,
+        )
+
+
+def worker_settings(settings: Settings, deadline: Duration) -> WorkerSettings:
+    """Return the part of *settings* that a worker heeds, with attempts of up to *deadline*."""
+    return WorkerSettings(
+        deadline=deadline,
+        slots=settings.worker_slots,
+        memory=settings.memory_deliveries,
+        schedule=settings.retry_schedule,
+        disable_after=settings.endpoint_disable_after,
+        breaker_rest=settings.breaker_rest,
+        retention=settings.retention,
+        poll_interval=settings.poll_interval,
+        user_agent=f"Ringback/{__version__}",
+    )

@@ -1,0 +1,222 @@
+"""The door where webhooks come in: verify, recognise, store, and only then acknowledge.
+
+``Intake.accept`` takes a request that some framework has read and returns the reply to send. It knows no framework
+and asks no network: one commit stands between a request and its acknowledgement.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Generator
+from typing import Any
+
+from ringback import ids, policy
+from ringback.entrance import Entrance, Reply, error_reply
+from ringback.errors import NotFound, SignatureInvalid, StoreUnavailable, Unavailable
+from ringback.model import Inbound, Instant
+from ringback.observe import FoundByPoll, Observer, RequestRefused
+from ringback.providers import Received, answer_challenge, stored_headers, verify
+from ringback.refusals import Refusals
+from ringback.signing import Request
+from ringback.store import Acceptance, Accepted
+from ringback.store.commit import Committer, Pending
+
+UNRECOGNISED = "unrecognised"
+MIN_FREE_BYTES = 64 * 1024 * 1024
+LOOK_EVERY = 1 * policy.SECOND
+FULL = "the disk that holds the store is nearly full; send this again later"
+
+
+class Intake:
+    """Accepts webhooks for any number of sources.
+
+    Args:
+        committer: Stores them.
+        observer: Told of what is refused, and of what polling found.
+        clock: Returns the present instant.
+        entropy: Returns that many random bytes.
+        min_free_bytes: With less room than this where the store is, nothing is accepted.
+    """
+
+    def __init__(
+        self,
+        committer: Committer,
+        observer: Observer,
+        *,
+        clock: Callable[[], Instant],
+        entropy: Callable[[int], bytes] = secrets.token_bytes,
+        min_free_bytes: int = MIN_FREE_BYTES,
+    ) -> None:
+        self._committer = committer
+        self._observer = observer
+        self._clock = clock
+        self._entropy = entropy
+        self._min_free_bytes = min_free_bytes
+        self._refusals = Refusals(committer, clock=clock, entropy=entropy)
+        self._looked_at = 0
+        self._full = False
+
+    def accept(self, entrance: Entrance, request: Request) -> Pending[Reply]:
+        """Take a request in; the reply says how that went. Nothing a request holds ever raises.
+
+        Args:
+            entrance: The source it came to.
+            request: As it came, body and headers untouched.
+        """
+        now = self._clock()
+        request = entrance.as_registered(request)
+        try:
+            answer = answer_challenge(entrance.profile, entrance.source.secrets, request, now)
+            if answer is not None:
+                return Ready(Reply.of(answer))
+            received = verify(entrance.profile, entrance.source.secrets, request, now)
+        except SignatureInvalid as error:
+            return Ready(self._refuse(entrance, request, error))
+        inbound = _inbound(entrance, request, received)
+        return self._store(entrance, received.event_type, request.body, inbound, now)
+
+    def found(
+        self, entrance: Entrance, received: Received, body: bytes, headers: dict[str, str]
+    ) -> Pending[bool]:
+        """Take in what asking the provider found, unless it is known already; tell whether it was news.
+
+        Args:
+            entrance: The source it belongs to.
+            received: What it is about; it has a business key.
+            body: As the provider told it.
+            headers: Such as ``content-type``.
+
+        Raises:
+            RingbackError: It could not be stored.
+        """
+        inbound = Inbound(
+            headers=headers,
+            event_id=received.event_id,
+            dedupe_key=f"poll:{received.business_key}",
+            business_key=received.business_key,
+            polled=True,
+        )
+        event_type = received.event_type or UNRECOGNISED
+        acceptance = self._acceptance(entrance, event_type, body, inbound, self._clock())
+
+        def news(accepted: Accepted) -> bool:
+            if not accepted.replayed:
+                self._observer.emit(FoundByPoll(source=entrance.source, event_type=event_type))
+            return not accepted.replayed
+
+        return After(self._committer.accept(acceptance), news)
+
+    def _store(
+        self, entrance: Entrance, event_type: str | None, body: bytes, inbound: Inbound, now: Instant
+    ) -> Pending[Reply]:
+        if self._is_full(now):
+            return Ready(error_reply(StoreUnavailable(FULL, retry_after=60)))
+        acceptance = self._acceptance(entrance, event_type or UNRECOGNISED, body, inbound, now)
+        try:
+            accepted = self._committer.accept(acceptance)
+        except Unavailable as error:
+            return Ready(error_reply(error))
+        return After(accepted, lambda _: entrance.ack, otherwise=_not_stored)
+
+    def _acceptance(
+        self, entrance: Entrance, event_type: str, body: bytes, inbound: Inbound, now: Instant
+    ) -> Acceptance:
+        return Acceptance(
+            application=entrance.source.id,
+            id=ids.new_id(ids.MESSAGE, now, self._entropy(ids.ENTROPY_BYTES)),
+            event_type=event_type,
+            payload=body,
+            created_at=now,
+            inbound=inbound,
+        )
+
+    def _refuse(self, entrance: Entrance, request: Request, error: SignatureInvalid) -> Reply:
+        self._observer.emit(RequestRefused(source=entrance.source, reason=error.reason))
+        self._refusals.note(entrance, request, error)
+        return error_reply(error, status=entrance.profile.reject_status)
+
+    def _is_full(self, now: Instant) -> bool:
+        if now - self._looked_at >= LOOK_EVERY:
+            self._looked_at = now
+            free = self._committer.free_space()
+            self._full = free is not None and free < self._min_free_bytes
+        return self._full
+
+
+class Ready(Pending[Reply]):
+    """A reply that is there at once."""
+
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+
+    def __await__(self) -> Generator[Any, None, Reply]:
+        yield from ()
+        return self._reply
+
+    def result(self) -> Reply:
+        """Return it."""
+        return self._reply
+
+
+class After(Pending[Any]):
+    """What is made of a result to come.
+
+    Args:
+        pending: The result to come.
+        then: Makes the value of it.
+        otherwise: Makes the value of an error; without it, the error is raised.
+    """
+
+    def __init__(
+        self,
+        pending: Pending[Any],
+        then: Callable[[Any], Any],
+        *,
+        otherwise: Callable[[Exception], Any] | None = None,
+    ) -> None:
+        self._pending = pending
+        self._then = then
+        self._otherwise = otherwise
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        try:
+            value = yield from self._pending.__await__()
+        except Exception as error:  # noqa: BLE001 - whoever waits gets a value for it, or the error itself
+            return self._instead(error)
+        return self._then(value)
+
+    def result(self) -> Any:
+        """Block until it is there."""
+        try:
+            value = self._pending.result()
+        except Exception as error:  # noqa: BLE001 - whoever waits gets a value for it, or the error itself
+            return self._instead(error)
+        return self._then(value)
+
+    def _instead(self, error: Exception) -> Any:
+        if self._otherwise is None:
+            raise error
+        return self._otherwise(error)
+
+
+def _not_stored(error: Exception) -> Reply:
+    # Whatever it was, the provider must send it again: a false 2xx would lose the event for good.
+    if isinstance(error, (NotFound, Unavailable)):
+        return error_reply(error)
+    return error_reply(StoreUnavailable("the message could not be stored; send it again"))
+
+
+def _inbound(entrance: Entrance, request: Request, received: Received) -> Inbound:
+    return Inbound(
+        headers=stored_headers(entrance.profile, request.headers),
+        event_id=received.event_id,
+        dedupe_key=received.dedupe_key,
+        business_key=received.business_key,
+        sent_at=received.sent_at,
+        key=received.key,
+        is_test=received.is_test,
+        understood=received.understood,
+    )
+
+
+__all__ = ["Intake", "Reply"]

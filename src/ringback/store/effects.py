@@ -1,0 +1,33 @@
+"""Transactions of an application's own database, in which a handler's writes and "done" are committed together.
+
+That needs the store's rows in the same database. An implementation gives the handler something to write with, runs
+the store's statements in the same transaction, and commits both or neither.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from ringback.store import Statement
+
+
+class Effect(Protocol):
+    """One open transaction."""
+
+    @property
+    def tx(self) -> Any:
+        """What a handler that asks for ``tx`` gets."""
+        ...
+
+    def execute(self, statement: Statement) -> int:
+        """Run a statement of the store's; return how many rows it changed."""
+        ...
+
+
+class Effects(Protocol):
+    """Opens transactions. Each is used on one thread; many may be open at once, on as many threads."""
+
+    def transaction(self) -> AbstractContextManager[Effect]:
+        """Open a transaction that is committed at the end of the block, or undone by an exception."""
+        ...

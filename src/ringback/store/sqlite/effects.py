@@ -1,0 +1,87 @@
+"""Transactions of an SQLite database that holds the application's tables and the store's."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from ringback.store import Statement
+
+BUSY_SECONDS = 10.0
+
+
+def _leave_as_it_is(_: sqlite3.Connection) -> None:
+    """Set nothing up."""
+
+
+class SQLiteTransaction:
+    """What a handler writes with: ``execute`` and ``executemany``, as of ``sqlite3``.
+
+    It begins at the first statement, so that a handler which calls an API first does not keep others from writing
+    meanwhile. The end is the worker's: there is no ``commit``.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    @property
+    def tx(self) -> SQLiteTransaction:
+        """See ``Effect``."""
+        return self
+
+    def execute(self, statement: str | Statement, values: Sequence[Any] | dict[str, Any] = ()) -> Any:
+        """Run one statement; return its cursor, or for one of the store's how many rows it changed."""
+        self.begin()
+        if isinstance(statement, Statement):
+            return self._connection.execute(statement.text, statement.values).rowcount
+        return self._connection.execute(statement, values)
+
+    def executemany(self, statement: str, values: Sequence[Any]) -> sqlite3.Cursor:
+        """Run one statement for each of *values*."""
+        self.begin()
+        return self._connection.executemany(statement, values)
+
+    def begin(self) -> None:
+        """Take the right to write, unless this transaction has it."""
+        if not self._connection.in_transaction:
+            # A transaction that reads first and writes later fails when another has written in between.
+            self._connection.execute("BEGIN IMMEDIATE")
+
+
+class SQLiteEffects:
+    """Transactions of one SQLite file, on a connection for each thread.
+
+    Args:
+        path: The file.
+        set_up: Prepares a new connection, such as with ``PRAGMA foreign_keys = ON``.
+    """
+
+    def __init__(self, path: str, set_up: Callable[[sqlite3.Connection], object] = _leave_as_it_is) -> None:
+        self._path = path
+        self._set_up = set_up
+        self._local = threading.local()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[SQLiteTransaction]:
+        """See ``Effects``."""
+        connection = self._connection()
+        try:
+            yield SQLiteTransaction(connection)
+            if connection.in_transaction:
+                connection.execute("COMMIT")
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+
+    def _connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None)
+            # What is committed here includes "done": it must survive a power cut as an acknowledgement does.
+            connection.execute("PRAGMA synchronous = FULL")
+            self._set_up(connection)
+            self._local.connection = connection
+        return connection

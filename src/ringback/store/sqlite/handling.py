@@ -1,0 +1,142 @@
+"""What handlers need: beginning a run, ending one in the application's transaction, replay, and what is left over."""
+
+from __future__ import annotations
+
+from ringback.errors import Conflict, NotFound
+from ringback.model import Delivery, Held, Instant, Message
+from ringback.store import Begun, Page, Settlement, Statement, Work
+from ringback.store.sqlite.line import ENDED, INSERT_ATTEMPTS, LEASED, Line
+from ringback.store.sqlite.records import (
+    DELIVERY_COLUMNS,
+    MESSAGE_COLUMNS,
+    attempt_row,
+    delivery_of,
+    message_of,
+)
+
+LOOK_AGAIN = 50
+BEHIND = 10
+_FENCE = "message_key = ? AND endpoint_key = ? AND lease_token = ?"
+# The nearest delivery in front of this one with its key, or with one not known yet.
+_AHEAD = """
+    SELECT message_key, state, due_at FROM (
+        SELECT * FROM (
+            SELECT message_key, state, due_at FROM ringback_delivery INDEXED BY ringback_delivery_ordered
+            WHERE endpoint_key = ?1 AND ordering_key = ?2 AND message_key < ?3
+            AND due_at IS NOT NULL AND ordering_key IS NOT NULL ORDER BY message_key DESC LIMIT 1
+        ) UNION ALL SELECT * FROM (
+            SELECT message_key, state, due_at FROM ringback_delivery INDEXED BY ringback_delivery_ordered
+            WHERE endpoint_key = ?1 AND ordering_key = '' AND message_key < ?3
+            AND due_at IS NOT NULL AND ordering_key IS NOT NULL ORDER BY message_key DESC LIMIT 1
+        )
+    ) ORDER BY message_key DESC LIMIT 1
+"""
+_DEAD = f"""
+    SELECT {DELIVERY_COLUMNS}, e.id, {MESSAGE_COLUMNS}
+    FROM ringback_endpoint e CROSS JOIN ringback_delivery d INDEXED BY ringback_delivery_unsent
+    ON d.endpoint_key = e.key AND d.state IN ('waiting', 'failed', 'cancelled') AND d.state = 'failed'
+    JOIN ringback_message m ON m.key = d.message_key
+    WHERE e.application_key = ?
+"""
+
+
+class Handling(Line):
+    """The verbs about handlers and about what they leave."""
+
+    def begin(self, work: Work, ordering_key: str | None, now: Instant) -> Begun:
+        """See ``Store``."""
+        fence = (*work.key, work.lease.token)
+        if not self.row(f"SELECT 1 FROM ringback_delivery WHERE {_FENCE}", fence):
+            return Begun(held=False)
+        named = None if ordering_key is None else _named(ordering_key)
+        ahead = None if named is None else self._ahead(work, named, now)
+        begun = int(ahead is None)
+        self.execute(
+            f"UPDATE ringback_delivery SET begun = begun + ?, ordering_key = ? WHERE {_FENCE}",
+            (begun, named, *fence),
+        )
+        return Begun(held=True, blocked_until=ahead)
+
+    def _ahead(self, work: Work, named: str, now: Instant) -> Instant | None:
+        """Return when to look again, None where nothing is in front."""
+        message_key, endpoint_key = work.key
+        found = self.row(_AHEAD, (endpoint_key, named, message_key))
+        if found is None:
+            return None
+        _, state, due_at = found
+        # One that is under way may end at any moment; another is looked for when it will have been tried.
+        return now + LOOK_AGAIN if state == LEASED else max(due_at, now) + BEHIND
+
+    def done_statements(self, settlement: Settlement) -> tuple[Statement, ...]:
+        """See ``Store``."""
+        attempt, work = settlement.attempt, settlement.work
+        assert attempt is not None  # noqa: S101 - a success is that of an attempt
+        row = attempt_row(work.key, attempt)
+        fence = Statement(
+            "UPDATE ringback_delivery SET state = ?, attempts = ?, due_at = NULL, lease_token = NULL, begun = 0,"
+            f" reason = NULL WHERE {_FENCE}",
+            (ENDED[settlement.decision.step], work.attempts + 1, *work.key, work.lease.token),
+            changes=1,
+        )
+        marks = ", ".join("?" * len(row))
+        return fence, Statement(INSERT_ATTEMPTS.replace("{rows}", f"({marks})"), row)
+
+    def replay(
+        self, source_id: str, message_id: str, now: Instant, *, event_type: str | None, rematch: bool
+    ) -> int:
+        """See ``Store``."""
+        route = self.route(source_id)
+        message = self.row(
+            f"SELECT m.key, {MESSAGE_COLUMNS} FROM ringback_message m WHERE m.application_key = ? AND m.id = ?",
+            (route.key, message_id),
+        )
+        if message is None:
+            raise NotFound(f"there is no message {message_id}")
+        key, stored = message[0], message_of(message[1:], source_id)
+        if stored.payload is None:
+            raise Conflict("the message's payload has been removed, so it cannot be handled again")
+        if rematch:
+            targets = [target for target, _ in route.fan(event_type or stored.event_type, stored.channels)[0]]
+        else:
+            found = self.rows("SELECT endpoint_key FROM ringback_delivery WHERE message_key = ?", (key,))
+            targets = [row[0] for row in found]
+        if targets:
+            self.execute(
+                "UPDATE ringback_message SET held = NULL, event_type = coalesce(?, event_type) WHERE key = ?",
+                (event_type, key),
+            )
+        return sum(self._replay_at(key, target, now) for target in targets)
+
+    def _replay_at(self, message_key: int, endpoint_key: int, now: Instant) -> bool:
+        try:
+            self.make_due(message_key, endpoint_key, now)
+        except Conflict:
+            return False
+        return True
+
+    def held(self, source_id: str, held: Held, page: Page) -> list[Message]:
+        """See ``Store``."""
+        key, _ = self._application_row(source_id)
+        query = f"SELECT {MESSAGE_COLUMNS} FROM ringback_message m WHERE m.application_key = ? AND m.held = ?"
+        return [message_of(row, source_id) for row in self.page(query, [key, held], "m.id", page)]
+
+    def dead_letters(self, source_id: str, page: Page) -> list[tuple[Delivery, Message]]:
+        """See ``Store``."""
+        key, _ = self._application_row(source_id)
+        return [
+            (delivery_of(row[:5], row[6], row[5]), message_of(row[6:], source_id))
+            for row in self.page(_DEAD, [key], "m.id", page)
+        ]
+
+    def received(self, source_id: str, dedupe_key: str) -> str | None:
+        """See ``Store``."""
+        key, _ = self._application_row(source_id)
+        found = self.row(
+            "SELECT message_id FROM ringback_receipt WHERE application_key = ? AND dedupe_key = ?",
+            (key, dedupe_key),
+        )
+        return None if found is None else str(found[0])
+
+
+def _named(ordering_key: str) -> str:
+    return f"={ordering_key}"

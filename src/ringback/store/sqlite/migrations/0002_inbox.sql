@@ -1,0 +1,91 @@
+-- The inbox: sources, received messages and handlers.
+--
+-- An application may keep its own tables in the same file, so that a handler's writes and "done" are one commit.
+-- Everything of ours therefore begins with ringback_.
+
+ALTER TABLE catalog RENAME TO ringback_catalog;
+ALTER TABLE application RENAME TO ringback_application;
+ALTER TABLE endpoint RENAME TO ringback_endpoint;
+ALTER TABLE event_type RENAME TO ringback_event_type;
+ALTER TABLE message RENAME TO ringback_message;
+ALTER TABLE removed RENAME TO ringback_removed;
+ALTER TABLE delivery RENAME TO ringback_delivery;
+ALTER TABLE attempt RENAME TO ringback_attempt;
+ALTER TABLE idempotency RENAME TO ringback_idempotency;
+ALTER TABLE task RENAME TO ringback_task;
+ALTER TABLE token RENAME TO ringback_token;
+
+DROP INDEX application_uid;
+DROP INDEX endpoint_uid;
+DROP INDEX endpoint_of_application;
+DROP INDEX message_of_application;
+DROP INDEX message_event_id;
+DROP INDEX delivery_due;
+DROP INDEX delivery_unsent;
+DROP INDEX attempt_of_endpoint;
+
+CREATE UNIQUE INDEX ringback_application_uid ON ringback_application (uid)
+    WHERE uid IS NOT NULL AND deleted_at IS NULL;
+CREATE UNIQUE INDEX ringback_endpoint_uid ON ringback_endpoint (application_key, uid)
+    WHERE uid IS NOT NULL AND deleted_at IS NULL;
+CREATE INDEX ringback_endpoint_of_application ON ringback_endpoint (application_key, id) WHERE deleted_at IS NULL;
+CREATE UNIQUE INDEX ringback_message_of_application ON ringback_message (application_key, id);
+CREATE UNIQUE INDEX ringback_message_event_id ON ringback_message (application_key, event_id)
+    WHERE event_id IS NOT NULL;
+CREATE INDEX ringback_delivery_due ON ringback_delivery (endpoint_key, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX ringback_delivery_unsent ON ringback_delivery (endpoint_key, message_key)
+    WHERE state IN ('waiting', 'failed', 'cancelled');
+CREATE INDEX ringback_attempt_of_endpoint ON ringback_attempt (endpoint_key, id);
+
+-- The name of the Python function that an endpoint stands for, where it is one: only a worker that has the
+-- function may take its deliveries.
+ALTER TABLE ringback_endpoint ADD COLUMN handler TEXT;
+
+-- inbound is what a received message has beyond a published one, as JSON. held says why nothing handles it.
+ALTER TABLE ringback_message ADD COLUMN inbound BLOB;
+ALTER TABLE ringback_message ADD COLUMN held TEXT;
+CREATE INDEX ringback_message_held ON ringback_message (application_key, held, id) WHERE held IS NOT NULL;
+
+-- begun counts the runs of a handler that were begun and not ended. A handler with keys runs a delivery only when
+-- none before it with the same ordering_key is left; one that has not been begun yet has no key in its row.
+ALTER TABLE ringback_delivery ADD COLUMN begun INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE ringback_delivery ADD COLUMN ordering_key TEXT;
+CREATE INDEX ringback_delivery_ordered ON ringback_delivery (endpoint_key, ordering_key, message_key)
+    WHERE due_at IS NOT NULL AND ordering_key IS NOT NULL;
+
+-- A source is an application row, which owns its messages and endpoints, and what an inbound door needs besides.
+CREATE TABLE ringback_source (
+    application_key INTEGER PRIMARY KEY REFERENCES ringback_application (key),
+    id TEXT NOT NULL UNIQUE,
+    uid TEXT,
+    token_digest BLOB,
+    secrets BLOB NOT NULL,
+    record BLOB NOT NULL,
+    deleted_at INTEGER
+) STRICT;
+CREATE UNIQUE INDEX ringback_source_uid ON ringback_source (uid) WHERE uid IS NOT NULL AND deleted_at IS NULL;
+CREATE UNIQUE INDEX ringback_source_token ON ringback_source (token_digest)
+    WHERE token_digest IS NOT NULL AND deleted_at IS NULL;
+
+-- One row for each event that was received, kept longer than the message may be. Rows are in the order of their age.
+CREATE TABLE ringback_receipt (
+    key INTEGER PRIMARY KEY,
+    application_key INTEGER NOT NULL,
+    dedupe_key TEXT NOT NULL,
+    business_key TEXT,
+    polled INTEGER NOT NULL,
+    message_id TEXT NOT NULL,
+    created_at INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX ringback_receipt_event ON ringback_receipt (application_key, dedupe_key);
+CREATE INDEX ringback_receipt_business ON ringback_receipt (application_key, business_key)
+    WHERE business_key IS NOT NULL;
+
+-- Requests that did not verify, the last few of each source.
+CREATE TABLE ringback_refusal (
+    key INTEGER PRIMARY KEY,
+    application_key INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    record BLOB NOT NULL
+) STRICT;
+CREATE INDEX ringback_refusal_of_source ON ringback_refusal (application_key, id);
