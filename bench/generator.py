@@ -20,18 +20,15 @@ import uvloop
 from bench.wire import ID_LENGTH, LOOPBACK, Record, accepted_id, message_end
 
 PATIENCE_SECONDS = 15.0  # for answers that are still to come when time is up
-ACCEPTED = b"HTTP/1.1 202 "
-RECEIVED = b"HTTP/1.1 204 "
 REFUSAL_SHOWN = 400
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What to send.
 
-    Either ``requests`` are sent in turn, and each answer is a 202 that holds an id; or, if ``direct``, there
-    is one request with room for an id, sent with a new one each time, and the answer is a bare 204. Sending
-    ends after ``seconds`` or ``most`` requests. ``rate`` is in requests per second over all connections; 0 is
-    as fast as it goes.
+    Either ``requests`` are sent in turn, and each answer holds an id; or, if ``direct``, there is one request with
+    room for an id, sent with a new one each time. An answer other than ``status`` is a refusal. Sending ends after
+    ``seconds`` or ``most`` requests. ``rate`` is in requests per second over all connections; 0 is as fast as it goes.
     """
 
     port: int
@@ -41,9 +38,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     rate: float = 0.0
     most: int = 5_000_000
     direct: bool = False
+    status: int = 202
 
 
-PLACE = b"msg_" + b"-" * (ID_LENGTH - 4)  # where a direct request's id goes
+PLACE = b"msg_" + b"-" * (ID_LENGTH - 4)  # where a direct request's id goes, once or more
 
 
 class Ledger:
@@ -55,7 +53,7 @@ class Ledger:
         self.begun, self.ended, self.kinds = array("d"), array("d"), array("H")
         self.refused, self.refusal = 0, ""
         self._numbers = itertools.count()
-        self._expected = RECEIVED if plan.direct else ACCEPTED
+        self._expected = b"HTTP/1.1 %d " % plan.status
         self._begin = time.monotonic()
 
     def due(self) -> float:
@@ -102,7 +100,7 @@ class Requests:
         self._turn = itertools.cycle(enumerate(plan.requests))
         self._numbers = itertools.count()
         self._direct = plan.direct
-        self._head, _, self._tail = plan.requests[0].partition(PLACE)
+        self._parts = plan.requests[0].split(PLACE)
 
     def next(self) -> tuple[int, bytes, bytes]:
         """Return kind, id (empty where the server will choose it) and bytes."""
@@ -110,7 +108,7 @@ class Requests:
             kind, request = next(self._turn)
             return kind, b"", request
         name = b"msg_%027d" % next(self._numbers)
-        return 0, name, self._head + name + self._tail
+        return 0, name, name.join(self._parts)
 
 
 class Connection(asyncio.Protocol):

@@ -10,6 +10,7 @@ import base64
 import json
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -98,10 +99,10 @@ def sink() -> Iterator[Sink]:
         yield Sink(process)
 
 
-def publish(plan: Plan, file: Path) -> Record:
-    """Run a publisher to its end and return its record, by way of *file*."""
+def publish(plan: Plan, file: Path, core: int | None = None) -> Record:
+    """Run a publisher to its end, on one *core* if asked, and return its record, by way of *file*."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "bench.generator", str(file)],
+        [*_on(core), sys.executable, "-m", "bench.generator", str(file)],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         start_new_session=True,
@@ -175,7 +176,24 @@ def installation(folder: Path) -> Installation:
 
 
 @contextmanager
-def server(place: Installation) -> Iterator[Server]:
+def bare(folder: Path, core: int | None = None) -> Iterator[Server]:
+    """Run the bare application, on one *core* if asked."""
+    port = _free_port()
+    log = folder / "bare.log"
+    command = [*_on(core), sys.executable, "-m", "bench.bare", str(port)]
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        ) as process,
+        ended(process),
+    ):
+        _await_ready(process, port, log)
+        yield Server(process, port, "")
+
+
+@contextmanager
+def server(place: Installation, core: int | None = None) -> Iterator[Server]:
     """Run a server on *place* with the settings it has by default, but for what loopback needs."""
     port = _free_port()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RINGBACK_")}
@@ -188,6 +206,7 @@ def server(place: Installation) -> Iterator[Server]:
     }
     log = place.folder / "server.log"
     command = [
+        *_on(core),
         sys.executable,
         "-m",
         "ringback",
@@ -231,6 +250,12 @@ def _ready(port: int) -> bool:
 def _direct() -> urllib.request.OpenerDirector:
     """Return an opener that ignores the proxies of the environment: everything is on loopback."""
     return urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def _on(core: int | None) -> list[str]:
+    """Return what goes before a command so that it runs on one core; nothing where there is no such core."""
+    there = core is not None and core in os.sched_getaffinity(0)
+    return ["taskset", "--cpu-list", str(core)] if there and shutil.which("taskset") else []
 
 
 def _free_port() -> int:

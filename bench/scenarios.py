@@ -9,10 +9,11 @@ from pathlib import Path
 
 import msgspec
 
-from bench import backlog, wire
+from bench import backlog, intake, wire
 from bench.figures import Expectation, Figures, Run, disagreement, figures
 from bench.generator import PLACE, Plan
-from bench.processes import Installation, Server, Sink, installation, publish, server, sink
+from bench.processes import Installation, Server, Sink, bare, installation, publish, server, sink
+from bench.wire import Record
 from ringback.demo.payloads import samples
 
 SAMPLE = samples()[0]
@@ -28,6 +29,9 @@ STUCK_SECONDS = 10.0
 SURPLUS_SECONDS = 0.5
 STRANGERS_SECONDS = 5.0  # for the last new messages, while a backlog is being delivered
 POLL_SECONDS = 0.1
+# Where intake is measured, the server has one core and the provider the other.
+FIRST_CORE, SECOND_CORE = 0, 1
+NOTHING = Record(ids=b"", ended=b"")
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +76,7 @@ class Bench:
                 seconds=seconds,
                 connections=self._options.connections,
                 direct=True,
+                status=204,
             )
             run = self._run(receiver, plan, None, Expectation())
         measured = figures(run)
@@ -114,6 +119,39 @@ class Bench:
             due_p99_ms_small=small.due_p99_ms,
         )
         return Result(_per_delivery(measured, run), disagreement(run, expected))
+
+    def intake(self) -> Result:
+        """Webhooks that come in: verified, de-duplicated and on disk before each is acknowledged."""
+        place = self._installation()
+        token = intake.add_source(place)
+        with server(place, core=FIRST_CORE) as node:
+            plan = intake.plan(node.port, f"/in/{token}", self._options.seconds, self._options.connections)
+            before = node.cpu_seconds()
+            received = publish(plan, place.folder / "published", core=SECOND_CORE)
+            run = Run(
+                published=received,
+                arrived=NOTHING,
+                cpu_seconds=node.cpu_seconds() - before,
+                rss_mb=node.peak_rss_mb(),
+            )
+        return Result(figures(run), intake.fault(received, place))
+
+    def bare(self) -> Result:
+        """The same requests, answered by a bare ASGI application: what the server alone could do."""
+        folder = self._new_folder()
+        folder.mkdir()
+        with bare(folder, core=FIRST_CORE) as node:
+            seconds = min(self._options.seconds, LIMIT_SECONDS)
+            plan = intake.plan(node.port, "/in/nowhere", seconds, self._options.connections)
+            before = node.cpu_seconds()
+            received = publish(plan, folder / "published", core=SECOND_CORE)
+            run = Run(
+                published=received,
+                arrived=NOTHING,
+                cpu_seconds=node.cpu_seconds() - before,
+                rss_mb=node.peak_rss_mb(),
+            )
+        return Result(figures(run), None if received.ids else f"it answered {received.refusal!r}")
 
     def _one_application(self, endpoints: int) -> Result:
         expected = Expectation(copies=endpoints)
@@ -181,6 +219,8 @@ SCENARIOS: Mapping[str, Callable[[Bench], Result]] = {
     "fanout": Bench.fanout,
     "hanging": Bench.hanging,
     "backlog": Bench.backlog,
+    "bare": Bench.bare,
+    "intake": Bench.intake,
 }
 
 

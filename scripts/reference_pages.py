@@ -34,6 +34,38 @@ allow_subnets = ["10.0.0.0/8"]
 Durations are a number and `ms`, `s`, `m`, `h` or `d`. Sizes are a number of bytes, or a number and `KiB` or
 `MiB`. Give secrets as environment variables: flags can be read by other users of the machine."""
 
+SOURCES = """\
+A table `[sources.NAME]` declares a place where webhooks come in; NAME is the source's uid. A server writes what is
+declared to the store when it starts, and tells the address of a new source once; `ringback source show NAME` shows it
+again. What is declared no more stays in the store, and the log says so at every start.
+
+```toml
+[sources.xendit]
+secrets = ["env:XENDIT_CALLBACK_TOKEN"]
+forward = [
+    "https://shop.internal/hooks",
+    { url = "https://books.internal/hooks", events = ["invoice.*"], secret = "env:BOOKS_SECRET" },
+]
+ack = { status = 200, body = "OK" }
+```
+
+A value such as `env:NAME` is that of the environment variable NAME, in `secrets`, `token`, and the `secret` and
+`headers` of a forward. Networks that are not public have to be in `allow_subnets` to be forwarded to."""
+
+SOURCE_KEYS = (
+    ("`secrets`", "Every secret to accept, at least one.", ""),
+    ("`provider`", "Who sends: the name of one of the [providers](providers.md).", "NAME"),
+    ("`token`", "The secret part of the address: 16 to 256 letters, digits, `-` and `_`.", "made once"),
+    ("`forward`", "Where to: URLs, or tables with `url`, `events`, `secret` and `headers`.", "nowhere"),
+    (
+        "`ack`",
+        "What to answer: a table with `status`, `body` and `content_type`.",
+        "as the provider wants it",
+    ),
+    ("`url`", "The address as the provider has it, for those that sign it.", "the address called"),
+    ("`options`", "Parameters of the provider's scheme.", "none"),
+)
+
 CLI_INTRODUCTION = """\
 Data goes to standard output, everything else to standard error. `--json` makes a command print JSON. Colour
 is only used on a terminal, and not when `NO_COLOR` is set."""
@@ -78,6 +110,9 @@ def settings_page() -> str:
         _settings_table(server),
         "## Of commands that talk to a server",
         _settings_table(client),
+        "## Sources",
+        SOURCES,
+        _table(("Key", "What it is", "Default"), list(SOURCE_KEYS)),
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -14,6 +14,7 @@ from ringback.server import wire
 from ringback.server.app import create_app
 from ringback.server.auth import Tokens
 from ringback.server.metrics import Metrics
+from ringback.sources import Sources
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
 API = (REFERENCE / "api.md").read_text(encoding="utf-8")
@@ -29,6 +30,7 @@ def routes():
     outbox = Outbox(None)  # the routes are looked at, none is called
     app = create_app(
         outbox=outbox,
+        sources=Sources(None),
         tokens=Tokens(outbox, None),
         metrics=Metrics(Observer()),
         readiness=lambda: None,

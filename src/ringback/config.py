@@ -19,9 +19,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from ringback.declared_sources import Variables, read_tables
 from ringback.errors import ConfigurationError
 from ringback.model import Duration
 from ringback.policy import RetrySchedule, parse_duration, parse_schedule
+from ringback.source_drafts import DeclaredSource
 from ringback.vault import parse_main_keys
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -31,6 +33,7 @@ PREFIX = "RINGBACK_"
 SIGNATURE_SECRET_VARIABLE = "RINGBACK_SIGNATURE_SECRET"  # noqa: S105 - a variable's name
 FILE_NAME = "ringback.toml"
 DEFAULT = "default"
+SOURCES = "sources"
 MASK = "********"
 MAX_PORT = 65_535
 MIN_TOKEN_LENGTH = 16
@@ -204,6 +207,15 @@ SETTINGS: tuple[Setting, ...] = (
         default="127.0.0.1:8400",
         description="Where the API listens. Port 0 takes any free one.",
         example="0.0.0.0:8400",
+    ),
+    Setting(
+        name="public_url",
+        read=_url("http", "https"),
+        kind="URL",
+        default=None,
+        description="Where providers reach this server, for the addresses of sources. Without it, they are told to "
+        "whoever asks as below the address that was asked at.",
+        example="https://hooks.example.com",
     ),
     Setting(
         name="store",
@@ -387,10 +399,11 @@ class Origin(msgspec.Struct, frozen=True):
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Every setting, read and checked; durations are milliseconds, sizes are bytes.
 
-    ``SETTINGS`` describes them; ``origins`` tells where each was found.
+    ``SETTINGS`` describes them; ``origins`` tells where each was found. ``sources`` are those that the file declares.
     """
 
     listen: Address
+    public_url: str | None
     store: str
     admin_token: str | None
     main_key: str | None
@@ -412,6 +425,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     token: str | None
     origins: Mapping[str, Origin]
+    sources: tuple[DeclaredSource, ...] = ()
 
     def shown(self, setting: Setting) -> str:
         """Return a value as a person would write it; secrets masked, nothing where nothing is set."""
@@ -432,17 +446,21 @@ def load(flags: Mapping[str, str | None], environment: Mapping[str, str], file: 
     Args:
         flags: By the setting's name; None means the flag was not given.
         environment: All variables; those that do not begin with ``RINGBACK_`` are ignored, as are empty ones.
-        file: A TOML file with one key per setting; None means there is none.
+        file: A TOML file with one key per setting, and one table per source; None means there is none.
 
     Raises:
         ConfigurationError: A value is wrong, a variable or key is unknown, or the file cannot be read.
     """
     variables = [*(setting.variable for setting in SETTINGS), SIGNATURE_SECRET_VARIABLE]
+    _check_known("setting", flags, list(BY_NAME), "")
     _check_known("environment variable", environment, variables, PREFIX)
-    written = {} if file is None else _read_file(file)
+    document = {} if file is None else _read_file(file)
+    sources = read_tables(document.pop(SOURCES, {}), environment, str(file))
+    _check_known(f"key in {file}", document, [*BY_NAME, SOURCES])
+    written = {key: _text_of(key, value, file) for key, value in document.items()}
     origins = {setting.name: _find(setting, flags, environment, written, file) for setting in SETTINGS}
     values = {name: _value(BY_NAME[name], origin) for name, origin in origins.items()}
-    return Settings(**values, origins=origins)
+    return Settings(**values, origins=origins, sources=sources)
 
 
 def load_here(flags: Mapping[str, str | None], file: Path | None = None) -> Settings:
@@ -453,6 +471,21 @@ def load_here(flags: Mapping[str, str | None], file: Path | None = None) -> Sett
     """
     own = Path(FILE_NAME)
     return load(flags, os.environ, file or (own if own.exists() else None))
+
+
+def value_here(text: str) -> str:
+    """Return *text*, or where it is ``env:NAME`` the value of that environment variable.
+
+    Raises:
+        ConfigurationError: The variable is not set.
+    """
+    variables = Variables(os.environ)
+    value = variables.value(text)
+    if variables.missing:
+        raise ConfigurationError(
+            f"the environment has no {variables.missing[0]}; set it, or give another value"
+        )
+    return value
 
 
 def colour_wanted() -> bool:
@@ -489,9 +522,9 @@ def _value(setting: Setting, origin: Origin) -> Any:
         ) from None
 
 
-def _read_file(file: Path) -> dict[str, str]:
+def _read_file(file: Path) -> dict[str, Any]:
     try:
-        document = tomllib.loads(file.read_text("utf-8"))
+        return tomllib.loads(file.read_text("utf-8"))
     except OSError as error:
         raise ConfigurationError(
             f"{file}: the configuration file cannot be read: {error.strerror}. Check --config and its rights"
@@ -500,11 +533,9 @@ def _read_file(file: Path) -> dict[str, str]:
         raise ConfigurationError(
             f"{file}: this is not TOML: {error}. Write lines such as: worker_slots = 64"
         ) from None
-    _check_known(f"key in {file}", document, BY_NAME)
-    return {key: _text_of(key, value, file) for key, value in document.items()}
 
 
-def _text_of(key: str, value: object, file: Path) -> str:
+def _text_of(key: str, value: object, file: Path | None) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, int) and not isinstance(value, bool):

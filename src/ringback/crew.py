@@ -7,7 +7,7 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
 
@@ -22,7 +22,7 @@ class _Call:
     def __init__(self, function: Callable[[], Any]) -> None:
         self.function = function
         self.loop = asyncio.get_running_loop()
-        self.future: asyncio.Future[Any] = self.loop.create_future()
+        self.future: asyncio.Future[tuple[Any, BaseException | None]] = self.loop.create_future()
 
     def run(self) -> None:
         result, error = None, None
@@ -34,21 +34,21 @@ class _Call:
             self.loop.call_soon_threadsafe(self._tell, result, error)
 
     def _tell(self, result: Any, error: BaseException | None) -> None:
-        if self.future.done():
-            return
-        if error is None:
-            self.future.set_result(result)
-        elif isinstance(error, StopIteration):
-            self.future.set_exception(RuntimeError("the function raised StopIteration"))
-        else:
-            self.future.set_exception(error)
+        if not self.future.done():
+            # As a result: some exceptions, such as GeneratorExit, mean something else to whoever awaits a future.
+            self.future.set_result((result, error))
 
 
 class Crew:
-    """Up to *size* threads at work at once. They are daemons: a function that hangs does not keep the process."""
+    """Up to *size* threads at work at once. They are daemons: a function that hangs does not keep the process.
+
+    Attributes:
+        places: One is to be held while a function runs. It is apart from ``do`` so that time spent waiting for one is
+            not taken for the function's.
+    """
 
     def __init__(self, size: int) -> None:
-        self._places = asyncio.Semaphore(size)
+        self.places = asyncio.Semaphore(size)
         self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._idle = 0
@@ -56,15 +56,16 @@ class Crew:
     async def do(self, function: Callable[[], T]) -> T:
         """Run *function* on a thread and return what it returns, or raise what it raises.
 
-        Cancelling this does not stop the thread; it takes no place any more, however long it goes on.
+        Cancelling this does not stop the thread, which goes on by itself and is no longer counted.
         """
-        async with self._places:
-            call = _Call(function)
-            if not self._claim():
-                threading.Thread(target=self._work, name="ringback-handler", daemon=True).start()
-            self._calls.put(call)
-            result: T = await call.future
-            return result
+        call = _Call(function)
+        if not self._claim():
+            threading.Thread(target=self._work, name="ringback-handler", daemon=True).start()
+        self._calls.put(call)
+        result, error = await call.future
+        if error is not None:
+            raise error
+        return cast("T", result)
 
     def close(self) -> None:
         """Let idle threads go."""

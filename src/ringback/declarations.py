@@ -9,7 +9,7 @@ import msgspec
 
 from ringback import drafts, ids
 from ringback.entrance import Entrance, Reply
-from ringback.errors import ConfigurationError, NotFound
+from ringback.errors import ConfigurationError, InvalidInput, NotFound
 from ringback.handlers import MAX_TIMEOUT, Handler
 from ringback.model import HANDLER_SCHEME, CustomAck, Duration, Endpoint, Instant, Source
 from ringback.providers import Profile
@@ -35,6 +35,10 @@ class Declarations:
     ) -> None:
         """Declare a source; see ``Inbox.source``."""
         drafts.check_uid("name", name, ids.SOURCE)
+        if isinstance(secrets, (str, bytes)):
+            raise ConfigurationError(
+                f"the secrets of the source {name} are a list: write [secret]; each character would be one otherwise"
+            )
         if not secrets or not all(secrets):
             raise ConfigurationError(
                 f"the source {name} has no secret; without one anybody could send to it. Is a variable empty?"
@@ -67,6 +71,11 @@ class Declarations:
     def has_source(self, name: str) -> bool:
         """Tell whether a source is declared."""
         return name in self._sources
+
+    @property
+    def sources(self) -> tuple[tuple[Source, Profile | None], ...]:
+        """All sources as they are declared, with the profile of those that have one of their own."""
+        return tuple(self._sources.values())
 
     @property
     def handlers(self) -> tuple[Handler, ...]:
@@ -156,4 +165,10 @@ def _write_handler(store: Store, owner: str, handler: Handler, now: Instant) -> 
 
 def _custom(reply: Reply) -> CustomAck:
     headers = {name.lower(): value for name, value in reply.headers}
-    return CustomAck(status=reply.status, body=reply.body.decode(), content_type=headers.get("content-type"))
+    content_type = headers.pop("content-type", None)
+    if headers:
+        raise InvalidInput.at("ack", "headers", msg=f"an acknowledgement cannot have {', '.join(headers)}")
+    try:
+        return CustomAck(status=reply.status, body=reply.body.decode(), content_type=content_type)
+    except UnicodeDecodeError:
+        raise InvalidInput.at("ack", "body", msg="an acknowledgement's body is text in UTF-8") from None

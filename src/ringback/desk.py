@@ -43,7 +43,8 @@ class Desk:
         """See ``Handover``."""
         if not self._open or endpoint.state is not EndpointState.ENABLED:
             return False
-        if endpoint.handler is not None and endpoint.handler not in self._handlers:
+        if endpoint.handler is not None and (endpoint.ordered or endpoint.handler not in self._handlers):
+            # Where order matters, deliveries are taken from the store, which knows it.
             return False
         if not self.reserve(endpoint.id, 1):
             return False

@@ -7,13 +7,13 @@ a rule is written once. ``check`` raises ``InvalidInput`` naming every field at 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
 from ringback import ids, policy
 from ringback.errors import FieldError, InvalidInput
-from ringback.model import HeaderFamily
+from ringback.model import Application, Endpoint, EndpointState, EventType, HeaderFamily
 from ringback.signing import standard
 from ringback.target import check_header, parse_target
 
@@ -33,6 +33,7 @@ _DOT_SEGMENTS = frozenset({".", ".."})
 _CONTROL = re.compile(r"[\x00-\x08]")
 
 Problems = Iterator[FieldError]
+NameProblems = Callable[[tuple[str | int, ...], str], Problems]
 
 
 class Draft(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
@@ -58,10 +59,12 @@ class ApplicationDraft(Draft):
     metadata: dict[str, str] = {}
 
     def _problems(self) -> Problems:
-        yield from _text_problems("name", self.name, 1, MAX_NAME)
-        yield from _uid_problems("uid", self.uid, ids.APPLICATION)
+        yield from text_problems("name", self.name, 1, MAX_NAME)
+        yield from uid_problems("uid", self.uid, ids.APPLICATION)
+        if ids.is_id(ids.SOURCE, self.uid or ""):
+            yield FieldError(("body", "uid"), "has the form of a source's id")
         yield from _rate_problems(self.throttle_rate)
-        yield from _metadata_problems(self.metadata)
+        yield from metadata_problems(self.metadata)
 
 
 class EndpointDraft(Draft):
@@ -84,17 +87,34 @@ class EndpointDraft(Draft):
     header_family: HeaderFamily = HeaderFamily.WEBHOOK
 
     def _problems(self) -> Problems:
-        yield from _caught(parse_target, self.url)
-        yield from _uid_problems("uid", self.uid, ids.ENDPOINT)
-        yield from _text_problems("description", self.description, 0, MAX_DESCRIPTION)
-        yield from _names_problems("eventTypes", self.event_types, MAX_ENDPOINT_EVENT_TYPES)
-        yield from _names_problems("channels", self.channels, MAX_ENDPOINT_CHANNELS)
-        yield from _metadata_problems(self.metadata)
+        yield from caught(parse_target, self.url)
+        yield from uid_problems("uid", self.uid, ids.ENDPOINT)
+        yield from text_problems("description", self.description, 0, MAX_DESCRIPTION)
+        yield from self._filter_problems()
+        yield from metadata_problems(self.metadata)
         yield from header_problems(self.headers)
         yield from _rate_problems(self.throttle_rate)
         yield from _schedule_problems(self.retry_schedule)
         if self.secret is not None:
-            yield from _caught(standard.parse_signing_key, self.secret)
+            yield from caught(standard.parse_signing_key, self.secret)
+
+    def _filter_problems(self) -> Problems:
+        yield from _names_problems("eventTypes", self.event_types, MAX_ENDPOINT_EVENT_TYPES)
+        yield from _names_problems("channels", self.channels, MAX_ENDPOINT_CHANNELS)
+
+
+class ForwardDraft(EndpointDraft):
+    """An endpoint of a source: somewhere that what is received is forwarded to.
+
+    ``event_types`` are patterns, in which ``*`` stands for any characters: providers name events as they like.
+    """
+
+    def _filter_problems(self) -> Problems:
+        yield from _names_problems(
+            "eventTypes", self.event_types, MAX_ENDPOINT_EVENT_TYPES, _pattern_problems
+        )
+        if self.channels is not None:
+            yield FieldError(("body", "channels"), "what a source receives is in no channel; leave it out")
 
 
 class EventTypeDraft(Draft):
@@ -109,7 +129,7 @@ class EventTypeDraft(Draft):
 
     def _problems(self) -> Problems:
         yield from _name_problems(("body", "name"), self.name)
-        yield from _text_problems("description", self.description, 0, MAX_DESCRIPTION)
+        yield from text_problems("description", self.description, 0, MAX_DESCRIPTION)
         for version, schema in (self.schemas or {}).items():
             if not bytes(schema).lstrip().startswith(b"{"):
                 yield FieldError(("body", "schemas", version), "a JSON Schema is an object")
@@ -130,7 +150,7 @@ class MessageDraft(Draft):
         if not _NAME.fullmatch(self.event_type):
             yield from _name_problems(("body", "eventType"), self.event_type)
         if self.event_id is not None:
-            yield from _uid_problems("eventId", self.event_id, ids.MESSAGE)
+            yield from uid_problems("eventId", self.event_id, ids.MESSAGE)
         if self.channels is not None:
             yield from _names_problems("channels", self.channels, MAX_MESSAGE_CHANNELS)
         yield from _payload_problems(bytes(self.payload))
@@ -149,7 +169,7 @@ class SecretRotation(Draft):
 
     def _problems(self) -> Problems:
         if self.key is not None:
-            yield from _caught(standard.parse_signing_key, self.key)
+            yield from caught(standard.parse_signing_key, self.key)
         if not 0 <= self.grace <= MAX_GRACE_SECONDS:
             yield FieldError(("body", "gracePeriodSeconds"), f"is between 0 and {MAX_GRACE_SECONDS} seconds")
 
@@ -169,14 +189,16 @@ def header_problems(headers: Mapping[str, str]) -> Problems:
             yield from error.fields
 
 
-def _caught(check: object, text: str) -> Problems:
+def caught(check: Callable[[str], object], text: str) -> Problems:
+    """Yield what *check* refuses *text* for."""
     try:
-        check(text)  # type: ignore[operator]
+        check(text)
     except InvalidInput as error:
         yield from error.fields
 
 
-def _text_problems(field: str, text: str, shortest: int, longest: int) -> Problems:
+def text_problems(field: str, text: str, shortest: int, longest: int) -> Problems:
+    """Yield what is wrong with a text for people."""
     if not shortest <= len(text) <= longest:
         yield FieldError(("body", field), f"has {shortest} to {longest} characters, this one {len(text)}")
     if _CONTROL.search(text):
@@ -192,7 +214,8 @@ def _name_problems(loc: tuple[str | int, ...], text: str) -> Problems:
         )
 
 
-def _uid_problems(field: str, text: str | None, prefix: str) -> Problems:
+def uid_problems(field: str, text: str | None, prefix: str) -> Problems:
+    """Yield what is wrong with a uid of something whose ids begin with *prefix*."""
     if text is None:
         return
     yield from _name_problems(("body", field), text)
@@ -200,13 +223,20 @@ def _uid_problems(field: str, text: str | None, prefix: str) -> Problems:
         yield FieldError(("body", field), f"must not start with {prefix}_, which marks Ringback's own ids")
 
 
-def _names_problems(field: str, names: Sequence[str] | None, most: int) -> Problems:
+def _pattern_problems(loc: tuple[str | int, ...], text: str) -> Problems:
+    if not 1 <= len(text) <= MAX_NAME or not text.isprintable():
+        yield FieldError(loc, f"is 1 to {MAX_NAME} printable characters, of which * stands for any")
+
+
+def _names_problems(
+    field: str, names: Sequence[str] | None, most: int, problems: NameProblems = _name_problems
+) -> Problems:
     if names is None:
         return
     if not 1 <= len(names) <= most:
         yield FieldError(("body", field), f"has 1 to {most} entries; leave it out to match everything")
     for index, name in enumerate(names):
-        yield from _name_problems(("body", field, index), name)
+        yield from problems(("body", field, index), name)
     if len(set(names)) != len(names):
         yield FieldError(("body", field), "names something twice")
 
@@ -216,7 +246,8 @@ def _rate_problems(rate: int | None) -> Problems:
         yield FieldError(("body", "throttleRate"), f"is 1 to {MAX_THROTTLE_RATE} messages per second")
 
 
-def _metadata_problems(metadata: Mapping[str, str]) -> Problems:
+def metadata_problems(metadata: Mapping[str, str]) -> Problems:
+    """Yield what is wrong with metadata."""
     size = len(msgspec.json.encode(metadata))
     if size > MAX_METADATA_BYTES:
         yield FieldError(("body", "metadata"), f"is at most {MAX_METADATA_BYTES} bytes as JSON, this {size}")
@@ -247,6 +278,47 @@ def _payload_problems(payload: bytes) -> Problems:
 
 def check_uid(field: str, text: str, prefix: str) -> None:
     """Refuse a uid that does not obey the rules, or that could be taken for an id."""
-    problems = tuple(_uid_problems(field, text, prefix))
+    problems = tuple(uid_problems(field, text, prefix))
     if problems:
         raise InvalidInput(*problems)
+
+
+# --- From records back to drafts ----------------------------------------------------------------------------
+
+
+def application_draft(record: Application) -> ApplicationDraft:
+    """Return the draft that would make *record*."""
+    return ApplicationDraft(
+        name=record.name, uid=record.uid, throttle_rate=record.throttle_rate, metadata=record.metadata
+    )
+
+
+def endpoint_draft(record: Endpoint) -> EndpointDraft:
+    """Return the draft that would make *record*, without its secret."""
+    kind = ForwardDraft if ids.is_id(ids.SOURCE, record.application_id) else EndpointDraft
+    schedule = record.retry_schedule
+    return kind(
+        url=record.url,
+        uid=record.uid,
+        description=record.description,
+        event_types=record.event_types,
+        channels=record.channels,
+        metadata=record.metadata,
+        headers=record.headers,
+        throttle_rate=record.throttle_rate,
+        disabled=record.state is EndpointState.DISABLED,
+        retry_schedule=None if schedule is None else tuple(delay / 1000 for delay in schedule),
+        header_family=record.header_family,
+    )
+
+
+def event_type_draft(record: EventType) -> EventTypeDraft:
+    """Return the draft that would make *record*."""
+    return EventTypeDraft(
+        name=record.name,
+        description=record.description,
+        archived=record.archived,
+        deprecated=record.deprecated,
+        schemas=record.schemas,
+        feature_flag=record.feature_flag,
+    )

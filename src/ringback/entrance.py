@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Any, Union, get_args, get_origin
 
 import msgspec
@@ -15,6 +16,7 @@ from ringback.signing import Request
 
 JSON = "application/json"
 TOLERANCE = "tolerance"
+HEADER = "header"
 EVENT_TYPE = "event_type"
 EVENT_TYPE_HEADER = "event_type_header"
 EVENT_ID_HEADER = "event_id_header"
@@ -107,8 +109,16 @@ def configured(profile: Profile, options: dict[str, str]) -> Profile:
     if not options:
         return profile
     mine = {name: value for name, value in options.items() if name in OWN_OPTIONS}
-    scheme = _changed(profile.scheme, {name: value for name, value in options.items() if name not in mine})
-    return msgspec.structs.replace(profile, scheme=scheme, recognise=_Named(profile.recognise, mine))
+    scheme: Any = _changed(
+        profile.scheme, {name: value for name, value in options.items() if name not in mine}
+    )
+    secret_headers = profile.secret_headers
+    if getattr(profile.scheme, HEADER, None) in secret_headers:
+        # The secret now comes in another header, which must not be stored either.
+        secret_headers += (scheme.header,)
+    return msgspec.structs.replace(
+        profile, scheme=scheme, recognise=_Named(profile.recognise, mine), secret_headers=secret_headers
+    )
 
 
 class _Named:
@@ -153,6 +163,13 @@ def _value(name: str, text: str, kind: Any) -> Any:
     try:
         if name == TOLERANCE:
             return parse_duration(text)
+        if name.endswith(HEADER):
+            return text.lower()
         return msgspec.convert(text, kind, strict=False)
     except (ValueError, msgspec.ValidationError) as error:
-        raise InvalidInput.at("body", "options", name, msg=str(error)) from None
+        choices = f"; it is one of {', '.join(kind)}" if issubclass(_class_of(kind), StrEnum) else ""
+        raise InvalidInput.at("body", "options", name, msg=f"{error}{choices}") from None
+
+
+def _class_of(kind: Any) -> type:
+    return kind if isinstance(kind, type) else object

@@ -10,10 +10,12 @@ import asyncio
 import contextlib
 import functools
 import inspect
+import os
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -44,7 +46,7 @@ class Retry(Exception):  # noqa: N818 - a handler asks for something; nothing we
     """
 
     def __init__(self, reason: str = "", *, after: float | timedelta | None = None) -> None:
-        self.reason = reason
+        self.reason = str(reason)
         seconds = after.total_seconds() if isinstance(after, timedelta) else after
         self.after: Duration | None = None if seconds is None else max(0, round(seconds * 1000))
         super().__init__(reason)
@@ -54,7 +56,7 @@ class Discard(Exception):  # noqa: N818 - as Retry
     """Raise or return it to have nothing more to do with a message; *reason* is kept."""
 
     def __init__(self, reason: str = "") -> None:
-        self.reason = reason
+        self.reason = str(reason)
         super().__init__(reason)
 
 
@@ -143,7 +145,10 @@ class Handler(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def wants_transaction(self) -> bool:
         """Whether the function asks for the application's transaction."""
-        return TRANSACTION in inspect.signature(self.function).parameters
+        try:
+            return TRANSACTION in inspect.signature(self.function).parameters
+        except ValueError:  # some functions written in C do not tell
+            return False
 
     @property
     def is_coroutine(self) -> bool:
@@ -152,6 +157,11 @@ class Handler(msgspec.Struct, frozen=True, kw_only=True):
         return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
             getattr(function, "__call__", None)  # noqa: B004 - an object whose call is a coroutine function
         )
+
+    @property
+    def needs_thread(self) -> bool:
+        """Whether it runs on a thread: what has a transaction does so even if it is ``async def``."""
+        return self.wants_transaction or not self.is_coroutine
 
 
 class Ran(msgspec.Struct, frozen=True, kw_only=True):
@@ -190,7 +200,7 @@ class Handlers:
         clock: Callable[[], Instant],
         threads: int,
     ) -> None:
-        check_transactions(handlers, effects)
+        check_transactions(handlers, shared=effects is not None)
         self._handlers = {handler.full_name: handler for handler in handlers}
         self._committer = committer
         self._effects = effects
@@ -212,11 +222,15 @@ class Handlers:
         """
         handler = self._handlers[work.endpoint.handler or ""]
         message = Message(work, handler)
-        async with self._suspects if work.begun else contextlib.nullcontext():
-            try:
-                ordering_key = None if handler.key is None else str(handler.key(message))
-            except Exception as error:  # noqa: BLE001 - whatever a key function does is the handler's failure
-                return Ran(outcome=_raised(error))
+        try:
+            ordering_key = None if handler.key is None else str(handler.key(message))
+        except BaseException as error:  # noqa: BLE001 - whatever a key function does is the handler's failure
+            return Ran(outcome=_raised(error))
+        async with (
+            self._suspects if work.begun else contextlib.nullcontext(),
+            self._crew.places if handler.needs_thread else contextlib.nullcontext(),
+        ):
+            # Only now: waiting may have taken long, and counts neither as a run nor as the handler's time.
             if not policy.may_send(self._clock(), work.lease.until, round(handler.timeout * 1000)):
                 return Ran(postponed_until=self._clock(), reason="lease_too_short")
             try:
@@ -226,8 +240,21 @@ class Handlers:
             if not begun.held:
                 return Ran(reason="lease_lost")
             if begun.blocked_until is not None:
-                return Ran(postponed_until=begun.blocked_until, reason="earlier_message_first")
+                return Ran(postponed_until=begun.blocked_until, reason=policy.BEHIND_ANOTHER)
             return await self._call(handler, message, settlement)
+
+    def keys_of(self, works: Sequence[Work]) -> list[tuple[Work, str]]:
+        """Return the ordering keys of those deliveries whose order matters."""
+        return [(work, key) for work in works if work.endpoint.ordered and (key := self._key_of(work))]
+
+    def _key_of(self, work: Work) -> str | None:
+        handler = self._handlers[work.endpoint.handler or ""]
+        if handler.key is None:
+            return None
+        try:
+            return str(handler.key(Message(work, handler)))
+        except BaseException:  # noqa: BLE001 - told when it runs; until then it stands in nobody's way
+            return f"{work.message_id} has no key"
 
     async def _begin(self, work: Work, ordering_key: str | None) -> Begun:
         def begin(store: Store) -> Begun:
@@ -240,7 +267,7 @@ class Handlers:
     ) -> Ran:
         try:
             message.model = _typed(handler.model, message)
-            async with asyncio.timeout(handler.timeout):
+            async with asyncio.timeout(handler.timeout) as limit:
                 if handler.wants_transaction:
                     return await self._crew.do(
                         functools.partial(self._call_within, handler, message, settlement)
@@ -249,10 +276,14 @@ class Handlers:
                     result = await handler.function(message)
                 else:
                     result = await self._crew.do(functools.partial(handler.function, message))
-        except asyncio.CancelledError:
-            raise
+                    if inspect.isawaitable(result):  # such as that of an `async def` under a plain decorator
+                        result = await result
+        except asyncio.CancelledError as error:
+            if _is_cancelled():
+                raise
+            return Ran(outcome=_raised(error))
         except TimeoutError as error:
-            return Ran(outcome=_timed_out(handler) if _is_ours(error) else _raised(error))
+            return Ran(outcome=_timed_out(handler) if limit.expired() else _raised(error))
         except BaseException as error:  # noqa: BLE001 - the function is the application's, and may raise anything
             return Ran(outcome=_outcome_of(error))
         return Ran(outcome=_outcome_of(result))
@@ -266,9 +297,10 @@ class Handlers:
         with self._effects.transaction() as effect:
             result = handler.function(message, **{TRANSACTION: effect.tx})
             if inspect.iscoroutine(result):
-                result = _run_here(result)
-            if isinstance(result, (Retry, Discard)):
-                raise result
+                result = effect.run(result)
+            asked = _asked(result)
+            if asked is not None:
+                raise asked
             waited = round((time.perf_counter() - started) * 1_000_000)
             outcome = Outcome(kind=OutcomeKind.SUCCESS, phases=Phases(wait=waited))
             settled = settlement(outcome)
@@ -288,14 +320,14 @@ class _LeaseLost(Exception):  # noqa: N818 - never leaves this module
     """Another worker has taken the delivery over while the handler ran; its writes are undone."""
 
 
-def check_transactions(handlers: tuple[Handler, ...], effects: Effects | None) -> None:
-    """Refuse handlers that ask for a transaction where there is none to give.
+def check_transactions(handlers: tuple[Handler, ...], *, shared: bool) -> None:
+    """Refuse handlers that ask for a transaction where there is none to give: where the database is not *shared*.
 
     Raises:
         ConfigurationError: Which handlers do.
     """
     asking = sorted(handler.full_name for handler in handlers if handler.wants_transaction)
-    if asking and effects is None:
+    if asking and not shared:
         raise ConfigurationError(
             f"the handler {', '.join(asking)} asks for `tx`, but the inbox does not share the application's database:"
             " give Inbox(..., shared=True) the application's SQLite file, or effects= for its framework"
@@ -317,14 +349,17 @@ class _Misfit(ValueError):  # noqa: N818 - never leaves this module
     """The body does not fit the type that the handler asks for."""
 
 
-def _run_here(coroutine: Any) -> Any:
-    with asyncio.Runner() as runner:
-        return runner.run(coroutine)
+def _is_cancelled() -> bool:
+    # A handler may raise the same error, when something that it waits for has been cancelled.
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
-def _is_ours(error: TimeoutError) -> bool:
-    # The one from `asyncio.timeout` stands for a cancellation; one that a handler raised does not.
-    return isinstance(error.__cause__, asyncio.CancelledError)
+def _asked(result: object) -> Retry | Discard | None:
+    """Return what a handler asks for by what it returned; the class alone will do, as it does for ``raise``."""
+    if result is Retry or result is Discard:
+        return Retry() if result is Retry else Discard()
+    return result if isinstance(result, (Retry, Discard)) else None
 
 
 def _timed_out(handler: Handler) -> Outcome:
@@ -333,10 +368,11 @@ def _timed_out(handler: Handler) -> Outcome:
 
 
 def _outcome_of(result: object) -> Outcome:
-    if isinstance(result, Retry):
-        return Outcome(kind=OutcomeKind.AGAIN, body=_bytes(result.reason), retry_after=result.after)
-    if isinstance(result, Discard):
-        return Outcome(kind=OutcomeKind.DISCARDED, body=_bytes(result.reason))
+    asked = _asked(result)
+    if isinstance(asked, Retry):
+        return Outcome(kind=OutcomeKind.AGAIN, body=_bytes(asked.reason), retry_after=asked.after)
+    if isinstance(asked, Discard):
+        return Outcome(kind=OutcomeKind.DISCARDED, body=_bytes(asked.reason))
     if isinstance(result, _Misfit):
         return Outcome(kind=OutcomeKind.RAISED, detail=policy.MISFIT, body=_bytes(str(result)))
     if isinstance(result, _LeaseLost):
@@ -348,20 +384,23 @@ def _outcome_of(result: object) -> Outcome:
 
 def _raised(error: BaseException) -> Outcome:
     lines = "".join(traceback.format_exception(_without_our_frames(error)))
-    return Outcome(
-        kind=OutcomeKind.RAISED, detail=type(error).__name__[:200], body=_bytes(lines)[-MAX_TRACEBACK:]
-    )
+    return Outcome(kind=OutcomeKind.RAISED, detail=type(error).__name__[:200], body=_bytes(lines))
 
 
 def _without_our_frames(error: BaseException) -> BaseException:
     trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None and trace.tb_frame.f_code.co_filename in _OURS:
+    while (
+        trace is not None
+        and trace.tb_next is not None
+        and trace.tb_frame.f_code.co_filename.startswith(_NOT_THE_APPLICATIONS)
+    ):
         trace = trace.tb_next
     return error.with_traceback(trace)
 
 
 def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "backslashreplace")
+    # The end tells most: a traceback's error stands there.
+    return text.encode("utf-8", "backslashreplace")[-MAX_TRACEBACK:]
 
 
-_OURS = frozenset({__file__, inspect.getfile(Crew), asyncio.timeouts.__file__})
+_NOT_THE_APPLICATIONS = tuple(str(Path(file).parent) + os.sep for file in (__file__, asyncio.__file__))

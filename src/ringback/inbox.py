@@ -8,24 +8,28 @@ one process or in several.
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import contextlib
 import logging
-import os
+import random
 import signal
-import threading
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
 
 from ringback import policy
-from ringback.config import Settings, load_here
+from ringback.config import DEFAULT, Settings, load_here
 from ringback.declarations import Declarations
 from ringback.engine import Engine, open_checked_store
 from ringback.entrance import Entrance, Reply, error_reply
-from ringback.errors import NotFound, PayloadTooLarge, RingbackError, StoreUnavailable
+from ringback.errors import (
+    ConfigurationError,
+    NotFound,
+    PayloadTooLarge,
+    StoreUnavailable,
+)
 from ringback.handlers import Function, Handler, Handlers, Key, check_transactions
 from ringback.intake import Intake, Ready
 from ringback.model import (
@@ -38,9 +42,11 @@ from ringback.model import (
     Refusal,
 )
 from ringback.observe import AttemptFinished, Observer
+from ringback.opening import Opening
 from ringback.outbox import system_clock
 from ringback.providers import Profile
-from ringback.reconciler import Fetch, Reconciler
+from ringback.providers import provider as provider_called
+from ringback.reconciler import Fetch, Looked, Reconciler, check_profile
 from ringback.signing import Request
 from ringback.signing.contract import END_OF_TIME
 from ringback.store import AttemptFilter, Page, Store
@@ -53,6 +59,7 @@ F = TypeVar("F", bound=Function)
 
 DEFAULT_MAX_BODY = 1024 * 1024
 DEFAULT_THREADS = 16
+POLL_INTERVAL = 100
 PAGE = Page(limit=100, descending=True)
 SOON = 250
 STALLED_SECONDS = 1.0
@@ -75,7 +82,8 @@ class Inbox:
     """Receives webhooks for an application and hands them to its handlers.
 
     Args:
-        store: Where messages are kept: ``sqlite:///FILE``.
+        store: Where messages are kept: ``sqlite:///FILE``, or a function that tells when it is needed first; without
+            it, where the setting ``store`` says.
         shared: The file is the application's own database, and handlers may ask for ``tx``.
         effects: How to open a transaction of the application's database, where a framework does that.
         max_body: The largest request body, in bytes.
@@ -87,7 +95,7 @@ class Inbox:
 
     def __init__(
         self,
-        store: str = "sqlite:///ringback.db",
+        store: str | Callable[[], str] | None = None,
         *,
         shared: bool = False,
         effects: Effects | None = None,
@@ -98,18 +106,16 @@ class Inbox:
     ) -> None:
         self.observer = Observer()
         self.max_body = max_body
-        self._flags = {"store": store, **settings}
+        self._store = store
+        self._flags = settings
         self._shared = shared or effects is not None
-        self._effects = effects or (SQLiteEffects(_path(store)) if shared else None)
+        self._effects = effects
         self._threads = threads
         self._clock = clock
         self._declared = Declarations()
-        self._reconcilers: list[tuple[str, Fetch, float]] = []
-        self._lock = threading.Lock()
+        self._reconcilers: list[Reconciler] = []
         self._unusable_until = float("-inf")
-        self._opened: _Opened | None = None
-        # Left behind by a fork: to close them here would end the locks of the process they belong to.
-        self._of_parents: list[_Opened] = []
+        self._opening = Opening(self._open_here, lambda opened: opened.engine.committer.close())
 
     # --- Declaring ----------------------------------------------------------------------------------------
 
@@ -138,6 +144,7 @@ class Inbox:
             InvalidInput: The name, the provider or an option is wrong.
             ConfigurationError: There is no secret.
         """
+        self._check_idle()
         self._declared.add_source(
             name, provider or name, secrets, url=url, ack=ack, options=dict(options or {})
         )
@@ -171,6 +178,7 @@ class Inbox:
         """
 
         def declare(function: F) -> F:
+            self._check_idle()
             handler = Handler(
                 source=source,
                 name=name or str(getattr(function, "__name__", "handler")),
@@ -179,27 +187,91 @@ class Inbox:
                 key=key,
                 model=model,
                 timeout=timeout,
-                schedule=None if retries is None else policy.parse_schedule(retries),
+                schedule=None if retries is None else _schedule(retries),
             )
-            check_transactions((handler,), self._effects)
+            check_transactions((handler,), shared=self._shared)
             self._declared.add_handler(handler)
             self.close()
             return function
 
         return declare
 
-    def reconcile(self, source: str, fetch: Fetch, *, every: str = "5m") -> None:
+    def reconcile(self, source: str, fetch: Fetch, *, every: str = "5m", timeout: str = "5m") -> None:
         """Ask a provider now and then for events whose webhook has not come.
 
-        What is found reaches the same handlers, and a webhook that comes later is known. The worker does the asking.
+        What is found reaches the same handlers, and a webhook that comes later is known. Each worker does the asking
+        for itself, at times that differ a little; ``drain`` does not ask.
 
         Args:
             source: The source's name. Its provider's profile must tell what an event is about without its webhook,
                 as Xendit's does.
-            fetch: Called with the instant since when to look; yields bodies as the provider's webhooks have them.
-            every: How long between two times.
+            fetch: Called with the instant since when to look, two days ago at first; returns or yields bodies as the
+                provider's webhooks have them. May be a coroutine function or an asynchronous generator.
+            every: How long between two times, at least a second; longer after failures, an hour at most.
+            timeout: How long *fetch* may give nothing before it is left alone.
+
+        Raises:
+            ConfigurationError: A time is too short, or the profile cannot tell.
+            ValueError: A time is none.
         """
-        self._reconcilers.append((source, fetch, policy.parse_duration(every) / 1000))
+        reconciler = Reconciler(
+            source,
+            fetch,
+            every=policy.parse_duration(every) / 1000,
+            patience=policy.parse_duration(timeout) / 1000,
+            observer=self.observer,
+            clock=self._clock,
+            chance=random.random,
+        )
+        for declared, profile in self._declared.sources:
+            if declared.name == source:
+                check_profile(source, profile or provider_called(declared.provider))
+        self._reconcilers.append(reconciler)
+
+    def reconcile_once(self, source: str, *, since: datetime | None = None) -> Looked:
+        """Ask a source's provider now, and return what came of it. For schedulers, functions and tests.
+
+        What is found waits in the store for a worker or for ``drain``.
+
+        Args:
+            source: The source's name.
+            since: Since when; by default since this process asked last, or two days ago.
+
+        Raises:
+            ConfigurationError: Nothing is declared with ``reconcile`` for this source, or it is not declared itself.
+            TimeoutError: The provider does not answer in time.
+            Exception: Whatever ``fetch`` raised. What was found before that is kept.
+        """
+        mine = [reconciler for reconciler in self._reconcilers if reconciler.source == source]
+        if not mine:
+            raise ConfigurationError(
+                f"nothing asks for the events of {source}; call inbox.reconcile() for it"
+            )
+        opened = self._open()
+        return asyncio.run(_look_once(mine, opened.intake, _entrance_of(opened, source), since))
+
+    @property
+    def declared(self) -> Declarations:
+        """The sources and handlers declared so far."""
+        return self._declared
+
+    @property
+    def shared(self) -> bool:
+        """Whether the store is in the application's own database."""
+        return self._shared
+
+    def settings(self) -> Settings:
+        """Put the settings together from those given, the environment and ``ringback.toml``.
+
+        Raises:
+            ConfigurationError: One is wrong.
+        """
+        store = self._store() if callable(self._store) else self._store
+        settings = load_here({"store": store, **self._flags})
+        if settings.origins["poll_interval"].where == DEFAULT:
+            # Handlers work in another process than the one that receives, and hear of a message by looking.
+            settings = msgspec.structs.replace(settings, poll_interval=POLL_INTERVAL)
+        return settings
 
     # --- Receiving ----------------------------------------------------------------------------------------
 
@@ -218,7 +290,7 @@ class Inbox:
             return Ready(error_reply(NotFound(f"there is no source {source[:100]!r} here")))
         try:
             opened = self._open_for_requests()
-        except (RingbackError, OSError):
+        except Exception:  # noqa: BLE001 - whatever it is, the provider must send it again
             return Ready(error_reply(UNUSABLE))
         return opened.intake.accept(opened.entrances[source], request)
 
@@ -228,24 +300,27 @@ class Inbox:
 
     # --- Handling -----------------------------------------------------------------------------------------
 
-    def run_worker(self) -> None:
+    def run_worker(self, *, begun: Callable[[], None] = lambda: None) -> None:
         """Handle messages until SIGTERM or SIGINT; then finish what is under way.
+
+        Args:
+            begun: Called once, when signals are heeded and messages handled.
 
         Raises:
             ConfigurationError: The store or a setting cannot be used.
         """
         from ringback.server.logs import start_logging  # noqa: PLC0415 - only a process that works writes log lines
 
-        stop_logging = start_logging(self._settings(), self.observer)
+        stop_logging = start_logging(self.settings(), self.observer)
         try:
-            asyncio.run(self._work_until_signalled())
+            asyncio.run(self._work_until_signalled(begun))
         finally:
             stop_logging()
             self.close()
 
     async def work(self, stop: asyncio.Event | None = None) -> None:
         """Handle messages on the running event loop until *stop* is set or this is cancelled."""
-        async with self._working(self._settings().drain_timeout / 1000):
+        async with self._working(self.settings().drain_timeout / 1000):
             await (stop or asyncio.Event()).wait()
 
     def drain(self, seconds: float | None = None) -> Drained:
@@ -255,26 +330,40 @@ class Inbox:
         """
         return asyncio.run(self._drain(seconds))
 
-    async def _work_until_signalled(self) -> None:
+    async def _work_until_signalled(self, begun: Callable[[], None]) -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        await self.work(stop)
+        async with self._working(self.settings().drain_timeout / 1000):
+            begun()
+            await stop.wait()
 
     @contextlib.asynccontextmanager
-    async def _working(self, patience: float) -> Any:
-        opened = await asyncio.to_thread(self._open)
+    async def _working(self, patience: float, *, polling: bool = True) -> Any:
+        await asyncio.to_thread(self._open)
+        with self._opening.kept() as opened:
+            async with self._working_in(opened, patience, polling=polling) as worker:
+                yield worker
+
+    def _transactions(self) -> Effects | None:
+        if self._effects is None and self._shared:
+            self._effects = SQLiteEffects(self.settings().store.removeprefix("sqlite:///"))
+        return self._effects
+
+    @contextlib.asynccontextmanager
+    async def _working_in(self, opened: _Opened, patience: float, *, polling: bool) -> Any:
+        reconcilers = [(one, _entrance_of(opened, one.source)) for one in self._reconcilers if polling]
         handlers = Handlers(
             self._declared.handlers,
             opened.engine.committer,
-            effects=self._effects,
+            effects=self._transactions(),
             clock=self._clock,
             threads=self._threads,
         )
         worker = opened.engine.worker(handlers)
         worker.start()
-        asking = [asyncio.create_task(one.run()) for one in self._reconcilers_of(opened)]
+        asking = [asyncio.create_task(one.run(opened.intake, entrance)) for one, entrance in reconcilers]
         try:
             yield worker
         finally:
@@ -285,12 +374,6 @@ class Inbox:
             # What was settled last is in the store before this process may end.
             await opened.engine.committer.write(lambda _: None)
 
-    def _reconcilers_of(self, opened: _Opened) -> list[Reconciler]:
-        return [
-            Reconciler(opened.intake, opened.entrances[source], fetch, every=every, clock=self._clock)
-            for source, fetch, every in self._reconcilers
-        ]
-
     async def _drain(self, seconds: float | None) -> Drained:
         counted = {True: 0, False: 0}
 
@@ -299,7 +382,7 @@ class Inbox:
 
         with self.observer.subscribed(AttemptFinished, count):
             async with self._working(
-                self._settings().drain_timeout / 1000 if seconds is None else 0
+                self.settings().drain_timeout / 1000 if seconds is None else 0, polling=False
             ) as worker:
                 more = await self._until_idle(worker, float("inf") if seconds is None else seconds)
             # A commit tells of its attempts after it has answered; the next one begins when that is done.
@@ -310,15 +393,24 @@ class Inbox:
         """Wait until nothing is due and nothing under way; tell whether something was left when the time was over."""
         started = progressed = time.monotonic()
         while time.monotonic() - started < seconds:
-            now = self._clock()
-            due = await self._read(lambda store, until: store.due(until, 1000), now + SOON)
-            mine = [one for one in due if one.handler is None or one.handler in self._declared.names]
-            if worker.in_memory or any(one.oldest_due_at <= now for one in mine):
+            now, due = self._clock(), await self._due_soon()
+            if worker.in_memory or any(instant <= now for instant in due):
                 progressed = time.monotonic()
-            elif not mine or time.monotonic() - progressed > STALLED_SECONDS:
+            elif time.monotonic() - progressed > STALLED_SECONDS:
                 return False
+            elif not due:
+                # What was given back a moment ago is in the store only now.
+                await self._open().engine.committer.write(lambda _: None)
+                if not worker.in_memory and not await self._due_soon() and not worker.in_memory:
+                    return False
             await asyncio.sleep(LOOK_SECONDS)
         return True
+
+    async def _due_soon(self) -> list[Instant]:
+        """Return since when, or from when on, what this worker handles has been or will be due."""
+        due = await self._read(lambda store, until: store.due(until, 1000), self._clock() + SOON)
+        names = self._declared.names
+        return [one.oldest_due_at for one in due if one.handler is None or one.handler in names]
 
     # --- Looking, and trying again ------------------------------------------------------------------------
 
@@ -353,7 +445,7 @@ class Inbox:
         return self._read(look, END_OF_TIME)
 
     def refusals(self, source: str, page: Page = PAGE) -> Pending[list[Refusal]]:
-        """Return the requests that were refused, newest first, with why."""
+        """Return the requests that were refused, newest first, with why; and those that ask for a person's decision."""
         return self._read(lambda store, owner: store.refusals(owner, page), self._owner(source))
 
     def dead_letters(self, source: str, page: Page = PAGE) -> Pending[list[tuple[Delivery, Message]]]:
@@ -373,7 +465,7 @@ class Inbox:
             rematch: By the handlers that match it now, rather than by those that it was for.
         """
         opened, now = self._open(), self._clock()
-        entrance = opened.entrances[source]
+        entrance = self._entrance(source)
 
         def change(store: Store) -> int:
             event_type = entrance.event_type_of(store.message(entrance.source.id, message_id))
@@ -403,8 +495,11 @@ class Inbox:
         return self._read(look, [entrance.source.id for entrance in opened.entrances.values()])
 
     def _owner(self, source: str) -> str:
+        return self._entrance(source).source.id
+
+    def _entrance(self, source: str) -> Entrance:
         try:
-            return self._open().entrances[source].source.id
+            return self._open().entrances[source]
         except KeyError:
             raise NotFound(f"there is no source {source}") from None
 
@@ -415,29 +510,21 @@ class Inbox:
 
     def close(self) -> None:
         """Commit what has been handed in and close the store; the next use opens it again."""
-        with self._lock:
-            opened, self._opened = self._opened, None
-        if opened is not None and opened.process == os.getpid():
-            opened.engine.committer.close()
+        self._opening.close()
 
     def _open(self) -> _Opened:
-        opened = self._opened
-        if opened is not None and opened.process == os.getpid():
-            return opened
-        with self._lock:
-            if self._opened is not None and self._opened.process != os.getpid():
-                self._of_parents.append(self._opened)
-                self._opened = None
-            if self._opened is None:
-                # On a thread of its own: a coroutine that asks cannot wait for a commit on its own loop.
-                with concurrent.futures.ThreadPoolExecutor(1, "ringback-opening") as opening:
-                    self._opened = opening.submit(self._open_here).result()
-            return self._opened
+        return self._opening.get()
+
+    def _check_idle(self) -> None:
+        if self._opening.is_kept:
+            raise ConfigurationError(
+                "sources and handlers are declared before the worker starts, not while it runs"
+            )
 
     def _open_for_requests(self) -> _Opened:
         # Where it cannot be opened, it is not tried again for every request.
         if time.monotonic() < self._unusable_until:
-            raise UNUSABLE
+            raise StoreUnavailable
         try:
             return self._open()
         except Exception:
@@ -445,11 +532,8 @@ class Inbox:
             logger.exception("the inbox cannot be opened")
             raise
 
-    def _settings(self) -> Settings:
-        return load_here(self._flags)
-
     def _open_here(self) -> _Opened:
-        settings = self._settings()
+        settings = self.settings()
         engine = Engine(
             open_checked_store(settings, shared=self._shared),
             settings,
@@ -466,19 +550,39 @@ class Inbox:
         except BaseException:
             engine.committer.close()
             raise
-        return _Opened(
-            os.getpid(), engine, Intake(engine.committer, self.observer, clock=self._clock), entrances
-        )
+        return _Opened(engine, Intake(engine.committer, self.observer, clock=self._clock), entrances)
 
 
 class _Opened(msgspec.Struct, frozen=True):
-    """What is open, and in which process."""
+    """What is open."""
 
-    process: int
     engine: Engine
     intake: Intake
     entrances: dict[str, Entrance]
 
 
-def _path(store: str) -> str:
-    return store.removeprefix("sqlite:///")
+def _entrance_of(opened: _Opened, source: str) -> Entrance:
+    try:
+        return opened.entrances[source]
+    except KeyError:
+        raise ConfigurationError(
+            f"{source} is to be reconciled and is no source; call inbox.source() for it"
+        ) from None
+
+
+async def _look_once(
+    reconcilers: list[Reconciler], intake: Intake, entrance: Entrance, since: datetime | None
+) -> Looked:
+    looks = (reconciler.look(intake, entrance, since) for reconciler in reconcilers)
+    looked = await asyncio.gather(*looks, return_exceptions=True)
+    for one in looked:
+        if isinstance(one, BaseException):
+            raise one
+    return sum((one for one in looked if isinstance(one, Looked)), Looked())
+
+
+def _schedule(text: str) -> policy.RetrySchedule:
+    try:
+        return policy.parse_schedule(text)
+    except ValueError as error:
+        raise ConfigurationError(f"retries: {error}") from None

@@ -6,15 +6,17 @@ and asks no network: one commit stands between a request and its acknowledgement
 
 from __future__ import annotations
 
+import asyncio
 import secrets
+import time
 from collections.abc import Callable, Generator
 from typing import Any
 
 from ringback import ids, policy
 from ringback.entrance import Entrance, Reply, error_reply
 from ringback.errors import NotFound, SignatureInvalid, StoreUnavailable, Unavailable
-from ringback.model import Inbound, Instant
-from ringback.observe import FoundByPoll, Observer, RequestRefused
+from ringback.model import Held, Inbound, Instant
+from ringback.observe import FoundByPoll, Observer, RequestRefused, WebhookReceived
 from ringback.providers import Received, answer_challenge, stored_headers, verify
 from ringback.refusals import Refusals
 from ringback.signing import Request
@@ -22,6 +24,9 @@ from ringback.store import Acceptance, Accepted
 from ringback.store.commit import Committer, Pending
 
 UNRECOGNISED = "unrecognised"
+ACCEPTED = "accepted"
+REPEATED = "repeated"
+NOT_STORED = "not_stored"
 MIN_FREE_BYTES = 64 * 1024 * 1024
 LOOK_EVERY = 1 * policy.SECOND
 FULL = "the disk that holds the store is nearly full; send this again later"
@@ -32,7 +37,7 @@ class Intake:
 
     Args:
         committer: Stores them.
-        observer: Told of what is refused, and of what polling found.
+        observer: Told of what is received, of what is refused, and of what polling found.
         clock: Returns the present instant.
         entropy: Returns that many random bytes.
         min_free_bytes: With less room than this where the store is, nothing is accepted.
@@ -56,24 +61,32 @@ class Intake:
         self._looked_at = 0
         self._full = False
 
-    def accept(self, entrance: Entrance, request: Request) -> Pending[Reply]:
+    def accept(self, entrance: Entrance, request: Request) -> Ready | After:
         """Take a request in; the reply says how that went. Nothing a request holds ever raises.
 
         Args:
             entrance: The source it came to.
             request: As it came, body and headers untouched.
         """
-        now = self._clock()
+        now, since = self._clock(), time.perf_counter()
         request = entrance.as_registered(request)
         try:
             answer = answer_challenge(entrance.profile, entrance.source.secrets, request, now)
             if answer is not None:
+                if answer.visit is not None:
+                    self._refusals.note_visit(entrance, request, answer.visit)
                 return Ready(Reply.of(answer))
             received = verify(entrance.profile, entrance.source.secrets, request, now)
         except SignatureInvalid as error:
             return Ready(self._refuse(entrance, request, error))
-        inbound = _inbound(entrance, request, received)
-        return self._store(entrance, received.event_type, request.body, inbound, now)
+        acceptance = self._acceptance(
+            entrance,
+            received.event_type or UNRECOGNISED,
+            request.body,
+            _inbound(entrance, request, received),
+            now,
+        )
+        return self._store(entrance, acceptance, since)
 
     def found(
         self, entrance: Entrance, received: Received, body: bytes, headers: dict[str, str]
@@ -96,27 +109,51 @@ class Intake:
             business_key=received.business_key,
             polled=True,
         )
+        now = self._clock()
+        if self._is_full(now):
+            raise StoreUnavailable(FULL, retry_after=60)
         event_type = received.event_type or UNRECOGNISED
-        acceptance = self._acceptance(entrance, event_type, body, inbound, self._clock())
+        acceptance = self._acceptance(entrance, event_type, body, inbound, now)
 
         def news(accepted: Accepted) -> bool:
             if not accepted.replayed:
-                self._observer.emit(FoundByPoll(source=entrance.source, event_type=event_type))
+                message = accepted.message
+                self._observer.emit(
+                    FoundByPoll(
+                        source=entrance.source,
+                        event_type=event_type,
+                        message_id=message.id,
+                        held=message.held,
+                    )
+                )
             return not accepted.replayed
 
         return After(self._committer.accept(acceptance), news)
 
-    def _store(
-        self, entrance: Entrance, event_type: str | None, body: bytes, inbound: Inbound, now: Instant
-    ) -> Pending[Reply]:
-        if self._is_full(now):
-            return Ready(error_reply(StoreUnavailable(FULL, retry_after=60)))
-        acceptance = self._acceptance(entrance, event_type or UNRECOGNISED, body, inbound, now)
+    def _store(self, entrance: Entrance, acceptance: Acceptance, since: float) -> Ready | After:
+        def acknowledge(accepted: Accepted) -> Reply:
+            outcome = REPEATED if accepted.replayed else ACCEPTED
+            self._tell(entrance, outcome, accepted.message.held, since)
+            return entrance.ack
+
+        def not_stored(error: Exception) -> Reply:
+            self._tell(entrance, NOT_STORED, None, since)
+            return _not_stored(error)
+
+        if self._is_full(acceptance.created_at):
+            return Ready(not_stored(StoreUnavailable(FULL, retry_after=60)))
         try:
             accepted = self._committer.accept(acceptance)
         except Unavailable as error:
-            return Ready(error_reply(error))
-        return After(accepted, lambda _: entrance.ack, otherwise=_not_stored)
+            return Ready(not_stored(error))
+        return After(accepted, acknowledge, otherwise=not_stored)
+
+    def _tell(self, entrance: Entrance, outcome: str, held: Held | None, since: float) -> None:
+        if self._observer.wants(WebhookReceived):
+            seconds = time.perf_counter() - since
+            self._observer.emit(
+                WebhookReceived(source=entrance.source, outcome=outcome, held=held, seconds=seconds)
+            )
 
     def _acceptance(
         self, entrance: Entrance, event_type: str, body: bytes, inbound: Inbound, now: Instant
@@ -146,6 +183,8 @@ class Intake:
 class Ready(Pending[Reply]):
     """A reply that is there at once."""
 
+    __slots__ = ("_reply",)
+
     def __init__(self, reply: Reply) -> None:
         self._reply = reply
 
@@ -157,6 +196,10 @@ class Ready(Pending[Reply]):
         """Return it."""
         return self._reply
 
+    def tell(self, listener: Callable[[Reply], object]) -> None:
+        """Call *listener* with it."""
+        listener(self._reply)
+
 
 class After(Pending[Any]):
     """What is made of a result to come.
@@ -166,6 +209,8 @@ class After(Pending[Any]):
         then: Makes the value of it.
         otherwise: Makes the value of an error; without it, the error is raised.
     """
+
+    __slots__ = ("_otherwise", "_pending", "_then")
 
     def __init__(
         self,
@@ -186,12 +231,24 @@ class After(Pending[Any]):
         return self._then(value)
 
     def result(self) -> Any:
-        """Block until it is there."""
+        """Block until it is there; raises ``RuntimeError`` on an event loop, where it would never be."""
+        if isinstance(self._pending, asyncio.Future) and not self._pending.done():
+            raise RuntimeError("this was asked for on an event loop: await it instead of calling result()")
         try:
             value = self._pending.result()
         except Exception as error:  # noqa: BLE001 - whoever waits gets a value for it, or the error itself
             return self._instead(error)
         return self._then(value)
+
+    def tell(self, listener: Callable[[Any], object]) -> None:
+        """Call *listener* with it once it is there: on an event loop, and only where errors have values."""
+
+        def done(pending: Any) -> None:
+            error = pending.exception()
+            listener(self._then(pending.result()) if error is None else self._instead(error))
+
+        pending: Any = self._pending
+        pending.add_done_callback(done)
 
     def _instead(self, error: Exception) -> Any:
         if self._otherwise is None:
@@ -207,8 +264,9 @@ def _not_stored(error: Exception) -> Reply:
 
 
 def _inbound(entrance: Entrance, request: Request, received: Received) -> Inbound:
+    kept = stored_headers(entrance.profile, request.headers)
     return Inbound(
-        headers=stored_headers(entrance.profile, request.headers),
+        headers={_written(name): _written(value) for name, value in kept.items()},
         event_id=received.event_id,
         dedupe_key=received.dedupe_key,
         business_key=received.business_key,
@@ -217,6 +275,11 @@ def _inbound(entrance: Entrance, request: Request, received: Received) -> Inboun
         is_test=received.is_test,
         understood=received.understood,
     )
+
+
+def _written(text: str) -> str:
+    # Half of a pair of surrogates is the one thing that cannot be stored.
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 __all__ = ["Intake", "Reply"]

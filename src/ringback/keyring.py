@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import secrets
 from pathlib import Path
@@ -32,7 +33,7 @@ def open_vault(settings: Settings, *, shared: bool = False) -> Vault:
     if settings.main_key is not None:
         return parse_main_keys(settings.main_key)
     database = Path(settings.store.removeprefix(SQLITE))
-    file = Path(f"{database}{KEY_SUFFIX}")
+    file = key_file(settings.store)
     if not file.exists():
         _check_keyless(settings, database, file, shared=shared)
         _make_key(file)
@@ -42,12 +43,18 @@ def open_vault(settings: Settings, *, shared: bool = False) -> Vault:
         raise ConfigurationError(f"{file} does not hold a main key; put the right file back") from None
 
 
+def key_file(store: str) -> Path:
+    """Return where the key of a store is kept, unless it is a setting."""
+    return Path(store.removeprefix(SQLITE) + KEY_SUFFIX)
+
+
 def check_key(store: Store) -> None:
-    """Try the vault on the first endpoint there is: with the wrong key, nothing could be signed.
+    """Try the vault on the first source and endpoint there are: with the wrong key, nothing could be signed.
 
     Raises:
         ConfigurationError: The key is not the one that the store's secrets were sealed with.
     """
+    store.sources(Page(limit=1))
     page: list[Application] = store.applications(Page(limit=PAGE))
     while page and not any(store.endpoints(application.id, Page(limit=1)) for application in page):
         page = store.applications(Page(limit=PAGE, cursor=page[-1].id))
@@ -79,10 +86,17 @@ def first_token(store: Store, settings: Settings, now: Instant) -> str | None:
 
 
 def _make_key(file: Path) -> None:
+    """Write a new key, whole or not at all; where another process has been faster, its key stays."""
     file.parent.mkdir(parents=True, exist_ok=True)
     key = base64.b64encode(secrets.token_bytes(KEY_BYTES))
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as written:
-        written.write(key + b"\n")
-        written.flush()
-        # Secrets sealed with a key that a power cut takes away could never be opened again.
-        os.fsync(written.fileno())
+    draft = file.with_name(f"{file.name}.{secrets.token_hex(8)}")
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as written:
+            written.write(key + b"\n")
+            written.flush()
+            # Secrets sealed with a key that a power cut takes away could never be opened again.
+            os.fsync(written.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, file)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -168,7 +168,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     Messages and endpoints of a source are its own, as those of an application are. ``secrets`` are all accepted.
     ``token`` is the secret part of its address on the gateway; None where only a program's own inbox receives for
     it. ``url`` is the address as registered with the provider, for the schemes that sign it; None means the address
-    that was called. ``options`` change parts of the provider's scheme, by name.
+    that was called. ``options`` change parts of the provider's scheme, by name. ``alias`` is the name that whoever made
+    the source has for the provider, where that is another.
     """
 
     id: str
@@ -183,6 +184,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     options: dict[str, str] = {}
     ack: CustomAck | None = None
     metadata: dict[str, str] = {}
+    alias: str | None = None
 
     def __repr__(self) -> str:
         return f"Source(id={self.id!r}, name={self.name!r}, provider={self.provider!r})"

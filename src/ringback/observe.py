@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
-from ringback.model import Attempt, Duration, Endpoint, Message, Source
+from ringback.model import Attempt, Duration, Endpoint, Held, Message, Source
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -34,6 +34,19 @@ class MessageReplayed(Event, frozen=True):
     message: Message
 
 
+class WebhookReceived(Event, frozen=True):
+    """A source answered a webhook that verified.
+
+    ``outcome`` is ``accepted``, ``repeated`` (it had come before) or ``not_stored`` (the provider is to send it
+    again). ``held`` says why nothing handles it. ``seconds`` is from the request to its acknowledgement.
+    """
+
+    source: Source
+    outcome: str
+    held: Held | None
+    seconds: float
+
+
 class RequestRefused(Event, frozen=True):
     """A source refused a request; ``reason`` is machine-readable."""
 
@@ -42,10 +55,27 @@ class RequestRefused(Event, frozen=True):
 
 
 class FoundByPoll(Event, frozen=True):
-    """Asking a provider found an event whose webhook had not come."""
+    """Asking a provider found an event whose webhook had not come. ``held`` says why nothing handles it."""
 
     source: Source
     event_type: str
+    message_id: str
+    held: Held | None
+
+
+class PollFinished(Event, frozen=True):
+    """A provider was asked for its events; ``news`` and ``unusable`` count what it told."""
+
+    source: Source
+    news: int
+    unusable: int
+
+
+class PollFailed(Event, frozen=True):
+    """Asking a provider for its events failed; ``error`` is the name of the exception."""
+
+    source: Source
+    error: str
 
 
 class AttemptFinished(Event, frozen=True):
@@ -124,8 +154,11 @@ class MessagesPruned(Event, frozen=True):
 CATALOGUE: tuple[type[Event], ...] = (
     MessageAccepted,
     MessageReplayed,
+    WebhookReceived,
     RequestRefused,
     FoundByPoll,
+    PollFinished,
+    PollFailed,
     AttemptFinished,
     DeliveryPostponed,
     EndpointDisabled,

@@ -31,6 +31,7 @@ from ringback.store import Acceptance, Accepted, Idempotency, Page, Store, Task
 from ringback.store.commit import Committer, Pending
 
 T = TypeVar("T")
+D = TypeVar("D", bound=drafts.Draft)
 
 MAX_ENDPOINTS = 1_000
 MAX_OLD_SECRETS = 10
@@ -173,10 +174,10 @@ class Outbox:
         """Create an application; return it and True, or, with *reuse*, the one that has its uid and False."""
         draft.check()
         record = self._application_of(draft)
-        key = self._idempotency("application", idempotency_key, draft)
+        key = idempotency("application", idempotency_key, draft)
 
         def change(store: Store) -> tuple[Application, bool]:
-            existing = _found(lambda: store.application(draft.uid or "")) if reuse and draft.uid else None
+            existing = found(lambda: store.application(draft.uid or "")) if reuse and draft.uid else None
             if existing is not None:
                 return existing, False
             return store.application(store.add(record, key)), True
@@ -189,8 +190,8 @@ class Outbox:
         record = self._application_of(draft)
 
         def change(store: Store) -> tuple[Application, bool]:
-            if _found(lambda: store.application(ref)) is None:
-                _check_uid_of_path(ref, draft.uid, ids.APPLICATION)
+            if found(lambda: store.application(ref)) is None:
+                check_uid_of_path(ref, draft.uid, ids.APPLICATION)
                 return store.application(store.add(msgspec.structs.replace(record, uid=ref))), True
             return store.change_application(ref, lambda old: _renewed(old, record)), False
 
@@ -200,7 +201,7 @@ class Outbox:
         """Change the fields named in *changes* (as in ``ApplicationDraft``); the others stay."""
 
         def renew(old: Application) -> Application:
-            draft = _patched(application_draft(old), changes)
+            draft = patched(drafts.application_draft(old), changes)
             return _renewed(old, self._application_of(draft))
 
         return self._committer.write(lambda store: store.change_application(ref, renew))
@@ -218,7 +219,7 @@ class Outbox:
         """Create an endpoint; without a secret, one is generated."""
         draft.check()
         record = self._endpoint_of(draft)
-        key = self._idempotency("endpoint", idempotency_key, draft)
+        key = idempotency("endpoint", idempotency_key, draft)
 
         def change(store: Store) -> Endpoint:
             return self._add_endpoint(store, application, record, key)
@@ -236,15 +237,16 @@ class Outbox:
         record = self._endpoint_of(draft)
 
         def renew(old: Endpoint) -> Endpoint:
+            _check_not_handler(old)
             kept = {name: getattr(old, name) for name in keep}
             return _replaced(old, msgspec.structs.replace(record, **kept))
 
         def change(store: Store) -> tuple[Endpoint, bool]:
             owner = store.application(application).id
-            if _found(lambda: store.endpoint(owner, ref)) is None:
-                _check_uid_of_path(ref, draft.uid, ids.ENDPOINT)
+            if found(lambda: store.endpoint(owner, ref)) is None:
+                check_uid_of_path(ref, draft.uid, ids.ENDPOINT)
                 return self._add_endpoint(store, owner, msgspec.structs.replace(record, uid=ref), None), True
-            _check_subscription(store, record)
+            _check_subscription(store, owner, record)
             return store.change_endpoint(owner, ref, renew), False
 
         return self._committer.write(change)
@@ -254,9 +256,10 @@ class Outbox:
 
         def change(store: Store) -> Endpoint:
             def renew(old: Endpoint) -> Endpoint:
-                record = self._endpoint_of(_patched(endpoint_draft(old), changes))
+                _check_not_handler(old)
+                record = self._endpoint_of(patched(drafts.endpoint_draft(old), changes))
                 if "event_types" in changes:
-                    _check_subscription(store, record)
+                    _check_subscription(store, old.application_id, record)
                 return _replaced(old, record)
 
             return store.change_endpoint(store.application(application).id, ref, renew)
@@ -273,8 +276,9 @@ class Outbox:
         now = self._clock()
 
         def renew(old: Endpoint) -> Endpoint:
+            _check_not_handler(old)
             headers = changed_headers(old.headers, changes)
-            _patched(endpoint_draft(old), {"headers": headers})
+            patched(drafts.endpoint_draft(old), {"headers": headers})
             return msgspec.structs.replace(old, headers=headers, updated_at=now)
 
         return self._committer.write(
@@ -300,6 +304,7 @@ class Outbox:
         fresh = rotation.key or standard.symmetric_secret(self._entropy(standard.GENERATED_SECRET_BYTES))
 
         def renew(old: Endpoint) -> Endpoint:
+            _check_not_handler(old)
             return msgspec.structs.replace(
                 old, secrets=rotated(old.secrets, fresh, now, rotation.grace * 1000), updated_at=now
             )
@@ -323,10 +328,10 @@ class Outbox:
         """Create an event type, or revive an archived one of that name."""
         draft.check()
         record = self._event_type_of(draft)
-        key = self._idempotency("event_type", idempotency_key, draft)
+        key = idempotency("event_type", idempotency_key, draft)
 
         def change(store: Store) -> EventType:
-            existing = _found(lambda: store.event_type(draft.name))
+            existing = found(lambda: store.event_type(draft.name))
             if existing is not None and existing.archived:
                 return store.change_event_type(draft.name, lambda old: _renewed(old, record))
             return store.event_type(store.add(record, key))
@@ -339,7 +344,7 @@ class Outbox:
         record = self._event_type_of(draft)
 
         def change(store: Store) -> tuple[EventType, bool]:
-            if _found(lambda: store.event_type(name)) is None:
+            if found(lambda: store.event_type(name)) is None:
                 return store.event_type(store.add(record)), True
             return store.change_event_type(name, lambda old: _renewed(old, record)), False
 
@@ -349,7 +354,7 @@ class Outbox:
         """Change the fields named in *changes* (as in ``EventTypeDraft``, but not the name); the others stay."""
 
         def renew(old: EventType) -> EventType:
-            return _renewed(old, self._event_type_of(_patched(event_type_draft(old), changes)))
+            return _renewed(old, self._event_type_of(patched(drafts.event_type_draft(old), changes)))
 
         return self._committer.write(lambda store: store.change_event_type(name, renew))
 
@@ -386,7 +391,7 @@ class Outbox:
             created_at=now,
             event_id=draft.event_id,
             channels=draft.channels,
-            idempotency=self._idempotency("message", key, draft),
+            idempotency=idempotency("message", key, draft),
         )
 
     def _application_of(self, draft: ApplicationDraft) -> Application:
@@ -441,7 +446,7 @@ class Outbox:
         self, store: Store, application: str, record: Endpoint, key: Idempotency | None
     ) -> Endpoint:
         owner = store.application(application).id
-        _check_subscription(store, record)
+        _check_subscription(store, owner, record)
         if len(store.endpoints(owner, Page(limit=MAX_ENDPOINTS))) == MAX_ENDPOINTS:
             raise LimitReached(f"an application has at most {MAX_ENDPOINTS} endpoints")
         use = None if key is None else msgspec.structs.replace(key, scope=f"{key.scope}:{owner}")
@@ -461,51 +466,20 @@ class Outbox:
             lambda store: store.change_endpoint(store.application(application).id, ref, renew)
         )
 
-    def _idempotency(self, scope: str, key: str | None, draft: drafts.Draft) -> Idempotency | None:
-        if key is None:
-            return None
-        if not 1 <= len(key) <= MAX_KEY_LENGTH or not key.isprintable():
-            raise InvalidInput.at(
-                "header", "idempotency-key", msg=f"is 1 to {MAX_KEY_LENGTH} printable characters"
-            )
-        return Idempotency(scope, key, hashlib.blake2b(msgspec.json.encode(draft), digest_size=16).digest())
 
+def idempotency(scope: str, key: str | None, draft: drafts.Draft) -> Idempotency | None:
+    """Return the use that *draft* makes of a caller's *key*, None without one.
 
-def application_draft(record: Application) -> ApplicationDraft:
-    """Return the draft that would make *record*."""
-    return ApplicationDraft(
-        name=record.name, uid=record.uid, throttle_rate=record.throttle_rate, metadata=record.metadata
-    )
-
-
-def endpoint_draft(record: Endpoint) -> EndpointDraft:
-    """Return the draft that would make *record*, without its secret."""
-    schedule = record.retry_schedule
-    return EndpointDraft(
-        url=record.url,
-        uid=record.uid,
-        description=record.description,
-        event_types=record.event_types,
-        channels=record.channels,
-        metadata=record.metadata,
-        headers=record.headers,
-        throttle_rate=record.throttle_rate,
-        disabled=record.state is EndpointState.DISABLED,
-        retry_schedule=None if schedule is None else tuple(delay / 1000 for delay in schedule),
-        header_family=record.header_family,
-    )
-
-
-def event_type_draft(record: EventType) -> EventTypeDraft:
-    """Return the draft that would make *record*."""
-    return EventTypeDraft(
-        name=record.name,
-        description=record.description,
-        archived=record.archived,
-        deprecated=record.deprecated,
-        schemas=record.schemas,
-        feature_flag=record.feature_flag,
-    )
+    Raises:
+        InvalidInput: The key is empty, too long or not printable.
+    """
+    if key is None:
+        return None
+    if not 1 <= len(key) <= MAX_KEY_LENGTH or not key.isprintable():
+        raise InvalidInput.at(
+            "header", "idempotency-key", msg=f"is 1 to {MAX_KEY_LENGTH} printable characters"
+        )
+    return Idempotency(scope, key, hashlib.blake2b(msgspec.json.encode(draft), digest_size=16).digest())
 
 
 def rotated(
@@ -534,7 +508,8 @@ def changed_headers(headers: Mapping[str, str], changes: Mapping[str, str | None
     return kept | {name: value for name, value in changes.items() if value is not None}
 
 
-def _found(look_up: Callable[[], T]) -> T | None:
+def found(look_up: Callable[[], T]) -> T | None:
+    """Return what *look_up* finds, None where it raises ``NotFound``."""
     try:
         return look_up()
     except NotFound:
@@ -551,10 +526,11 @@ def _json(payload: bytes) -> bytes:
     return payload
 
 
-def _patched(draft: T, changes: Mapping[str, Any]) -> T:
-    patched = msgspec.structs.replace(draft, **changes)  # type: ignore[type-var]
-    patched.check()  # type: ignore[attr-defined]
-    return patched
+def patched(draft: D, changes: Mapping[str, Any]) -> D:
+    """Return *draft* with *changes*; raises ``InvalidInput`` where that breaks a rule."""
+    changed = msgspec.structs.replace(draft, **changes)
+    changed.check()
+    return changed
 
 
 def _renewed(old: T, record: T) -> T:
@@ -580,7 +556,8 @@ def _schedule(draft: EndpointDraft) -> tuple[int, ...] | None:
     return None if draft.retry_schedule is None else drafts.schedule_milliseconds(draft.retry_schedule)
 
 
-def _check_uid_of_path(ref: str, uid: str | None, prefix: str) -> None:
+def check_uid_of_path(ref: str, uid: str | None, prefix: str) -> None:
+    """Refuse to create what a PUT addresses where *ref* is an id, no good uid, or not the *uid* of the body."""
     if ids.is_id(prefix, ref):
         raise NotFound
     if uid is not None and uid != ref:
@@ -588,9 +565,16 @@ def _check_uid_of_path(ref: str, uid: str | None, prefix: str) -> None:
     drafts.check_uid("uid", ref, prefix)
 
 
-def _check_subscription(store: Store, record: Endpoint) -> None:
+def _check_not_handler(endpoint: Endpoint) -> None:
+    if endpoint.handler is not None:
+        raise Conflict("this endpoint is a handler: the program that declares it says what it is")
+
+
+def _check_subscription(store: Store, owner: str, record: Endpoint) -> None:
+    if ids.is_id(ids.SOURCE, owner):
+        return  # its event types are its provider's, which nobody registers
     for index, name in enumerate(record.event_types or ()):
-        existing = _found(lambda name=name: store.event_type(name))  # type: ignore[misc]
+        existing = found(lambda name=name: store.event_type(name))  # type: ignore[misc]
         if existing is None or existing.archived:
             state = "does not exist" if existing is None else "is archived"
             raise InvalidInput.at("body", "eventTypes", index, msg=f"the event type {name} {state}")

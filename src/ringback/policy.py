@@ -252,6 +252,8 @@ def judge_endpoint(
 
 # A handler that was begun so often without an end is taken to kill its process.
 MAX_BEGUN = 3
+# Why a delivery is given back: a handler takes the messages of one key in their order.
+BEHIND_ANOTHER = "earlier_message_first"
 # The detail of an outcome: the message does not fit the type that the handler asks for.
 MISFIT = "model_mismatch"
 # How long an event is known, so that its repetition is noticed: longer than any provider repeats one.

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
+
+import msgspec
 
 from ringback import ids, pacing
 from ringback.entrance import Entrance
@@ -18,6 +21,10 @@ KEPT_PER_SOURCE = 200
 NOTED_PER_SECOND = 2
 MAX_SOURCES = 10_000
 MAX_NAMES = 100
+CONFIRMATION = "confirmation_requested"
+ASKED_TO_VISIT = (
+    "the provider wants this address opened once before it sends anything; open it if you expect it"
+)
 
 
 class Refusals:
@@ -34,14 +41,39 @@ class Refusals:
 
     def note(self, entrance: Entrance, request: Request, error: SignatureInvalid) -> None:
         """Have the reason found and kept; nobody waits for it."""
+
+        def hints(now: Instant) -> tuple[str, ...]:
+            explanation = explain(entrance.profile, entrance.source.secrets, request, now)
+            return () if explanation is None else tuple(explanation.hints)
+
+        self._note(entrance, request, error.reason, error.detail, hints)
+
+    def note_visit(self, entrance: Entrance, request: Request, address: str) -> None:
+        """Keep that a provider wants an address opened before it sends anything: that is for a person to decide."""
+        self._note(entrance, request, CONFIRMATION, ASKED_TO_VISIT, lambda _: (address,))
+
+    def _note(
+        self,
+        entrance: Entrance,
+        request: Request,
+        reason: str,
+        detail: str,
+        hints: Callable[[Instant], tuple[str, ...]],
+    ) -> None:
         now = self._clock()
         source_id = entrance.source.id
         if not self._may_note(source_id, now):
             self._passed_over[source_id] = self._passed_over.get(source_id, 0) + 1
             return
         more = self._passed_over.pop(source_id, 0)
+
+        def keep(_: Store) -> None:
+            self._keep(
+                _refusal(entrance, request, now, reason=reason, detail=detail, hints=hints(now), more=more)
+            )
+
         try:
-            self._committer.read(lambda _: self._keep(entrance, request, error, now, more))
+            self._committer.read(keep)
         except Unavailable:
             self._passed_over[source_id] = more + 1
 
@@ -56,24 +88,28 @@ class Refusals:
         self._buckets[source_id] = pacing.spend(bucket)
         return True
 
-    def _keep(
-        self, entrance: Entrance, request: Request, error: SignatureInvalid, now: Instant, more: int
-    ) -> None:
-        explanation = explain(entrance.profile, entrance.source.secrets, request, now)
-        refusal = Refusal(
-            id=ids.new_id(ids.REFUSAL, now, self._entropy(ids.ENTROPY_BYTES)),
-            source_id=entrance.source.id,
-            at=now,
-            reason=error.reason,
-            detail=error.detail,
-            hints=() if explanation is None else tuple(explanation.hints),
-            method=request.method[:20],
-            header_names=tuple(sorted(name[:100] for name in request.headers))[:MAX_NAMES],
-            size=len(request.body),
-            more=more,
-        )
+    def _keep(self, refusal: Refusal) -> None:
+        entropy = self._entropy(ids.ENTROPY_BYTES)
+        kept = msgspec.structs.replace(refusal, id=ids.new_id(ids.REFUSAL, refusal.at, entropy))
 
         def keep(store: Store) -> None:
-            store.add_refusal(refusal, KEPT_PER_SOURCE)
+            store.add_refusal(kept, KEPT_PER_SOURCE)
 
         self._committer.write(keep)
+
+
+def _refusal(entrance: Entrance, request: Request, now: Instant, **told: Any) -> Refusal:
+    return Refusal(
+        id="",
+        source_id=entrance.source.id,
+        at=now,
+        method=_written(request.method[:20]),
+        header_names=tuple(sorted(_written(name[:100]) for name in request.headers))[:MAX_NAMES],
+        size=len(request.body),
+        **told,
+    )
+
+
+def _written(text: str) -> str:
+    # Nothing but half of a pair cannot be written; one such name must not cost the others of its commit their place.
+    return text.encode("utf-8", "replace").decode()

@@ -10,6 +10,7 @@ import base64
 import ipaddress
 import re
 import unicodedata
+from collections.abc import Iterator, Mapping
 from urllib.parse import quote, unquote
 
 import msgspec
@@ -18,6 +19,9 @@ from ringback.errors import InvalidInput
 
 MAX_URL_LENGTH = 2_048
 MAX_HEADER_VALUE = 4_096
+EVENT_TYPE_HEADER = "Ringback-Event-Type"
+# What a body is, and what that is taken to be where nothing is said.
+_CONTENT_HEADERS = (("Content-Type", "application/json"), ("Content-Encoding", ""))
 MAX_PORT = 65_535
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -232,6 +236,26 @@ def check_header(name: str, value: str) -> None:
             "a header's value is one line of ASCII characters, without spaces at its ends; "
             "encode anything else, for example as base64",
         )
+
+
+def content_headers(received: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the headers that say what a body is: what its sender said, as far as it can be said on.
+
+    Args:
+        received: The headers that the body came with, names in lower case; none for what was published, which is JSON.
+    """
+    for name, otherwise in _CONTENT_HEADERS:
+        value = received.get(name.lower(), "")
+        if value and _VALUE.fullmatch(value) is not None and len(value) <= MAX_HEADER_VALUE:
+            yield name, value
+        elif otherwise:
+            yield name, otherwise
+
+
+def event_header(event_type: str) -> tuple[str, str]:
+    """Return the header that tells what a received message is about; what cannot stand in one is percent-encoded."""
+    plain = _VALUE.fullmatch(event_type) is not None
+    return EVENT_TYPE_HEADER, event_type if plain else quote(event_type)
 
 
 def _bad_header(name: str, why: str) -> InvalidInput:

@@ -1,4 +1,4 @@
-"""API tokens: what they look like, and the digest that stands for one at rest."""
+"""Tokens of the API and of sources' addresses: what they look like, and the digest that stands for one at rest."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import base64
 import hashlib
 
 PREFIX = "ringback_"
+# Of the token in a source's address, so that one that leaked can be told from one of the API.
+SOURCE_PREFIX = "ringback_in_"
 ENTROPY_BYTES = 32
 
 
-def new_token(entropy: bytes) -> str:
-    """Return a new token: ``ringback_`` and 43 URL-safe characters, made of 32 random bytes."""
-    return PREFIX + base64.urlsafe_b64encode(entropy).rstrip(b"=").decode()
+def new_token(entropy: bytes, prefix: str = PREFIX) -> str:
+    """Return a new token: *prefix* and 43 URL-safe characters, made of 32 random bytes."""
+    return prefix + base64.urlsafe_b64encode(entropy).rstrip(b"=").decode()
 
 
 def digest(token: str) -> bytes:

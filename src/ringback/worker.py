@@ -28,6 +28,7 @@ from ringback.policy import Decision, RetrySchedule, Step
 from ringback.signing import standard
 from ringback.store import Accepted, Lease, Pruned, Quota, Settlement, Store, Task, Work
 from ringback.store.commit import TOKEN_BITS, Committer
+from ringback.target import content_headers, event_header
 
 TAKE_AT_ONCE = 500
 TAKE_PER_ENDPOINT = 128
@@ -195,7 +196,7 @@ class Worker:
         for one in accepted:
             for work in one.works:
                 self._queue(work)
-            if one.spilled:
+            if any(self._serves(endpoint.handler) for endpoint in one.spilled):
                 self._starved = True
         if self._starved and self._desk.total < self._settings.memory // 2:
             self._feed_wanted.set()
@@ -260,7 +261,7 @@ class Worker:
         started = self._monotonic()
         works: list[Work] = []
         try:
-            works = await self._committer.write(lambda store: store.take(quotas, lease, now))
+            works = await self._committer.write(lambda store: self._take_from(store, quotas, lease, now))
         finally:
             spare = {quota.endpoint_id: quota.limit for quota in quotas}
             for work in works:
@@ -273,6 +274,14 @@ class Worker:
             self._queue(work)
         self._pump()
         return len(works)
+
+    def _take_from(self, store: Store, quotas: Sequence[Quota], lease: Lease, now: Instant) -> list[Work]:
+        works = store.take(quotas, lease, now)
+        if self._handlers is not None:
+            # In the same transaction: one whose key is not known stands in the way of all that came later, and so
+            # would what a killed process has taken.
+            store.name(self._handlers.keys_of(works))
+        return works
 
     # --- One delivery -------------------------------------------------------------------------------------
 
@@ -324,7 +333,8 @@ class Worker:
         job.request = Request(
             endpoint.url,
             (
-                ("Content-Type", "application/json"),
+                *content_headers({} if work.inbound is None else work.inbound.headers),
+                *([] if work.inbound is None else [event_header(work.event_type)]),
                 ("User-Agent", self._settings.user_agent),
                 *endpoint.headers.items(),
                 *signature.items(),
@@ -408,6 +418,8 @@ class Worker:
         self._committer.settle(
             Settlement(work=job.work, decision=decision, attempt=self._attempt(job), reason="draining")
         )
+        # The desk outlives this worker.
+        self._desk.release(job.work.endpoint.id, 1)
 
     def _free_slot(self, job: Job) -> None:
         lane, outcome = job.lane, job.outcome

@@ -22,7 +22,7 @@ LOOPBACK = "127.0.0.1"
 ANYWHERE = f"{LOOPBACK}:0"
 ADMIN_TOKEN = "token_of_the_administrator"
 PATIENCE = 60
-ANNOUNCED = r"listens on http://127\.0\.0\.1:(\d+) |delivers what is kept in "
+ANNOUNCED = r"listens on http://127\.0\.0\.1:(\d+) |(?:delivers|handles) what is kept in "
 
 
 class Refused(Exception):  # noqa: N818 - it is the API that refuses

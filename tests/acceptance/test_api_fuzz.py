@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 
 from ringback.config import Address
 from ringback.drafts import Draft
+from ringback.gateway import Gateway
+from ringback.intake import Intake
 from ringback.observe import Observer
 from ringback.outbox import Outbox, system_clock
 from ringback.server.api.application import CreateQuery
@@ -30,6 +32,7 @@ from ringback.server.express import Express
 from ringback.server.metrics import Metrics
 from ringback.server.paging import OrderedQuery
 from ringback.server.web import Web
+from ringback.sources import Sources
 from ringback.store import open_store
 from ringback.store.commit import Committer, NoWorker
 from ringback.vault import Vault
@@ -73,14 +76,17 @@ def api(tmp_path_factory):
     committer.start()
     outbox = Outbox(committer)
     tokens = Tokens(outbox, TOKEN)
+    intake = Intake(committer, observer, clock=system_clock)
+    gateway = Gateway(committer, intake, clock=system_clock, max_body=MAX_BODY)
     app = create_app(
         outbox=outbox,
+        sources=Sources(committer),
         tokens=tokens,
         metrics=Metrics(observer),
         readiness=lambda: None,
         max_body=MAX_BODY,
     )
-    with serving(app, Express(outbox, tokens)) as port:
+    with serving(app, Express(outbox, tokens, gateway)) as port:
         client = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
         for path, body in [
             ("app", {"name": "a", "uid": "a"}),

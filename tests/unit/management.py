@@ -7,6 +7,8 @@ import secrets
 import falcon.testing
 
 from ringback import ids, policy
+from ringback.gateway import Gateway
+from ringback.intake import Intake
 from ringback.model import Attempt, Outcome, OutcomeKind
 from ringback.observe import Observer
 from ringback.outbox import Outbox, system_clock
@@ -14,6 +16,7 @@ from ringback.policy import DEFAULT_SCHEDULE
 from ringback.server.app import create_app
 from ringback.server.auth import Tokens
 from ringback.server.metrics import Metrics
+from ringback.sources import Sources
 from ringback.store import Settlement, open_store
 from ringback.store.commit import Committer
 from ringback.vault import Vault
@@ -132,7 +135,7 @@ class Api:
 
 
 @contextlib.contextmanager
-def management(folder, monotonic=None):
+def management(folder, monotonic=None, public_url=None):
     """Yield an ``Api`` over a store in *folder*."""
     store = open_store(f"sqlite:///{folder / 'ringback.db'}", Vault(bytes(32)))
     observer, hand = Observer(), Hand()
@@ -143,10 +146,12 @@ def management(folder, monotonic=None):
     standing = {"reason": None}
     app = create_app(
         outbox=outbox,
+        sources=Sources(committer),
         tokens=Tokens(outbox, TOKEN, **clock),
         metrics=Metrics(observer),
         readiness=lambda: standing["reason"],
         max_body=MAX_BODY,
+        public_url=public_url,
     )
     try:
         yield Api(app, store, committer, hand, standing)
@@ -181,3 +186,9 @@ def listed(result):
     """Return a page."""
     assert result.status_code == 200, result.text
     return result.json
+
+
+def gateway_of(committer):
+    """Return a gateway for the sources in the committer's store."""
+    intake = Intake(committer, Observer(), clock=system_clock)
+    return Gateway(committer, intake, clock=system_clock, max_body=MAX_PAYLOAD)

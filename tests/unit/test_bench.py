@@ -72,7 +72,9 @@ def test_publisher_stops_after_the_most_it_may_send(tmp_path):
     """A plan is bounded by count as well as by time."""
     with sink() as receiver:
         direct = request("/", receiver.port, {"webhook-id": PLACE.decode()}, b"{}")
-        plan = Plan(port=receiver.port, requests=[direct], seconds=30, connections=1, most=50, direct=True)
+        plan = Plan(
+            port=receiver.port, requests=[direct], seconds=30, connections=1, most=50, direct=True, status=204
+        )
         published = publish(plan, tmp_path / "published")
         arrived = receiver.record(tmp_path / "arrived")
     assert published.names() == arrived.names()

@@ -224,7 +224,7 @@ def test_a_silent_server_times_out():
     with create_server(("127.0.0.1", 0)) as silent:
         client = Client(f"http://127.0.0.1:{silent.getsockname()[1]}", TOKEN, timeout=0.1)
         with pytest.raises(TimeoutError, match=r"did not answer within 0\.1 s"):
-            client.create("/app/acme/msg", b"{}", {})
+            client.create("/api/v1/app/acme/msg", b"{}", {})
 
 
 def test_without_a_token_nothing_is_sent(capsys):
@@ -271,7 +271,7 @@ def test_the_completion_script_works_in_bash(tmp_path):
 
 def test_every_exit_code_has_a_meaning():
     """The codes scripts rely on are these, and each is explained."""
-    assert sorted(EXIT_MEANINGS) == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 130]
+    assert sorted(EXIT_MEANINGS) == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 130]
 
 
 def test_a_reader_that_leaves_early_is_no_error():

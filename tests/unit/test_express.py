@@ -8,7 +8,7 @@ import falcon
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from management import MAX_BODY, TOKEN, management
+from management import MAX_BODY, TOKEN, gateway_of, management
 
 from ringback.config import Address
 from ringback.outbox import Outbox
@@ -39,7 +39,7 @@ class Client:
         """Return the status, headers and body of the next answer."""
         head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         headers = dict(line.lower().split(": ", 1) for line in head[1:-2])
-        body = await self._reader.readexactly(int(headers["content-length"]))
+        body = await self._reader.readexactly(int(headers.get("content-length", 0)))
         return int(head[0].split()[1]), headers, body
 
     async def closed(self):
@@ -75,7 +75,11 @@ def converse(api, talk, **bounds):
 
     async def run():
         outbox = Outbox(api.committer, max_payload=32 * 1024)
-        web = Web(api.app, Express(outbox, Tokens(outbox, TOKEN), **bounds), Address("127.0.0.1", 0))
+        web = Web(
+            api.app,
+            Express(outbox, Tokens(outbox, TOKEN), gateway_of(api.committer), **bounds),
+            Address("127.0.0.1", 0),
+        )
         await web.start()
         clients = []
 
@@ -350,7 +354,11 @@ def test_stopping_lets_the_request_under_way_finish(api):
 
     async def run():
         outbox = Outbox(api.committer)
-        web = Web(api.app, Express(outbox, Tokens(outbox, TOKEN)), Address("127.0.0.1", 0))
+        web = Web(
+            api.app,
+            Express(outbox, Tokens(outbox, TOKEN), gateway_of(api.committer)),
+            Address("127.0.0.1", 0),
+        )
         await web.start()
         reader, writer = await asyncio.open_connection(*web.address)
         client = Client(reader, writer)

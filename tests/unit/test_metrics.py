@@ -5,7 +5,8 @@ from management import management
 
 import ringback
 from ringback.errors import StoreUnavailable
-from ringback.model import Endpoint
+from ringback.handlers import Discard, Retry
+from ringback.model import Endpoint, Source
 from ringback.observe import (
     BatchTaken,
     CircuitChanged,
@@ -14,9 +15,11 @@ from ringback.observe import (
     LeaseLost,
     MessagesPruned,
     Observer,
+    RequestRefused,
     StoreFailed,
 )
-from ringback.server.metrics import Metrics
+from ringback.server.metrics import MAX_SERIES, Metrics
+from ringback.testing import FrozenClock, drain, inbox_at, secret_for, signed_request, unsigned_request
 
 SAMPLE = re.compile(r'([a-z_]+)((?:\{(?:[a-z_]+="[^"]*",?)+\})?) (-?[0-9.e+-]+|\+Inf)')
 ENDPOINT = Endpoint(
@@ -141,3 +144,119 @@ def test_without_the_store(api, monkeypatch):
     seen = scrape(api)
     assert "ringback_store_size_bytes" not in seen
     assert seen["ringback_messages_published_total"] == 0
+
+
+# --- The inbox --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shop(tmp_path):
+    clock = FrozenClock()
+    shop = inbox_at(tmp_path, clock=clock)
+    shop.clock = clock
+    shop.metrics = Metrics(shop.observer)
+    shop.source("payments", provider="xendit", secrets=[secret_for("xendit")])
+    yield shop
+    shop.close()
+
+
+def accepted(shop, request):
+    return shop.accept("payments", request).result().status
+
+
+def shown(shop):
+    """Return the samples, after everything committed has been told of."""
+    shop.close()
+    return samples(shop.metrics.render(None, 0))
+
+
+def test_what_is_received_is_counted(shop):
+    """Requests to a source are counted by provider and outcome, refusals by reason; none is a published message."""
+    paid = signed_request("xendit", "invoice.paid")
+    assert [accepted(shop, request) for request in (paid, paid, unsigned_request("xendit"))] == [
+        200,
+        200,
+        401,
+    ]
+    seen = shown(shop)
+    received = "ringback_webhooks_received_total"
+    assert seen[received + '{provider="xendit",outcome="accepted"}'] == 1
+    assert seen[received + '{provider="xendit",outcome="repeated"}'] == 1
+    assert seen[received + '{provider="xendit",outcome="refused"}'] == 1
+    assert seen['ringback_webhooks_refused_total{provider="xendit",reason="header_missing"}'] == 1
+    assert seen["ringback_webhook_acknowledge_seconds_count"] == 2
+    assert seen["ringback_messages_published_total"] == seen["ringback_messages_replayed_total"] == 0
+
+
+def test_what_is_not_stored_is_counted(shop, monkeypatch):
+    """A webhook that was answered with 503 shows, and is no acknowledgement of anything."""
+    monkeypatch.setattr("ringback.store.commit.Committer.free_space", lambda _: 0)
+    assert accepted(shop, signed_request("xendit")) == 503
+    seen = shown(shop)
+    assert seen['ringback_webhooks_received_total{provider="xendit",outcome="not_stored"}'] == 1
+    assert seen["ringback_webhook_acknowledge_seconds_count"] == 0
+
+
+def test_what_nothing_handles_is_counted(shop):
+    """Messages that are not understood, and those that no handler wants, are counted apart, once each."""
+    strange = signed_request("xendit", body=b"{}")
+    for request in (strange, strange, signed_request("xendit", "invoice.paid")):
+        assert accepted(shop, request) == 200
+    seen = shown(shop)
+    assert seen['ringback_messages_held_total{provider="xendit",held="quarantined"}'] == 1
+    assert seen['ringback_messages_held_total{provider="xendit",held="unhandled"}'] == 1
+
+
+def test_handlers_are_counted(shop):
+    """Runs, their time, and what became of messages are counted by the handler's name, apart from deliveries."""
+    answers = [ValueError("x"), Retry(after=1), None, Discard("no")]
+
+    @shop.on("payments", name="fulfil", retries="1s,1s,1s")
+    def fulfil(message):
+        answer = answers.pop(0)
+        if isinstance(answer, ValueError):
+            raise answer
+        return answer
+
+    @shop.on("payments", "invoice.paid", name="fail", retries="none")
+    def fail(message):
+        raise ValueError
+
+    for event_type in ("invoice.paid", "invoice.expired"):
+        assert accepted(shop, signed_request("xendit", event_type)) == 200
+        drain(shop, shop.clock)
+    seen = shown(shop)
+    for outcome, count in {"raised": 1, "again": 1, "success": 1, "discarded": 1}.items():
+        assert seen[f'ringback_handler_runs_total{{handler="payments/fulfil",outcome="{outcome}"}}'] == count
+    assert seen['ringback_handler_run_seconds_count{handler="payments/fulfil"}'] == 4
+    assert seen['ringback_handler_run_seconds_bucket{handler="payments/fulfil",le="+Inf"}'] == 4
+    results = {("fulfil", "succeeded"): 1, ("fulfil", "discarded"): 1, ("fail", "failed"): 1}
+    for (name, result), count in results.items():
+        handled = f'ringback_messages_handled_total{{handler="payments/{name}",result="{result}"}}'
+        assert seen[handled] == count
+    assert seen["ringback_handling_end_to_end_seconds_count"] == 1
+    assert seen["ringback_delivery_attempt_duration_seconds_count"] == 0
+    assert not [name for name in seen if name.startswith("ringback_deliveries_total")]
+
+
+def test_labels_do_not_explode():
+    """However many names there are, a metric has a bounded number of series; the rest is counted together."""
+    observer = Observer()
+    metrics = Metrics(observer)
+    source = Source(id="src_1", name="x", provider="mine", created_at=0, updated_at=0)
+    for number in range(MAX_SERIES + 5):
+        observer.emit(RequestRefused(source=source, reason=f"r{number}"))
+    seen = samples(metrics.render(None, 0))
+    refused = [name for name in seen if name.startswith("ringback_webhooks_refused_total")]
+    assert len(refused) == MAX_SERIES + 1
+    assert seen['ringback_webhooks_refused_total{provider="other",reason="other"}'] == 5
+
+
+def test_labels_are_escaped():
+    """A name with quotes, backslashes or line breaks in it stays inside its label."""
+    observer = Observer()
+    metrics = Metrics(observer)
+    source = Source(id="src_1", name="x", provider='a"b\\c\nd', created_at=0, updated_at=0)
+    observer.emit(RequestRefused(source=source, reason="x"))
+    page = metrics.render(None, 0)
+    assert 'ringback_webhooks_refused_total{provider="a\\"b\\\\c\\nd",reason="x"} 1\n' in page

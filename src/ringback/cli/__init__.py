@@ -32,6 +32,7 @@ UNREACHABLE = 6
 TIMED_OUT = 7
 SIGNATURE_INVALID = 8
 PARTLY_FAILED = 9
+FOUND_BROKEN = 10
 INTERRUPTED = 130
 
 EXIT_MEANINGS = {
@@ -45,6 +46,7 @@ EXIT_MEANINGS = {
     TIMED_OUT: "the server did not answer in time",
     SIGNATURE_INVALID: "a signature does not verify",
     PARTLY_FAILED: "some of several operations failed",
+    FOUND_BROKEN: "the doctor found something broken",
     INTERRUPTED: "interrupted",
 }
 
@@ -59,7 +61,19 @@ EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
     (ConnectionError, UNREACHABLE),
 )
 
-COMMANDS = ("completion", "config", "dev", "publish", "serve", "signature", "token", "worker")
+COMMANDS = (
+    "completion",
+    "config",
+    "dev",
+    "doctor",
+    "inbox",
+    "publish",
+    "serve",
+    "signature",
+    "source",
+    "token",
+    "worker",
+)
 
 
 class Commands(click.Group):
@@ -80,7 +94,7 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="ringback", message="%(prog)s %(version)s")
 def ringback() -> None:
-    """Send webhooks without losing one."""
+    """Send and receive webhooks without losing one."""
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
-from typing import Any
+from typing import Any, TypedDict
 from urllib.parse import SplitResult, urlsplit
 
 import msgspec
@@ -18,6 +18,7 @@ from ringback import __version__
 from ringback.errors import Conflict, InvalidInput, NotAuthenticated, NotFound, PayloadTooLarge, RingbackError
 
 TIMEOUT = 30.0
+NOT_RINGBACK = "the server's answer is not what Ringback answers. Does --url name a Ringback server?"
 
 NO_TOKEN = "Set RINGBACK_TOKEN or give --token; `ringback token create NAME` makes one"  # noqa: S105 - advice
 
@@ -38,13 +39,26 @@ class Client:
         self._timeout = timeout
 
     def create(self, path: str, body: bytes, headers: dict[str, str]) -> dict[str, Any]:
-        """Post a JSON *body* to *path* below ``/api/v1`` and return what was created; it has an ``id``.
+        """Post a JSON *body* to *path* and return what was created; it has an ``id``. Raises what ``call`` does."""
+        return _created(self._answer("POST", path, body, headers))
+
+    def call(self, method: str, path: str, shape: Any) -> Any:
+        """Ask for something at *path* and return the answer, with all that is in it.
+
+        Args:
+            method: Such as ``GET``.
+            path: Below the server's address, such as ``/api/v1/app``.
+            shape: A type that the answer must fit, such as a ``TypedDict``; None where nothing is answered.
 
         Raises:
             RingbackError: The server refused; the subclass says why.
             ConnectionError: There is no such server.
             TimeoutError: It did not answer in time.
         """
+        answer = self._answer(method, path, None, {})
+        return None if shape is None else _fitting(answer, shape)
+
+    def _answer(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> bytes:
         if self._token is None:
             raise NotAuthenticated(f"no token is given. {NO_TOKEN}")
         sent = {
@@ -53,12 +67,14 @@ class Client:
             "User-Agent": f"ringback/{__version__}",
             **headers,
         }
-        status, answer = self._exchange("POST", f"{self._parts.path}/api/v1{path}", body, sent)
+        status, answer = self._exchange(method, f"{self._parts.path}{path}", body, sent)
         if not 200 <= status < 300:  # noqa: PLR2004 - the class of HTTP status
             raise _error_of(status, answer)
-        return _created(answer)
+        return answer
 
-    def _exchange(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+    def _exchange(
+        self, method: str, path: str, body: bytes | None, headers: dict[str, str]
+    ) -> tuple[int, bytes]:
         connection = _connection(self._parts, self._timeout)
         try:
             connection.request(method, path, body, headers)
@@ -129,12 +145,20 @@ def _detail(answer: bytes) -> str:
 
 
 def _created(answer: bytes) -> dict[str, Any]:
-    try:
-        created = msgspec.json.decode(answer, type=dict[str, Any])
-    except msgspec.MsgspecError:
-        created = {}
-    if "id" not in created:
-        raise RingbackError(
-            "the server's answer is not what Ringback answers. Does --url name a Ringback server?"
-        )
+    created: dict[str, Any] = _fitting(answer, _Created)
     return created
+
+
+class _Created(TypedDict):
+    """Whatever was created."""
+
+    id: str
+
+
+def _fitting(answer: bytes, shape: Any) -> Any:
+    try:
+        value = msgspec.json.decode(answer)
+        msgspec.convert(value, shape)
+    except (msgspec.MsgspecError, RecursionError):
+        raise RingbackError(NOT_RINGBACK) from None
+    return value

@@ -9,25 +9,41 @@ from typing import Any
 
 import click
 
-from ringback.config import SETTINGS, Setting, load_here
+from ringback.config import SETTINGS, Setting, Settings, load_here
 
 SERVER_SETTINGS = tuple(setting for setting in SETTINGS if not setting.client)
 CLIENT_SETTINGS = tuple(setting for setting in SETTINGS if setting.client)
 
+STORE_SETTINGS = tuple(setting for setting in SERVER_SETTINGS if setting.name in {"store", "main_key"})
+
 Command = Callable[..., Any]
+Load = Callable[[], Settings]
 
 
 def settings_options(settings: Iterable[Setting]) -> Callable[[Command], Command]:
     """Give a command ``--config`` and a flag for each of *settings*; it is called with ``settings``."""
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def load_and_call(*, load: Load, **options: Any) -> Any:
+            return command(settings=load(), **options)
+
+        return settings_flags(settings)(load_and_call)
+
+    return decorate
+
+
+def settings_flags(settings: Iterable[Setting]) -> Callable[[Command], Command]:
+    """As ``settings_options``, but the command is called with ``load``, which loads the settings."""
     chosen = tuple(settings)
 
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
-        def load_and_call(*, config: Path | None, **options: Any) -> Any:
+        def call(*, config: Path | None, **options: Any) -> Any:
             flags = {setting.name: options.pop(f"setting_{setting.name}") for setting in chosen}
-            return command(settings=load_here(flags, config), **options)
+            return command(load=functools.partial(load_here, flags, config), **options)
 
-        decorated: Command = _config_option(load_and_call)
+        decorated: Command = _config_option(call)
         for setting in reversed(chosen):
             decorated = _option(setting)(decorated)
         return decorated

@@ -44,7 +44,9 @@ def command(
     draft = _draft(event_type, _payload(payload), event_id, channels or None)
     headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
     client = Client(settings.url, settings.token)
-    message = client.create(f"/app/{quote(application, safe='')}/msg", msgspec.json.encode(draft), headers)
+    message = client.create(
+        f"/api/v1/app/{quote(application, safe='')}/msg", msgspec.json.encode(draft), headers
+    )
     if as_json:
         print_json(message)
     else:

@@ -6,6 +6,7 @@ no clock is asked.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 
@@ -174,8 +175,13 @@ def answer_challenge(
 
 def stored_headers(profile: Profile, headers: Mapping[str, str]) -> dict[str, str]:
     """Return the headers that may be kept: all but those that hold a secret."""
-    secret = ALWAYS_SECRET.union(profile.secret_headers)
+    secret = _secret_names(profile.secret_headers)
     return {name: value for name, value in headers.items() if name.lower() not in secret}
+
+
+@functools.lru_cache
+def _secret_names(secret_headers: tuple[str, ...]) -> frozenset[str]:
+    return ALWAYS_SECRET.union(secret_headers)
 
 
 def _kept(event_type: str | None) -> str | None:

@@ -47,15 +47,17 @@ def read(request: Request) -> Content:
 
 def text_of(value: Any) -> str | None:
     """Return a text, number or truth value as text; None for everything else and for the empty text."""
+    if isinstance(value, str):
+        return value or None
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value) if abs(value) < 10**20 else None
-    return value if isinstance(value, str) and value else None
+    return str(value) if isinstance(value, int) and abs(value) < 10**20 else None
 
 
 def inside(value: Any, path: str) -> Any:
     """Follow a dotted *path* through objects, and through lists by number; None where it leads nowhere."""
+    if isinstance(value, dict) and "." not in path:
+        return value.get(path)
     for step in path.split("."):
         if isinstance(value, dict):
             value = value.get(step)

@@ -1,7 +1,7 @@
-"""The express lane: publishing one message without the framework, and the bounds on every connection.
+"""The express lane: publishing or receiving one message without the framework, and the bounds on every connection.
 
-Publishing is the hot path, so a request for it that needs nothing else of HTTP is answered straight from the
-parser's callbacks. Whatever is unusual about a request (chunks, a query, an encoded path, a token that has to be
+These are the hot paths, so a request for one that needs nothing else of HTTP is answered straight from the parser's
+callbacks. Whatever is unusual about a request (chunks, a query, an encoded path, a token that has to be
 looked up) leaves it to the ASGI application, which answers in the same words.
 """
 
@@ -11,17 +11,21 @@ import asyncio
 import functools
 import http
 import re
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from ringback.entrance import Entrance, Reply
 from ringback.errors import MalformedRequest, RequestTimeout, RingbackError, Unavailable
+from ringback.gateway import Gateway
 from ringback.outbox import Outbox
 from ringback.server.api.message import DRAFT
 from ringback.server.auth import Tokens
 from ringback.server.bodies import JSON, decode_json
 from ringback.server.replies import Answer, encode, refusal
 from ringback.server.wire import message_out
+from ringback.signing import Request
 from ringback.store import Accepted
 
 MAX_BODY = 60 * 1024
@@ -29,19 +33,26 @@ MAX_HEAD = 64 * 1024
 REQUEST_SECONDS = 60.0
 MAX_CONNECTIONS = 5_000
 VERSIONS = frozenset({"1.0", "1.1"})
+BODILESS = frozenset({204, 304})
 
-_TARGET = re.compile(rb"/api/v1/app/([0-9A-Za-z._-]{1,256})/msg")
+_PUBLISH = re.compile(rb"/api/v1/app/([0-9A-Za-z._-]{1,256})/msg")
+_RECEIVE = re.compile(rb"/in/([0-9A-Za-z_-]{1,256})")
 _JSON_TYPES = frozenset({None, JSON.encode()})
 _UNUSUAL = (b"transfer-encoding", b"expect", b"upgrade")
 _PUBLISHING = "POST /api/v1/app/{app}/msg"
+_RECEIVING = "POST /in/{token}"
+
+# Called with an answer's head, without what goes into every head, and its body.
+Answering = Callable[[bytes, bytes], None]
 
 
 class Express:
-    """Publishes for requests on the express lane.
+    """Publishes and receives for requests on the express lane.
 
     Args:
         outbox: Publishes.
         tokens: Who may.
+        gateway: Receives.
         request_seconds: How long any request, on the lane or not, may take to arrive.
         max_connections: How many connections there may be at once.
     """
@@ -50,6 +61,7 @@ class Express:
         self,
         outbox: Outbox,
         tokens: Tokens,
+        gateway: Gateway,
         *,
         request_seconds: float = REQUEST_SECONDS,
         max_connections: int = MAX_CONNECTIONS,
@@ -58,34 +70,45 @@ class Express:
         self.max_connections = max_connections
         self._outbox = outbox
         self._tokens = tokens
+        self._gateway = gateway
 
     def ticket(self, url: bytes, pairs: list[tuple[bytes, bytes]]) -> Ticket | None:
-        """Return what is needed to publish when the body is there; None when the request is not for this lane.
+        """Return what is needed to act when the body is there; None when the request is not for this lane.
 
         Args:
             url: The request's target, as sent.
             pairs: Its headers, names in lower case.
         """
-        target = _TARGET.fullmatch(url)
-        if target is None:
+        receive = _RECEIVE.fullmatch(url)
+        publish = None if receive else _PUBLISH.fullmatch(url)
+        if receive is None and publish is None:
             return None
         headers = dict(pairs)
         length = headers.get(b"content-length")
         if length is None or int(length) > MAX_BODY or len(headers) != len(pairs):
             return None
-        if headers.get(b"content-type") not in _JSON_TYPES or any(name in headers for name in _UNUSUAL):
+        if any(name in headers for name in _UNUSUAL):
+            return None
+        if receive is not None:
+            return self._ticket_to_receive(receive[1].decode(), url, headers)
+        assert publish is not None  # noqa: S101 - one of the two it is
+        return self._ticket_to_publish(publish[1].decode(), headers)
+
+    def _ticket_to_receive(self, token: str, url: bytes, headers: dict[bytes, bytes]) -> Receiving | None:
+        entrance = self._gateway.known(token)
+        host = headers.get(b"host")
+        if entrance is None or host is None:
+            return None
+        texts = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers.items()}
+        return Receiving(self._gateway, entrance, f"http://{texts['host']}{url.decode()}", texts)
+
+    def _ticket_to_publish(self, application: str, headers: dict[bytes, bytes]) -> Publishing | None:
+        if headers.get(b"content-type") not in _JSON_TYPES:
             return None
         if not self._tokens.trusts(headers.get(b"authorization", b"").decode("latin-1")):
             return None
         key = headers.get(b"idempotency-key")
-        return Ticket(target[1].decode(), None if key is None else key.decode("latin-1"))
-
-    def publish(self, ticket: Ticket) -> asyncio.Future[Accepted]:
-        """Publish what has arrived; raises what ``Outbox.publish`` raises."""
-        draft = decode_json(bytes(ticket.body), DRAFT)
-        return asyncio.ensure_future(
-            self._outbox.publish_draft(ticket.application, draft, ticket.idempotency_key)
-        )
+        return Publishing(self._outbox, application, None if key is None else key.decode("latin-1"))
 
 
 class Ticket:
@@ -96,10 +119,8 @@ class Ticket:
     """
 
     __slots__ = (
-        "application",
         "body",
         "disconnected",
-        "idempotency_key",
         "keep_alive",
         "message_event",
         "more_body",
@@ -107,16 +128,68 @@ class Ticket:
     )
 
     response_started = False
+    # What is asked for, without ids, for the log.
+    doing = ""
 
-    def __init__(self, application: str, idempotency_key: str | None) -> None:
-        self.application = application
-        self.idempotency_key = idempotency_key
+    def __init__(self) -> None:
         self.body = bytearray()
         self.more_body = True
         self.message_event = _NOBODY_WAITS
         self.keep_alive = True
         self.disconnected = False
         self.response_complete = False
+
+    def act(self, answer: Answering) -> None:
+        """Do what is asked for with the body that has arrived, and *answer* with its head and body in the end."""
+        raise NotImplementedError
+
+
+class Publishing(Ticket):
+    """A request to publish."""
+
+    __slots__ = ("_application", "_idempotency_key", "_outbox")
+    doing = _PUBLISHING
+
+    def __init__(self, outbox: Outbox, application: str, idempotency_key: str | None) -> None:
+        super().__init__()
+        self._outbox = outbox
+        self._application = application
+        self._idempotency_key = idempotency_key
+
+    def act(self, answer: Answering) -> None:
+        """Publish."""
+        draft = decode_json(bytes(self.body), DRAFT)
+        stored = asyncio.ensure_future(
+            self._outbox.publish_draft(self._application, draft, self._idempotency_key)
+        )
+        stored.add_done_callback(lambda stored: answer(*_rendered(self._answer(stored))))
+
+    def _answer(self, stored: asyncio.Future[Accepted]) -> Answer:
+        error = stored.exception()
+        if error is not None:
+            return refusal(error, self.doing)
+        return Answer(202, encode(message_out(stored.result().message)))
+
+
+class Receiving(Ticket):
+    """A webhook that comes in."""
+
+    __slots__ = ("_entrance", "_gateway", "_headers", "_url")
+    doing = _RECEIVING
+
+    def __init__(self, gateway: Gateway, entrance: Entrance, url: str, headers: dict[str, str]) -> None:
+        super().__init__()
+        self._gateway = gateway
+        self._entrance = entrance
+        self._url = url
+        self._headers = headers
+
+    def act(self, answer: Answering) -> None:
+        """Verify and store."""
+        request = Request("POST", self._url, self._headers, bytes(self.body))
+        self._gateway.receive(self._entrance, request).tell(
+            lambda reply: answer(_reply_head(reply), reply.body)
+        )
 
 
 class _Nobody:
@@ -195,7 +268,7 @@ class ExpressProtocol(HttpToolsProtocol):
         # While an earlier request is being answered, this answer would be taken for that one's.
         cycle = self.cycle
         if cycle is None or cycle.response_complete or (cycle.more_body and not cycle.response_started):
-            self.transport.write(self._rendered(refusal(error, _PUBLISHING), keep_alive=False))
+            self.transport.write(self._whole(*_rendered(refusal(error, _PUBLISHING)), keep_alive=False))
         self.transport.close()
 
     # --- The lane -----------------------------------------------------------------------------------------
@@ -220,12 +293,12 @@ class ExpressProtocol(HttpToolsProtocol):
             self.cycle = ticket  # type: ignore[assignment]
 
     def on_message_complete(self) -> None:
-        """Publish, when that is what the request is for."""
+        """Publish or receive, when that is what the request is for."""
         self._receiving = False
         super().on_message_complete()
         ticket: object = self.cycle
         if isinstance(ticket, Ticket) and not ticket.more_body and not ticket.response_complete:
-            self._publish(ticket)
+            self._act(ticket)
 
     def _ticket(self) -> Ticket | None:
         busy = self.cycle is not None and not self.cycle.response_complete
@@ -233,37 +306,51 @@ class ExpressProtocol(HttpToolsProtocol):
             return None
         return self._express.ticket(self.url, self.headers)
 
-    def _publish(self, ticket: Ticket) -> None:
+    def _act(self, ticket: Ticket) -> None:
         try:
-            self._express.publish(ticket).add_done_callback(functools.partial(self._published, ticket))
+            ticket.act(functools.partial(self._answer, ticket))
         except Exception as error:  # noqa: BLE001 - whatever happened, the caller is told
-            self._answer(ticket, refusal(error, _PUBLISHING))
+            self._answer(ticket, *_rendered(refusal(error, ticket.doing)))
 
-    def _published(self, ticket: Ticket, stored: asyncio.Future[Accepted]) -> None:
-        error = stored.exception()
-        if error is not None:
-            self._answer(ticket, refusal(error, _PUBLISHING))
-        else:
-            self._answer(ticket, Answer(202, encode(message_out(stored.result().message))))
-
-    def _answer(self, ticket: Ticket, answer: Answer) -> None:
+    def _answer(self, ticket: Ticket, head: bytes, body: bytes) -> None:
         ticket.response_complete = True
         if ticket.disconnected:
             return
-        self.transport.write(self._rendered(answer, keep_alive=ticket.keep_alive))
+        self.transport.write(self._whole(head, body, keep_alive=ticket.keep_alive))
         if not ticket.keep_alive:
             self.transport.close()
         self.on_response_complete()
 
-    def _rendered(self, answer: Answer, *, keep_alive: bool) -> bytes:
+    def _whole(self, head: bytes, body: bytes, *, keep_alive: bool) -> bytes:
         dated = [b"%b: %b\r\n" % pair for pair in self.server_state.default_headers]
-        named = [f"{name}: {value}\r\n".encode("latin-1") for name, value in answer.headers]
         ending = b"\r\n" if keep_alive else b"connection: close\r\n\r\n"
-        length = b"%d\r\n" % len(answer.body)
-        return b"".join([_opening(answer.status), length, *dated, *named, ending, answer.body])
+        return b"".join([head, *dated, ending, body])
+
+
+def _rendered(answer: Answer) -> tuple[bytes, bytes]:
+    named = "".join(f"{name}: {value}\r\n" for name, value in answer.headers)
+    length = f"{len(answer.body)}\r\n"
+    return _opening(answer.status) + (length + named).encode("latin-1"), answer.body
+
+
+@functools.lru_cache(maxsize=256)
+def _reply_head(reply: Reply) -> bytes:
+    lines = [f"HTTP/1.1 {reply.status} {_phrase(reply.status)}"]
+    lines += [f"{name}: {value}" for name, value in reply.headers]
+    if reply.status not in BODILESS:
+        lines.append(f"content-length: {len(reply.body)}")
+    return "\r\n".join([*lines, ""]).encode("latin-1")
+
+
+def _phrase(status: int) -> str:
+    try:
+        return http.HTTPStatus(status).phrase
+    except ValueError:  # one that is registered nowhere, such as the 2xx of a source's own acknowledgement
+        return "OK"
 
 
 @functools.cache
 def _opening(status: int) -> bytes:
-    phrase = http.HTTPStatus(status).phrase
-    return f"HTTP/1.1 {status} {phrase}\r\ncontent-type: application/json\r\ncontent-length: ".encode()
+    return (
+        f"HTTP/1.1 {status} {_phrase(status)}\r\ncontent-type: application/json\r\ncontent-length: ".encode()
+    )

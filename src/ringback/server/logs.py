@@ -10,6 +10,8 @@ import logging
 import logging.handlers
 import queue
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -17,22 +19,28 @@ from typing import Any
 import msgspec
 
 from ringback.config import Settings
-from ringback.model import iso
+from ringback.model import Attempt, OutcomeKind, iso
 from ringback.observe import (
     AttemptFinished,
     CircuitChanged,
     DeliveryPostponed,
     EndpointDisabled,
+    FoundByPoll,
     LeaseLost,
     MessageAccepted,
     MessagesPruned,
     Observer,
+    PollFinished,
+    RequestRefused,
     StepFailed,
     StoreFailed,
 )
 from ringback.policy import Step
 
 MAX_LINES = 10_000
+# Anybody can send what is refused: of each source and reason, so many lines are written in so many seconds.
+REFUSED_SECONDS = 10.0
+MAX_REFUSED = 1_000
 
 logger = logging.getLogger("ringback.line")
 
@@ -115,6 +123,9 @@ def _subscribe(observer: Observer) -> None:
     if logger.isEnabledFor(logging.DEBUG):
         observer.subscribe(MessageAccepted, _accepted)
         observer.subscribe(DeliveryPostponed, _postponed)
+        observer.subscribe(PollFinished, _polled)
+    observer.subscribe(RequestRefused, _Refused(time.monotonic))
+    observer.subscribe(FoundByPoll, _found_by_poll)
     observer.subscribe(AttemptFinished, _attempt)
     observer.subscribe(EndpointDisabled, _disabled)
     observer.subscribe(CircuitChanged, _circuit)
@@ -142,23 +153,89 @@ def _accepted(event: MessageAccepted) -> None:
     )
 
 
+class _Refused:
+    """Writes one line about the refusals of a source for one reason, and how many there were since the last."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        # When the next line may be written, and how many refusals wait to be told of in it.
+        self._told: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def __call__(self, event: RequestRefused) -> None:
+        key, now = (event.source.id, event.reason), self._monotonic()
+        with self._lock:
+            if len(self._told) >= MAX_REFUSED and key not in self._told:
+                self._told.clear()
+            next_at, more = self._told.get(key, (now, 0))
+            if now < next_at:
+                self._told[key] = next_at, more + 1
+                return
+            self._told[key] = now + REFUSED_SECONDS, 0
+        _tell(
+            logging.INFO,
+            "webhook refused",
+            source=event.source.name,
+            provider=event.source.provider,
+            reason=event.reason,
+            more=more or None,
+        )
+
+
+def _found_by_poll(event: FoundByPoll) -> None:
+    _tell(
+        logging.INFO,
+        "found by poll before its webhook",
+        source=event.source.name,
+        event_type=event.event_type,
+        message_id=event.message_id,
+        held=event.held,
+    )
+
+
+def _polled(event: PollFinished) -> None:
+    _tell(
+        logging.DEBUG,
+        "provider asked for its events",
+        source=event.source.name,
+        news=event.news,
+        unusable=event.unusable or None,
+    )
+
+
 def _attempt(event: AttemptFinished) -> None:
-    level, words = _ATTEMPT[event.step]
-    if not logger.isEnabledFor(level):
+    if event.endpoint.handler is not None:
+        _run(event, event.endpoint.handler)
         return
     attempt = event.attempt
-    _tell(
-        level,
-        words,
-        message_id=attempt.message_id,
-        endpoint_id=attempt.endpoint_id,
-        attempt=attempt.number,
-        outcome=attempt.outcome.kind.value,
-        status=attempt.outcome.status or None,
-        detail=attempt.outcome.detail or None,
-        milliseconds=attempt.duration,
-        next_at=None if event.due_at is None else iso(event.due_at),
-    )
+    level, words = _ATTEMPT[event.step]
+    if logger.isEnabledFor(level):
+        status = attempt.outcome.status or None
+        _tell(
+            level, words, **_of(attempt), endpoint_id=attempt.endpoint_id, status=status, next_at=_next(event)
+        )
+
+
+def _run(event: AttemptFinished, handler: str) -> None:
+    # What a handler asks for itself is no failure.
+    asked = event.step == Step.RETRY and event.attempt.outcome.kind is OutcomeKind.AGAIN
+    level, words = _ASKED_FOR_AGAIN if asked else _RUN[event.step]
+    if logger.isEnabledFor(level):
+        _tell(level, words, handler=handler, **_of(event.attempt), next_at=_next(event))
+
+
+def _of(attempt: Attempt) -> Fields:
+    return {
+        "message_id": attempt.message_id,
+        "attempt": attempt.number,
+        "outcome": attempt.outcome.kind.value,
+        "detail": attempt.outcome.detail or None,
+        "milliseconds": attempt.duration,
+    }
+
+
+def _next(event: AttemptFinished) -> str | None:
+    return None if event.due_at is None else iso(event.due_at)
 
 
 _ATTEMPT: dict[str, tuple[int, str]] = {
@@ -166,6 +243,13 @@ _ATTEMPT: dict[str, tuple[int, str]] = {
     Step.RETRY: (logging.INFO, "attempt failed"),
     Step.EXHAUST: (logging.WARNING, "delivery given up"),
 }
+_RUN: dict[str, tuple[int, str]] = {
+    Step.SUCCEED: (logging.DEBUG, "handled"),
+    Step.RETRY: (logging.WARNING, "handler failed"),
+    Step.EXHAUST: (logging.WARNING, "handling given up"),
+    Step.CANCEL: (logging.INFO, "discarded by its handler"),
+}
+_ASKED_FOR_AGAIN = logging.INFO, "to be handled again"
 
 
 def _postponed(event: DeliveryPostponed) -> None:

@@ -1,13 +1,14 @@
 """Metrics in the Prometheus text format, fed by what the engine says happened.
 
 Names follow the Prometheus conventions: base units, ``_total`` for counters. Labels are bounded: ids of
-applications and endpoints are never among them.
+applications, endpoints and sources are never among them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
@@ -17,8 +18,10 @@ import falcon
 from falcon.asgi import Request, Response
 
 import ringback
+from ringback import ids
 from ringback.errors import RingbackError
-from ringback.model import Instant
+from ringback.intake import NOT_STORED
+from ringback.model import Held, Instant
 from ringback.observe import (
     AttemptFinished,
     BatchCommitted,
@@ -26,13 +29,18 @@ from ringback.observe import (
     CircuitChanged,
     DeliveryPostponed,
     EndpointDisabled,
+    FoundByPoll,
     LeaseLost,
     MessageAccepted,
     MessageReplayed,
     MessagesPruned,
     Observer,
+    PollFailed,
+    PollFinished,
+    RequestRefused,
     StepFailed,
     StoreFailed,
+    WebhookReceived,
 )
 from ringback.outbox import Outbox, system_clock
 from ringback.policy import Step
@@ -44,31 +52,36 @@ STORE_SECONDS = 2.0
 QUICK = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 ATTEMPT = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0)
 END_TO_END = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0, 86400.0)
+RUN = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 ROWS = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 512.0)
 
-RESULTS = {Step.SUCCEED: "succeeded", Step.EXHAUST: "failed"}
+RESULTS = {Step.SUCCEED: "succeeded", Step.EXHAUST: "failed", Step.CANCEL: "discarded"}
 CODE_CLASSES = ("none", "1xx", "2xx", "3xx", "4xx", "5xx")
+# More combinations of labels than this are counted together, whoever chose the names.
+MAX_SERIES = 1_000
+OTHER = "other"
 
 
 class Numbers:
-    """A counter or a gauge: one number for each combination of its labels.
-
-    Each counter is fed by one kind of event, which is told on one thread, so it needs no lock.
-    """
+    """A counter or a gauge: one number for each combination of its labels. For use on any thread."""
 
     def __init__(self, name: str, kind: str, text: str, *labels: str) -> None:
         self.name = name
         self.kind = kind
         self.text = text
         self.labels = labels
+        self._lock = threading.Lock()
         self._values: dict[tuple[str, ...], float] = {}
         if kind == "counter" and not labels:
             self._values[()] = 0
 
     def add(self, amount: int, *values: str) -> None:
         """Grow by *amount* where the labels have these *values*."""
-        held = self._values
-        held[values] = held.get(values, 0) + amount
+        with self._lock:
+            held = self._values
+            if values not in held:
+                values = _bounded(values, len(held))
+            held[values] = held.get(values, 0) + amount
 
     def put(self, number: float, *values: str) -> None:
         """Become *number* where the labels have these *values*."""
@@ -85,31 +98,47 @@ class Numbers:
 
 
 class Histogram:
-    """How often a number fell at or below each of some bounds, and the sum of them all."""
+    """How often a number fell at or below each of some bounds, and the sum of them all. For use on any thread."""
 
     kind = "histogram"
-    labels = ("le",)
 
-    def __init__(self, name: str, text: str, bounds: Sequence[float]) -> None:
+    def __init__(self, name: str, text: str, bounds: Sequence[float], *labels: str) -> None:
         self.name = name
         self.text = text
+        self.labels = (*labels, "le")
+        self._named = labels
         self._bounds = bounds
-        self._counts = [0] * (len(bounds) + 1)
-        self._sum = 0.0
+        self._edges = (*map("{:g}".format, bounds), "+Inf")
+        self._lock = threading.Lock()
+        # For each combination of its labels, how many fell between two bounds, and last the sum.
+        self._series: dict[tuple[str, ...], list[float]] = {}
+        if not labels:
+            self._series[()] = self._nothing()
 
-    def observe(self, number: float) -> None:
-        """Count *number*."""
-        self._counts[bisect_left(self._bounds, number)] += 1
-        self._sum += number
+    def observe(self, number: float, *values: str) -> None:
+        """Count *number* where the labels have these *values*."""
+        with self._lock:
+            series = self._series.get(values)
+            if series is None:
+                series = self._series.setdefault(_bounded(values, len(self._series)), self._nothing())
+            series[bisect_left(self._bounds, number)] += 1
+            series[-1] += number
 
     def samples(self) -> Iterator[str]:
         """Yield the lines that show it."""
-        total = 0
-        for edge, count in zip((*map("{:g}".format, self._bounds), "+Inf"), tuple(self._counts), strict=True):
-            total += count
-            yield f'{self.name}_bucket{{le="{edge}"}} {total}'
-        yield f"{self.name}_sum {self._sum!r}"
-        yield f"{self.name}_count {total}"
+        with self._lock:
+            shown = {values: tuple(series) for values, series in self._series.items()}
+        for values, (*counts, sum_of_all) in sorted(shown.items()):
+            total = 0
+            for edge, count in zip(self._edges, counts, strict=True):
+                total += int(count)
+                yield f"{self.name}_bucket{_labelled(self.labels, (*values, edge))} {total}"
+            named = _labelled(self._named, values)
+            yield f"{self.name}_sum{named} {sum_of_all!r}"
+            yield f"{self.name}_count{named} {total}"
+
+    def _nothing(self) -> list[float]:
+        return [0] * len(self._edges) + [0.0]
 
 
 class Metrics:
@@ -118,7 +147,10 @@ class Metrics:
     def __init__(self, observer: Observer) -> None:
         self.families: list[Numbers | Histogram] = []
         self._count_messages(observer)
+        self._count_webhooks(observer)
+        self._count_polls(observer)
         self._count_attempts(observer)
+        self._count_handlers(observer)
         self._count_endpoints(observer)
         self._count_store(observer)
         self._count_surprises(observer)
@@ -147,8 +179,8 @@ class Metrics:
         self.families.append(family)
         return family
 
-    def _histogram(self, name: str, text: str, bounds: Sequence[float]) -> Histogram:
-        family = Histogram(name, text, bounds)
+    def _histogram(self, name: str, text: str, bounds: Sequence[float], *labels: str) -> Histogram:
+        family = Histogram(name, text, bounds, *labels)
         self.families.append(family)
         return family
 
@@ -167,14 +199,83 @@ class Metrics:
         pruned = self._counter("ringback_messages_pruned_total", "Messages removed by retention.")
 
         def accepted(event: MessageAccepted) -> None:
-            published.add(1)
-            waited.observe(event.waited)
+            if event.message.inbound is None:
+                published.add(1)
+                waited.observe(event.waited)
             if event.spilled:
                 spilled.add(event.spilled)
 
+        def repeated(event: MessageReplayed) -> None:
+            # What a source received again is counted with its webhooks.
+            if not event.message.application_id.startswith(ids.SOURCE):
+                replayed.add(1)
+
         observer.subscribe(MessageAccepted, accepted)
-        observer.subscribe(MessageReplayed, lambda _: replayed.add(1))
+        observer.subscribe(MessageReplayed, repeated)
         observer.subscribe(MessagesPruned, lambda event: pruned.add(event.count))
+
+    def _count_webhooks(self, observer: Observer) -> None:
+        received = self._counter(
+            "ringback_webhooks_received_total",
+            "Requests to sources, by provider and outcome.",
+            "provider",
+            "outcome",
+        )
+        refused = self._counter(
+            "ringback_webhooks_refused_total",
+            "Requests that did not verify, by provider and reason.",
+            "provider",
+            "reason",
+        )
+        held = self._counter(
+            "ringback_messages_held_total",
+            "Received messages that nothing handles, by provider and why.",
+            "provider",
+            "held",
+        )
+        acknowledged = self._histogram(
+            "ringback_webhook_acknowledge_seconds", "From a webhook's request to its acknowledgement.", QUICK
+        )
+
+        def count_held(provider: str, why: Held | None) -> None:
+            if why is not None:
+                held.add(1, provider, why)
+
+        def took(event: WebhookReceived) -> None:
+            received.add(1, event.source.provider, event.outcome)
+            if event.outcome != NOT_STORED:
+                acknowledged.observe(event.seconds)
+            count_held(event.source.provider, event.held)
+
+        def refuse(event: RequestRefused) -> None:
+            received.add(1, event.source.provider, "refused")
+            refused.add(1, event.source.provider, event.reason)
+
+        observer.subscribe(WebhookReceived, took)
+        observer.subscribe(RequestRefused, refuse)
+        observer.subscribe(FoundByPoll, lambda event: count_held(event.source.provider, event.held))
+
+    def _count_polls(self, observer: Observer) -> None:
+        found = self._counter(
+            "ringback_found_by_poll_total",
+            "Events that asking the provider found before their webhook came.",
+            "provider",
+        )
+        polls = self._counter(
+            "ringback_polls_total", "Times a provider was asked for its events.", "provider", "outcome"
+        )
+        unusable = self._counter(
+            "ringback_polled_unusable_total", "What providers told that could not be used.", "provider"
+        )
+
+        def finished(event: PollFinished) -> None:
+            polls.add(1, event.source.provider, "finished")
+            if event.unusable:
+                unusable.add(event.unusable, event.source.provider)
+
+        observer.subscribe(FoundByPoll, lambda event: found.add(1, event.source.provider))
+        observer.subscribe(PollFinished, finished)
+        observer.subscribe(PollFailed, lambda event: polls.add(1, event.source.provider, "failed"))
 
     def _count_attempts(self, observer: Observer) -> None:
         attempts = self._counter(
@@ -201,6 +302,8 @@ class Metrics:
         )
 
         def finished(event: AttemptFinished) -> None:
+            if event.endpoint.handler is not None:
+                return
             outcome = event.attempt.outcome
             attempts.add(1, outcome.kind, _code_class(outcome.status))
             duration.observe(event.attempt.duration / 1000)
@@ -211,6 +314,36 @@ class Metrics:
 
         observer.subscribe(AttemptFinished, finished)
         observer.subscribe(DeliveryPostponed, lambda event: postponed.add(1, event.reason))
+
+    def _count_handlers(self, observer: Observer) -> None:
+        runs = self._counter(
+            "ringback_handler_runs_total", "Runs of handlers, by handler and outcome.", "handler", "outcome"
+        )
+        seconds = self._histogram("ringback_handler_run_seconds", "How long a run took.", RUN, "handler")
+        results = self._counter(
+            "ringback_messages_handled_total",
+            "Messages that a handler is done with, by handler and result.",
+            "handler",
+            "result",
+        )
+        end_to_end = self._histogram(
+            "ringback_handling_end_to_end_seconds",
+            "From a message's acceptance to the end of its successful run.",
+            END_TO_END,
+        )
+
+        def finished(event: AttemptFinished) -> None:
+            handler = event.endpoint.handler
+            if handler is None:
+                return
+            runs.add(1, handler, event.attempt.outcome.kind)
+            seconds.observe(event.attempt.duration / 1000, handler)
+            if event.step in RESULTS:
+                results.add(1, handler, RESULTS[Step(event.step)])
+            if event.step == Step.SUCCEED:
+                end_to_end.observe(event.since_accepted / 1000)
+
+        observer.subscribe(AttemptFinished, finished)
 
     def _count_endpoints(self, observer: Observer) -> None:
         disabled = self._counter(
@@ -327,14 +460,21 @@ def _lines(family: Numbers | Histogram) -> str:
 
 
 def _labelled(names: Sequence[str], values: Sequence[str]) -> str:
-    # No value needs escaping: all come from enumerations and constants.
-    pairs = [f'{name}="{value}"' for name, value in zip(names, values, strict=True)]
+    pairs = [f'{name}="{value.translate(_ESCAPED)}"' for name, value in zip(names, values, strict=True)]
     return "{" + ",".join(pairs) + "}" if pairs else ""
+
+
+# Programs name their handlers and providers themselves.
+_ESCAPED = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
+
+
+def _bounded(values: tuple[str, ...], held: int) -> tuple[str, ...]:
+    return values if held < MAX_SERIES else (OTHER,) * len(values)
 
 
 def _code_class(status: int) -> str:
     index = status // 100
-    return CODE_CLASSES[index] if index < len(CODE_CLASSES) else "other"
+    return CODE_CLASSES[index] if index < len(CODE_CLASSES) else OTHER
 
 
 def _resident_bytes() -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 import signal
 import sys
 import time
@@ -12,24 +13,34 @@ import time
 import uvloop
 
 from ringback import __version__
+from ringback.adapters.asgi import ASGIAdapter
 from ringback.config import Address, Settings
+from ringback.declared_sources import MARK
 from ringback.engine import Engine, open_checked_store
+from ringback.gateway import Gateway
+from ringback.intake import Intake
 from ringback.keyring import first_token
+from ringback.model import Source
 from ringback.observe import Observer, StoreFailed
 from ringback.outbox import Outbox, system_clock
-from ringback.server.app import create_app
+from ringback.provisioning import provision
+from ringback.server.app import Doors, create_app
 from ringback.server.auth import Tokens
 from ringback.server.express import Express
 from ringback.server.logs import start_logging
 from ringback.server.metrics import Metrics
 from ringback.server.web import Web
+from ringback.sources import Sources
 from ringback.store import Store
+from ringback.store.commit import Committer
 
 BODY_OVERHEAD = 64 * 1024
 DOUBT_SECONDS = 5.0
 COLLECT_AFTER = 50_000
 SWITCH_SECONDS = 0.001
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+logger = logging.getLogger("ringback.server")
 
 
 class Node:
@@ -44,6 +55,7 @@ class Node:
     def __init__(self, settings: Settings, *, worker: bool = True, api: bool = True) -> None:
         self.observer = Observer()
         self.new_token: str | None = None
+        self.new_sources: tuple[Source, ...] = ()
         self._settings = settings
         self._with_worker = worker
         self._with_api = api
@@ -68,7 +80,9 @@ class Node:
         return self._web.address
 
     async def start(self) -> None:
-        """Open the store, begin to deliver and to listen. ``new_token`` is then the token made, if one was.
+        """Open the store, begin to deliver and to listen.
+
+        ``new_token`` is then the token made, if one was; ``new_sources`` are the declared ones that were not there.
 
         Raises:
             ConfigurationError: The store or a setting cannot be used.
@@ -90,7 +104,9 @@ class Node:
                 worker.start()
                 undo.push_async_callback(worker.stop, self._settings.drain_timeout / 1000)
             if self._with_api:
-                await self._start_web(metrics, undo)
+                sources = Sources(committer)
+                await self._provision(sources)
+                await self._start_web(committer, sources, metrics, undo)
             self._running = undo.pop_all()
 
     async def stop(self) -> None:
@@ -109,16 +125,34 @@ class Node:
             raise
         return store
 
-    async def _start_web(self, metrics: Metrics, undo: contextlib.AsyncExitStack) -> None:
+    async def _provision(self, sources: Sources) -> None:
+        (mark,) = MARK.items()
+        done = await provision(self._settings.sources, sources, self.outbox, mark)
+        self.new_sources = done.new
+        for stray in done.stray:
+            logger.warning("%s is no longer in the configuration file, and stays until it is removed", stray)
+
+    async def _start_web(
+        self, committer: Committer, sources: Sources, metrics: Metrics, undo: contextlib.AsyncExitStack
+    ) -> None:
         tokens = Tokens(self.outbox, self._settings.admin_token)
         app = create_app(
             outbox=self.outbox,
+            sources=sources,
             tokens=tokens,
             metrics=metrics,
             readiness=self._reason_against,
             max_body=self._settings.max_payload + BODY_OVERHEAD,
+            public_url=self._settings.public_url,
         )
-        self._web = Web(app, Express(self.outbox, tokens), self._settings.listen)
+        gateway = Gateway(
+            committer,
+            Intake(committer, self.observer, clock=system_clock),
+            clock=system_clock,
+            max_body=self._settings.max_payload,
+        )
+        express = Express(self.outbox, tokens, gateway)
+        self._web = Web(Doors(app, ASGIAdapter(gateway)), express, self._settings.listen)
         undo.push_async_callback(self._web.stop)
         await self._web.start()
 
@@ -187,8 +221,14 @@ def _spare_the_collector() -> None:
 
 
 def _announce(node: Node, settings: Settings, *, api: bool) -> None:
-    place = f"listens on http://{Address(*node.address)} and keeps" if api else "delivers what is kept in"
+    here = f"http://{Address(*node.address)}" if api else ""
+    place = f"listens on {here} and keeps" if api else "delivers what is kept in"
     lines = [f"Ringback {__version__} {place} {'everything in ' if api else ''}{settings.store}"]
     if node.new_token is not None:
         lines.append(f"The first API token, shown only now: {node.new_token}")
+    lines += [
+        f"The source {source.name} receives at {settings.public_url or here}/in/{source.token}, told only now; "
+        f"`ringback source show {source.uid}` tells it again"
+        for source in node.new_sources
+    ]
     print(*lines, sep="\n", file=sys.stderr, flush=True)  # noqa: T201 - told to whoever started it

@@ -70,7 +70,7 @@ def parse(req: Request, kind: type[Q]) -> Q:
     Raises:
         InvalidInput: One is unknown, repeated or not what it should be.
     """
-    return convert(req.params, kind) if req.query_string else kind()
+    return convert(req.params, kind)
 
 
 def convert(params: Mapping[str, Any], kind: type[Q]) -> Q:
@@ -117,14 +117,14 @@ def page_of(query: PageQuery, prefix: str, *, descending: bool) -> Page:
     return Page(limit=query.limit + 1, cursor=cursor, backwards=backwards, descending=descending)
 
 
-def page_of_names(query: PageQuery) -> Page:
+def page_of_names(query: PageQuery, *, descending: bool = False) -> Page:
     """Return the page of a list in the order of names, as ``page_of`` does."""
     text = query.iterator
     backwards = text is not None and text.startswith(BACK)
     cursor = None if text is None else text[1:] if text.startswith((BACK, FORWARD)) else text
     if cursor == "":
         raise InvalidInput.at("query", "iterator", msg="is empty; leave it out to begin at the start")
-    return Page(limit=query.limit + 1, cursor=cursor, backwards=backwards)
+    return Page(limit=query.limit + 1, cursor=cursor, backwards=backwards, descending=descending)
 
 
 def descending(query: OrderedQuery, *, default: bool) -> bool:

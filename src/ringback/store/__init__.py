@@ -227,6 +227,34 @@ class Statistics(msgspec.Struct, frozen=True):
     size_bytes: int
 
 
+class Census(msgspec.Struct, frozen=True):
+    """What is left over at a source. ``waiting`` counts the deliveries not at rest, by the id of their endpoint.
+
+    ``dead`` counts deliveries that failed. Every count stops at 10,000: more is "many".
+    """
+
+    waiting: dict[str, int]
+    quarantined: int
+    unhandled: int
+    dead: int
+
+
+class Condition(msgspec.Struct, frozen=True, kw_only=True):
+    """What a database is, before anything is opened or changed.
+
+    ``schema`` is the version of what it holds, None where it holds nothing of Ringback's; ``newest`` the one that
+    this Ringback writes. ``foreign`` tells that it has tables of another program, ``durable`` that its log is of the
+    kind that commits survive in.
+    """
+
+    path: str
+    exists: bool
+    newest: int
+    schema: int | None = None
+    foreign: bool = False
+    durable: bool = True
+
+
 Admit = Callable[[Endpoint], bool]
 
 
@@ -265,6 +293,10 @@ class Store(Protocol):
         ``policy.MAX_BEGUN`` times without an end has killed its process each time: it fails, with the reason
         "crashed".
         """
+        ...
+
+    def name(self, keys: Sequence[tuple[Work, str]]) -> None:
+        """Keep the ordering keys of leased deliveries, so that they stand in the way of no others."""
         ...
 
     def begin(self, work: Work, ordering_key: str | None, now: Instant) -> Begun:
@@ -380,8 +412,8 @@ class Store(Protocol):
 
     # Where messages come in.
 
-    def add_source(self, source: Source) -> None:
-        """Store a new source; raises ``Conflict`` when the uid or the token is taken."""
+    def add_source(self, source: Source, idempotency: Idempotency | None = None) -> str:
+        """Store a new source, as ``add`` does; raises ``Conflict`` when the uid or the token is taken."""
         ...
 
     def change_source(self, ref: str, change: Callable[[Source], Source]) -> Source:
@@ -419,7 +451,11 @@ class Store(Protocol):
         ...
 
     def dead_letters(self, source_id: str, page: Page) -> list[tuple[Delivery, Message]]:
-        """Return a page of failed deliveries with their messages, in the messages' order."""
+        """Return a page of failed deliveries with their messages, in the order of ids, ``MESSAGE.ENDPOINT``."""
+        ...
+
+    def census(self, source_id: str) -> Census:
+        """Count what is left over at a source."""
         ...
 
     def received(self, source_id: str, dedupe_key: str) -> str | None:
@@ -506,12 +542,27 @@ def open_store(
     """
     from ringback.store.sqlite import SQLiteStore  # noqa: PLC0415 - a store is only imported when used
 
+    return SQLiteStore(_path(url), vault, entropy, shared=shared)
+
+
+def examine_store(url: str, *, shared: bool = False) -> Condition:
+    """Tell what the database is that *url* names, changing nothing; for *shared*, see ``open_store``.
+
+    Raises:
+        ConfigurationError: The URL names no known kind of store, or the database cannot be read.
+    """
+    from ringback.store.sqlite.condition import examine  # noqa: PLC0415 - as above
+
+    return examine(_path(url), shared=shared)
+
+
+def _path(url: str) -> str:
     scheme, separator, path = url.partition("://")
     if scheme != "sqlite" or not separator or not path.removeprefix("/"):
         raise ConfigurationError(
             f"cannot use the store {url!r}: write sqlite:///FILE, such as sqlite:///ringback.db"
         )
-    return SQLiteStore(path.removeprefix("/"), vault, entropy, shared=shared)
+    return path.removeprefix("/")
 
 
 __all__ = [
@@ -520,6 +571,8 @@ __all__ = [
     "Admit",
     "AttemptFilter",
     "Begun",
+    "Census",
+    "Condition",
     "DueEndpoint",
     "Idempotency",
     "Lease",
@@ -534,5 +587,6 @@ __all__ = [
     "Task",
     "Token",
     "Work",
+    "examine_store",
     "open_store",
 ]

@@ -43,6 +43,9 @@ MAX_QUEUED = 20_000
 TOKEN_BITS = 62
 READERS = 2
 COMPANY_SECONDS = 0.005
+# Where many hand in at once, a moment's wait makes commits fewer and larger, and each of them costs as much.
+BUSY = 8
+GATHER_SECONDS = 0.001
 
 
 class Pending(Protocol[T_co]):
@@ -169,6 +172,8 @@ class Committer:
         self._readers = concurrent.futures.ThreadPoolExecutor(READERS, "ringback-reader")
         self._gate = threading.Lock()
         self._closing = False
+        self._closing_readers = False
+        self._busy = False
 
     def start(self) -> None:
         """Begin to commit."""
@@ -177,15 +182,18 @@ class Committer:
     def close(self) -> None:
         """Commit what has been handed in, then close the store."""
         with self._gate:
-            if self._closing:
+            if self._closing_readers:
                 return
+            self._closing_readers = True
+        # What a reader has found out may still have to be written.
+        self._readers.shutdown()
+        with self._gate:
             self._closing = True
             self._queue.put(None)
         if self._thread.ident is None:
             self._run()
         else:
             self._thread.join()
-        self._readers.shutdown()
         self._store.close()
 
     def accept(self, acceptance: Acceptance) -> Pending[Accepted]:
@@ -226,21 +234,22 @@ class Committer:
         Raises:
             Unavailable: This node is shutting down.
         """
-        self._refuse_when_closing()
         pending, loop = _new_pending()
-        self._readers.submit(self._answer, query, pending, loop)
+        with self._gate:
+            self._refuse_when(self._closing_readers)
+            self._readers.submit(self._answer, query, pending, loop)
         answer: Pending[T] = pending
         return answer
 
     def _submit(self, kind: str, argument: Any) -> Any:
         pending, loop = _new_pending()
         with self._gate:
-            self._refuse_when_closing()
+            self._refuse_when(self._closing)
             self._queue.put(_Operation(kind, argument, pending, loop))
         return pending
 
-    def _refuse_when_closing(self) -> None:
-        if self._closing:
+    def _refuse_when(self, closing: bool) -> None:
+        if closing:
             raise Unavailable("this node is shutting down; try another or try again")
 
     def _answer(self, query: Callable[[Store], Any], pending: Any, loop: Any) -> None:
@@ -252,6 +261,7 @@ class Committer:
     def _run(self) -> None:
         while (batch := self._gather()) is not None:
             if len(batch):
+                self._busy = len(batch) >= BUSY
                 self._commit(batch)
                 self._store.checkpoint()
 
@@ -261,6 +271,8 @@ class Committer:
             return None
         batch = _Batch()
         batch.add(first)
+        if self._busy:
+            time.sleep(GATHER_SECONDS)
         until = time.perf_counter() + COMPANY_SECONDS
         while len(batch) < MAX_BATCH:
             try:

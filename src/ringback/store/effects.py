@@ -6,10 +6,14 @@ the store's statements in the same transaction, and commits both or neither.
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from ringback.store import Statement
+
+# Changes nothing; where one transaction at a time may write, the one that runs it is the one from then on.
+CLAIM = Statement("UPDATE ringback_delivery SET begun = begun WHERE 0 = 1", ())
 
 
 class Effect(Protocol):
@@ -22,6 +26,10 @@ class Effect(Protocol):
 
     def execute(self, statement: Statement) -> int:
         """Run a statement of the store's; return how many rows it changed."""
+        ...
+
+    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Run a handler that is a coroutine to its end; what it writes is in the transaction, too."""
         ...
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from falcon import HTTP_202, HTTP_204
@@ -10,6 +11,7 @@ from falcon.asgi import Request, Response
 
 from ringback import ids
 from ringback.drafts import EndpointDraft, SecretRotation
+from ringback.errors import NotFound
 from ringback.model import Endpoint
 from ringback.outbox import Outbox
 from ringback.server.bodies import Bodies
@@ -75,6 +77,12 @@ RECOVERY = msgspec.json.Decoder(Recovery)
 class Endpoints:
     """Places that messages are delivered to."""
 
+    kind: type[EndpointDraft] = EndpointDraft
+    kept = KEPT
+    draft: msgspec.json.Decoder[Any] = DRAFT
+    update: msgspec.json.Decoder[Any] = UPDATE
+    patch: msgspec.json.Decoder[Any] = PATCH
+
     def __init__(self, outbox: Outbox, bodies: Bodies) -> None:
         self._outbox = outbox
         self._bodies = bodies
@@ -89,7 +97,7 @@ class Endpoints:
     async def on_post_all(self, req: Request, resp: Response, app: str) -> None:
         """Create an endpoint."""
         parse(req, Query)
-        draft = await self._bodies.decode(req, DRAFT)
+        draft = await self._bodies.decode(req, self.draft)
         key = req.get_header("idempotency-key")
         endpoint = await self._outbox.create_endpoint(app, draft, idempotency_key=key)
         reply(resp, endpoint_out(endpoint), created(new=True))
@@ -102,16 +110,16 @@ class Endpoints:
     async def on_put(self, req: Request, resp: Response, app: str, ep: str) -> None:
         """Replace an endpoint, or create it with the uid of the path."""
         parse(req, Query)
-        fields = given(await self._bodies.decode(req, UPDATE))
+        fields = given(await self._bodies.decode(req, self.update))
         endpoint, new = await self._outbox.put_endpoint(
-            app, ep, EndpointDraft(**fields), keep=KEPT.difference(fields)
+            app, ep, self.kind(**fields), keep=self.kept.difference(fields)
         )
         reply(resp, endpoint_out(endpoint), created(new=new))
 
     async def on_patch(self, req: Request, resp: Response, app: str, ep: str) -> None:
         """Change the fields given."""
         parse(req, Query)
-        changes = given(await self._bodies.decode(req, PATCH))
+        changes = given(await self._bodies.decode(req, self.patch))
         reply(resp, endpoint_out(await self._outbox.change_endpoint(app, ep, changes)))
 
     async def on_delete(self, req: Request, resp: Response, app: str, ep: str) -> None:
@@ -175,6 +183,8 @@ class Endpoints:
 
 
 def _secret_out(endpoint: Endpoint) -> SecretOut:
+    if endpoint.handler is not None:
+        raise NotFound("this endpoint is a handler, for which nothing is signed")
     return SecretOut(key=shown_key(endpoint.secrets[0].key))
 
 

@@ -25,6 +25,9 @@ from ringback.vault import NONCE_BYTES, Vault
 MAX_ROUTES = 20_000
 MAX_FANS = 1_000
 
+# The ordering key of a delivery that waits for its handler to say which it has. Others begin with "=".
+UNNAMED = ""
+
 Fan = tuple[tuple[tuple[int, Endpoint], ...], dict[str, SkipReason]]
 
 
@@ -174,7 +177,7 @@ class Catalog(Database):
             "INSERT INTO ringback_endpoint (id, application_key, handler,"
             " uid, state, disabled_reason, failing_since, secrets, record)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (record.id, key, record.handler, *self._endpoint_values(record)),
+            (record.id, key, *self._endpoint_values(record)),
         )
         self.bump_catalog()
 
@@ -190,7 +193,7 @@ class Catalog(Database):
 
     def change_application(self, ref: str, change: Callable[[Application], Application]) -> Application:
         """See ``Store``."""
-        key, old = self._application_row(ref)
+        key, old = self._published_row(ref)
         new = change(old)
         if new.uid != old.uid:
             self._check_application_uid(new)
@@ -210,10 +213,16 @@ class Catalog(Database):
         if new.uid != old.uid:
             self._check_endpoint_uid(application_key, new)
         self.execute(
-            "UPDATE ringback_endpoint SET uid = ?, state = ?, disabled_reason = ?, failing_since = ?,"
+            "UPDATE ringback_endpoint SET handler = ?, uid = ?, state = ?, disabled_reason = ?, failing_since = ?,"
             " secrets = ?, record = ? WHERE key = ?",
             (*self._endpoint_values(new), key),
         )
+        if new.ordered and not old.ordered:
+            self.execute(
+                "UPDATE ringback_delivery SET ordering_key = ?"
+                " WHERE endpoint_key = ? AND due_at IS NOT NULL AND ordering_key IS NULL",
+                (UNNAMED, key),
+            )
         self.bump_catalog()
         return new
 
@@ -228,7 +237,11 @@ class Catalog(Database):
 
     def remove_application(self, ref: str, now: Instant) -> None:
         """See ``Store``."""
-        key, _ = self._application_row(ref)
+        key, _ = self._published_row(ref)
+        self.retire(key, now)
+
+    def retire(self, key: int, now: Instant) -> None:
+        """Delete the application row *key*, also that of a source, with its endpoints."""
         self.execute("UPDATE ringback_application SET deleted_at = ?, uid = NULL WHERE key = ?", (now, key))
         self.execute(
             "UPDATE ringback_endpoint SET deleted_at = ?, uid = NULL WHERE application_key = ? AND deleted_at IS NULL",
@@ -343,6 +356,12 @@ class Catalog(Database):
             raise NotFound(f"there is no application {ref}")
         return found[0], application_of(found[1])
 
+    def _published_row(self, ref: str) -> tuple[int, Application]:
+        # A source is changed and removed as one, never only the half of it that is an application.
+        if ids.is_id(ids.SOURCE, ref):
+            raise NotFound(f"there is no application {ref}")
+        return self._application_row(ref)
+
     def _endpoint_row(self, application_id: str, ref: str) -> tuple[int, int, Endpoint]:
         application_key, _ = self._application_row(application_id)
         column = "id" if ref.startswith("ep_") else "uid"
@@ -358,6 +377,7 @@ class Catalog(Database):
     def _endpoint_values(self, record: Endpoint) -> tuple[Any, ...]:
         sealed = sealed_secrets(record, self._vault, self._entropy(NONCE_BYTES))
         return (
+            record.handler,
             record.uid,
             record.state.value,
             record.disabled_reason,

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any
 
 from ringback.store import Statement
-
-BUSY_SECONDS = 10.0
+from ringback.store.sqlite.library import BUSY_TIMEOUT, begin
 
 
 def _leave_as_it_is(_: sqlite3.Connection) -> None:
@@ -44,11 +44,16 @@ class SQLiteTransaction:
         self.begin()
         return self._connection.executemany(statement, values)
 
+    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """See ``Effect``. It stays on this thread, as the connection must."""
+        with asyncio.Runner() as runner:
+            return runner.run(coroutine)
+
     def begin(self) -> None:
         """Take the right to write, unless this transaction has it."""
         if not self._connection.in_transaction:
             # A transaction that reads first and writes later fails when another has written in between.
-            self._connection.execute("BEGIN IMMEDIATE")
+            begin(self._connection.execute)
 
 
 class SQLiteEffects:
@@ -79,9 +84,11 @@ class SQLiteEffects:
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None)
+            connection = sqlite3.connect(self._path, timeout=BUSY_TIMEOUT / 1000, isolation_level=None)
             # What is committed here includes "done": it must survive a power cut as an acknowledgement does.
             connection.execute("PRAGMA synchronous = FULL")
             self._set_up(connection)
+            # Only beginning to write can find another writing, and that waits by itself.
+            connection.execute("PRAGMA busy_timeout = 0")
             self._local.connection = connection
         return connection

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ringback.errors import Conflict, NotFound
-from ringback.model import Delivery, Held, Instant, Message
+from ringback.model import Delivery, Held, Instant, Message, Trigger
 from ringback.store import Begun, Page, Settlement, Statement, Work
 from ringback.store.sqlite.line import ENDED, INSERT_ATTEMPTS, LEASED, Line
 from ringback.store.sqlite.records import (
@@ -31,6 +33,25 @@ _AHEAD = """
         )
     ) ORDER BY message_key DESC LIMIT 1
 """
+# A later delivery that runs, under the lease it has now, with the key of one that somebody asked for again.
+_RUNNING = "running"
+_BESIDE = f"""
+    SELECT 1 FROM ringback_delivery INDEXED BY ringback_delivery_ordered
+    WHERE endpoint_key = ? AND ordering_key = ? AND message_key > ?
+    AND due_at IS NOT NULL AND ordering_key IS NOT NULL AND state = 'leased' AND reason = '{_RUNNING}'
+"""
+# Those that it was for and that are still there.
+_WAS_FOR = """
+    SELECT d.endpoint_key FROM ringback_delivery d JOIN ringback_endpoint e ON e.key = d.endpoint_key
+    WHERE d.message_key = ? AND e.deleted_at IS NULL AND e.state <> 'disabled'
+"""
+_NAME = """
+    WITH named (message_key, endpoint_key, token, ordering_key) AS (VALUES {rows})
+    UPDATE ringback_delivery AS delivery SET ordering_key = named.ordering_key
+    FROM named
+    WHERE delivery.message_key = named.message_key AND delivery.endpoint_key = named.endpoint_key
+    AND delivery.lease_token = named.token
+"""
 _DEAD = f"""
     SELECT {DELIVERY_COLUMNS}, e.id, {MESSAGE_COLUMNS}
     FROM ringback_endpoint e CROSS JOIN ringback_delivery d INDEXED BY ringback_delivery_unsent
@@ -43,6 +64,11 @@ _DEAD = f"""
 class Handling(Line):
     """The verbs about handlers and about what they leave."""
 
+    def name(self, keys: Sequence[tuple[Work, str]]) -> None:
+        """See ``Store``."""
+        rows = [(*work.key, work.lease.token, _named(ordering_key)) for work, ordering_key in keys]
+        self.execute_rows(_NAME, rows)
+
     def begin(self, work: Work, ordering_key: str | None, now: Instant) -> Begun:
         """See ``Store``."""
         fence = (*work.key, work.lease.token)
@@ -52,14 +78,16 @@ class Handling(Line):
         ahead = None if named is None else self._ahead(work, named, now)
         begun = int(ahead is None)
         self.execute(
-            f"UPDATE ringback_delivery SET begun = begun + ?, ordering_key = ? WHERE {_FENCE}",
-            (begun, named, *fence),
+            f"UPDATE ringback_delivery SET begun = begun + ?, ordering_key = ?, reason = ? WHERE {_FENCE}",
+            (begun, named, _RUNNING if begun else None, *fence),
         )
         return Begun(held=True, blocked_until=ahead)
 
     def _ahead(self, work: Work, named: str, now: Instant) -> Instant | None:
         """Return when to look again, None where nothing is in front."""
         message_key, endpoint_key = work.key
+        if work.trigger is Trigger.MANUAL and self.row(_BESIDE, (endpoint_key, named, message_key)):
+            return now + LOOK_AGAIN
         found = self.row(_AHEAD, (endpoint_key, named, message_key))
         if found is None:
             return None
@@ -85,6 +113,7 @@ class Handling(Line):
         self, source_id: str, message_id: str, now: Instant, *, event_type: str | None, rematch: bool
     ) -> int:
         """See ``Store``."""
+        self.catch_up()
         route = self.route(source_id)
         message = self.row(
             f"SELECT m.key, {MESSAGE_COLUMNS} FROM ringback_message m WHERE m.application_key = ? AND m.id = ?",
@@ -98,8 +127,7 @@ class Handling(Line):
         if rematch:
             targets = [target for target, _ in route.fan(event_type or stored.event_type, stored.channels)[0]]
         else:
-            found = self.rows("SELECT endpoint_key FROM ringback_delivery WHERE message_key = ?", (key,))
-            targets = [row[0] for row in found]
+            targets = [row[0] for row in self.rows(_WAS_FOR, (key,))]
         if targets:
             self.execute(
                 "UPDATE ringback_message SET held = NULL, event_type = coalesce(?, event_type) WHERE key = ?",
@@ -125,7 +153,7 @@ class Handling(Line):
         key, _ = self._application_row(source_id)
         return [
             (delivery_of(row[:5], row[6], row[5]), message_of(row[6:], source_id))
-            for row in self.page(_DEAD, [key], "m.id", page)
+            for row in self.page(_DEAD, [key], "m.id || '.' || e.id", page)
         ]
 
     def received(self, source_id: str, dedupe_key: str) -> str | None:

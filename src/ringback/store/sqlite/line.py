@@ -20,7 +20,7 @@ from ringback.model import (
     OutcomeKind,
     Trigger,
 )
-from ringback.policy import MAX_BEGUN, Step, next_state
+from ringback.policy import BEHIND_ANOTHER, MAX_BEGUN, Step, next_state
 from ringback.store import (
     Acceptance,
     Accepted,
@@ -33,7 +33,7 @@ from ringback.store import (
     Task,
     Work,
 )
-from ringback.store.sqlite.catalog import Catalog, Route
+from ringback.store.sqlite.catalog import UNNAMED, Catalog, Route
 from ringback.store.sqlite.database import Row, chunks
 from ringback.store.sqlite.receipts import Receipts
 from ringback.store.sqlite.records import (
@@ -59,8 +59,8 @@ _FAILED = ENDED[Step.EXHAUST]
 LEASED = next_state(None, Step.ACCEPT).value
 _WAITING = next_state(None, Step.SPILL).value
 _SCHEDULED = Trigger.SCHEDULED.value
-# The ordering key of a delivery that waits for its handler to say which it has. Others begin with "=".
-UNNAMED = ""
+
+ORDERED = "json_extract(CAST(record AS TEXT), '$.ordered')"
 
 # Keys are never used twice, although the newest message may have been removed.
 _POSITION = (
@@ -82,7 +82,7 @@ INSERT_ATTEMPTS = (
 )
 # Ends all of these leases or, if one of them is no longer held, none.
 _SETTLE = """
-    WITH ended (message_key, endpoint_key, token, state, attempts, due_at, reason) AS (VALUES {rows}),
+    WITH ended (message_key, endpoint_key, token, state, attempts, due_at, reason, tried) AS (VALUES {rows}),
     lost (count) AS MATERIALIZED (
         SELECT count(*) FROM ended LEFT JOIN ringback_delivery AS delivery
         ON delivery.message_key = ended.message_key AND delivery.endpoint_key = ended.endpoint_key
@@ -91,7 +91,7 @@ _SETTLE = """
     )
     UPDATE ringback_delivery AS delivery
     SET state = ended.state, attempts = ended.attempts, due_at = ended.due_at, reason = ended.reason,
-        lease_token = NULL, begun = 0
+        lease_token = NULL, begun = iif(ended.tried OR delivery.ordering_key IS NOT NULL, 0, delivery.begun)
     FROM ended
     WHERE delivery.message_key = ended.message_key
     AND delivery.endpoint_key = ended.endpoint_key
@@ -112,7 +112,8 @@ _PUT_TO_REST = """
     FROM taken
     WHERE delivery.message_key = taken.message_key AND delivery.endpoint_key = taken.endpoint_key
 """
-# Steps from endpoint to endpoint through the index instead of reading every row that is due.
+# Steps from endpoint to endpoint through the index instead of reading every row that is due. What waits for a
+# deleted endpoint is for any worker to cancel, also where the endpoint stood for a handler.
 _DUE = """
     WITH RECURSIVE active (endpoint_key) AS (
         SELECT (
@@ -129,7 +130,7 @@ _DUE = """
     SELECT e.id, (
         SELECT min(due_at) FROM ringback_delivery INDEXED BY ringback_delivery_due
         WHERE endpoint_key = e.key AND due_at IS NOT NULL
-    ) AS oldest, e.handler
+    ) AS oldest, iif(e.deleted_at IS NULL, e.handler, NULL)
     FROM active CROSS JOIN ringback_endpoint e ON e.key = active.endpoint_key
     WHERE (e.state <> 'paused' OR e.deleted_at IS NOT NULL) AND oldest <= ?
     ORDER BY oldest LIMIT ?
@@ -141,6 +142,14 @@ _TAKE = """
     CROSS JOIN ringback_message m ON m.key = d.message_key
     WHERE d.endpoint_key = ? AND d.due_at <= ?
     ORDER BY d.due_at LIMIT ?
+"""
+# What waits behind a delivery that is brought forward need not wait for the time when that would have been tried.
+_FOLLOW = f"""
+    UPDATE ringback_delivery AS behind SET due_at = ?1
+    WHERE endpoint_key = ?2 AND message_key > ?3 AND due_at > ?1 AND state = 'waiting' AND reason = '{BEHIND_ANOTHER}'
+    AND ordering_key = (
+        SELECT ordering_key FROM ringback_delivery WHERE endpoint_key = ?2 AND message_key = ?3
+    )
 """
 _RECOVERABLE = """
     SELECT d.message_key, m.created_at, d.state, d.attempts
@@ -218,6 +227,11 @@ class Line(Catalog):
         return None if row is None else message_of(row, route.application_id)
 
     def _next_message_key(self) -> int:
+        self.catch_up()
+        return self._last_key + 1
+
+    def catch_up(self) -> None:
+        """Learn what other connections have changed; asked inside a transaction, before routes are used."""
         # While nobody else writes, what was read last time still holds. A key skipped by a rollback is no loss.
         seen = self.data_version()
         if seen != self._seen or not self.routes_hold:
@@ -226,7 +240,6 @@ class Line(Catalog):
             self.renew_routes(found[0])
             self._last_key = max(self._last_key, found[1])
             self._seen = seen
-        return self._last_key + 1
 
     # --- Settling -----------------------------------------------------------------------------------------
 
@@ -374,12 +387,16 @@ class Line(Catalog):
             raise Conflict("an attempt is under way; wait for its outcome")
         after = next_state(state, Step.RESEND).value
         self.execute(
-            "INSERT INTO ringback_delivery (message_key, endpoint_key, state, attempts, due_at, trigger)"
-            " VALUES (?, ?, ?, 0, ?, 'manual')"
+            "INSERT INTO ringback_delivery"
+            " (message_key, endpoint_key, state, attempts, due_at, trigger, ordering_key)"
+            f" SELECT ?, key, ?, 0, ?, 'manual', iif({ORDERED}, '{UNNAMED}', NULL)"
+            " FROM ringback_endpoint WHERE key = ?"
             " ON CONFLICT DO UPDATE SET state = excluded.state, attempts = 0, due_at = excluded.due_at,"
-            " trigger = excluded.trigger, reason = NULL, lease_token = NULL, begun = 0",
-            (*key, after, now),
+            " trigger = excluded.trigger, reason = NULL, lease_token = NULL, begun = 0,"
+            " ordering_key = coalesce(ordering_key, excluded.ordering_key)",
+            (message_key, after, now, endpoint_key),
         )
+        self.execute(_FOLLOW, (now, endpoint_key, message_key))
 
     def add_task(self, task: Task) -> None:
         """See ``Store``."""
@@ -529,6 +546,8 @@ def _ended_row(settlement: Settlement) -> Row:
         work.attempts + (settlement.attempt is not None and decision.step is not Step.POSTPONE),
         decision.due_at,
         settlement.reason,
+        # What is given back untried is no less suspect than before; where there is an order, `begun` says what runs.
+        settlement.attempt is not None,
     )
 
 

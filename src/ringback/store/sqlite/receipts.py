@@ -20,7 +20,7 @@ _BY_BUSINESS = """
     SELECT r.application_key, r.business_key, r.message_id, r.created_at, r.polled
     FROM (VALUES {rows}) AS wanted CROSS JOIN ringback_receipt r INDEXED BY ringback_receipt_business
     ON r.application_key = wanted.column1 AND r.business_key = wanted.column2
-    WHERE r.polled >= wanted.column3
+    WHERE r.polled >= wanted.column3 ORDER BY r.key
 """
 _INSERT = (
     "INSERT INTO ringback_receipt"
@@ -43,12 +43,10 @@ class Receipts:
         ]
         events = [(key, one.dedupe_key) for key, one in inbound if one.dedupe_key]
         subjects = [(key, one.business_key, int(not one.polled)) for key, one in inbound if one.business_key]
-        self._events: Known = {
-            (row[0], row[1]): (row[2], row[3]) for row in self._rows_for(_BY_EVENT, events)
-        }
+        self._events = _first_of(self._rows_for(_BY_EVENT, events))
         found = self._rows_for(_BY_BUSINESS, subjects)
-        self._subjects: Known = {(row[0], row[1]): (row[2], row[3]) for row in found}
-        self._polled: Known = {(row[0], row[1]): (row[2], row[3]) for row in found if row[4]}
+        self._subjects = _first_of(found)
+        self._polled = _first_of([row for row in found if row[4]])
 
     def earlier(self, acceptance: Acceptance, route: Route) -> Accepted | None:
         """Return the first acceptance of the same event; raises ``NotFound`` where the door is not the right one."""
@@ -82,9 +80,9 @@ class Receipts:
         if inbound.dedupe_key is not None:
             self._events[route.key, inbound.dedupe_key] = first
         if inbound.business_key is not None:
-            self._subjects[route.key, inbound.business_key] = first
+            self._subjects.setdefault((route.key, inbound.business_key), first)
             if inbound.polled:
-                self._polled[route.key, inbound.business_key] = first
+                self._polled.setdefault((route.key, inbound.business_key), first)
         # What has no key of its own still has a row, by its subject.
         dedupe_key = inbound.dedupe_key or f"message:{message.id}"
         polled = int(inbound.polled)
@@ -99,6 +97,13 @@ class Receipts:
 
     def _rows_for(self, query: str, wanted: list[Row]) -> list[Row]:
         return self._catalog.rows_for(query, wanted) if wanted else []
+
+
+def _first_of(rows: list[Row]) -> Known:
+    known: Known = {}
+    for owner, key, message_id, created_at, *_ in rows:
+        known.setdefault((owner, key), (message_id, created_at))
+    return known
 
 
 def _route(catalog: Catalog, acceptance: Acceptance) -> Route | None:

@@ -10,7 +10,7 @@ import msgspec
 from ringback import ids, tokens
 from ringback.errors import Conflict, NotFound
 from ringback.model import Application, Instant, Refusal, Source
-from ringback.store import Page
+from ringback.store import Idempotency, Page
 from ringback.store.sqlite.catalog import Catalog
 from ringback.store.sqlite.database import Row
 from ringback.vault import NONCE_BYTES
@@ -33,23 +33,26 @@ _refusal = msgspec.json.Decoder(Refusal)
 class Sources(Catalog):
     """The verbs about where messages come in."""
 
-    def add_source(self, source: Source) -> None:
+    def add_source(self, source: Source, idempotency: Idempotency | None = None) -> str:
         """See ``Store``."""
+        if idempotency is not None:
+            earlier = self.earlier_use(idempotency)
+            if earlier is not None and self._source_where("s.id = ?", earlier.resource_id):
+                return earlier.repeated_by(idempotency)
+            self.remember_use(idempotency, source.id, source.created_at)
         self._check_free(source)
-        owner = Application(
-            id=source.id, name=source.name, created_at=source.created_at, updated_at=source.updated_at
-        )
         self.execute(
             "INSERT INTO ringback_application (id, uid, record) VALUES (?, NULL, ?)",
-            (owner.id, msgspec.json.encode(owner)),
+            (source.id, _owner_record(source)),
         )
-        key, _ = self._application_row(owner.id)
+        key, _ = self._application_row(source.id)
         self.execute(
             "INSERT INTO ringback_source (application_key, id, uid, token_digest, secrets, record)"
             " VALUES (?, ?, ?, ?, ?, ?)",
             (key, source.id, *self._source_values(source)),
         )
         self.bump_catalog()
+        return source.id
 
     def change_source(self, ref: str, change: Callable[[Source], Source]) -> Source:
         """See ``Store``."""
@@ -61,13 +64,16 @@ class Sources(Catalog):
             "UPDATE ringback_source SET uid = ?, token_digest = ?, secrets = ?, record = ? WHERE id = ?",
             (*self._source_values(new), old.id),
         )
+        self.execute("UPDATE ringback_application SET record = ? WHERE id = ?", (_owner_record(new), old.id))
         self.bump_catalog()
         return new
 
     def remove_source(self, ref: str, now: Instant) -> None:
         """See ``Store``."""
         source = self.source(ref)
-        self.remove_application(source.id, now)
+        key, _ = self._application_row(source.id)
+        self.retire(key, now)
+        self.execute("DELETE FROM ringback_refusal WHERE application_key = ?", (key,))
         self.execute(
             "UPDATE ringback_source SET deleted_at = ?, uid = NULL, token_digest = NULL WHERE id = ?",
             (now, source.id),
@@ -139,3 +145,12 @@ class Sources(Catalog):
             holder = self.source_of_token(tokens.digest(source.token))
             if holder is not None and holder.id != mine:
                 raise Conflict("another source has this token")
+
+
+def _owner_record(source: Source) -> bytes:
+    """Return the application that owns what belongs to a source, as it is kept."""
+    return msgspec.json.encode(
+        Application(
+            id=source.id, name=source.name, created_at=source.created_at, updated_at=source.updated_at
+        )
+    )

@@ -1,0 +1,109 @@
+"""Sources: where webhooks come in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+from falcon import HTTP_201, HTTP_204
+from falcon.asgi import Request, Response
+
+from ringback import ids
+from ringback.errors import InvalidInput
+from ringback.server.bodies import Bodies
+from ringback.server.ingest_wire import (
+    RotateTokenOut,
+    SourceIn,
+    SourcePatch,
+    ingest_url,
+    relocated,
+    source_changes_of,
+    source_draft_of,
+    source_out,
+)
+from ringback.server.paging import OrderedQuery, Query, descending, listing, page_of, parse
+from ringback.server.replies import created, reply
+from ringback.sources import Sources
+
+SOURCE = msgspec.json.Decoder(SourceIn)
+PATCH = msgspec.json.Decoder(SourcePatch)
+
+
+class SourceResource:
+    """Inbound doors, one per provider and purpose.
+
+    Args:
+        sources: Manages them.
+        bodies: Reads requests.
+        public_url: Where providers reach this server; None to take the address of each request.
+    """
+
+    of_sources = True
+
+    def __init__(self, sources: Sources, bodies: Bodies, public_url: str | None) -> None:
+        self._sources = sources
+        self._bodies = bodies
+        self._public_url = public_url
+
+    async def on_get_all(self, req: Request, resp: Response) -> None:
+        """List sources, oldest first unless asked otherwise."""
+        query = parse(req, OrderedQuery)
+        page = page_of(query, ids.SOURCE, descending=descending(query, default=False))
+        rows = await self._sources.read(lambda store: store.sources(page))
+        base = self._base(req)
+        reply(resp, listing(rows, page, lambda row: source_out(row, base), lambda row: row.id))
+
+    async def on_post_all(self, req: Request, resp: Response) -> None:
+        """Create a source."""
+        parse(req, Query)
+        body = await self._bodies.decode(req, SOURCE)
+        with _told_as_sent():
+            draft = source_draft_of(body)
+            record = await self._sources.create(draft, idempotency_key=req.get_header("idempotency-key"))
+        reply(resp, source_out(record, self._base(req)), HTTP_201)
+
+    async def on_get(self, req: Request, resp: Response, source: str) -> None:
+        """Show a source."""
+        parse(req, Query)
+        record = await self._sources.read(lambda store: store.source(source))
+        reply(resp, source_out(record, self._base(req)))
+
+    async def on_put(self, req: Request, resp: Response, source: str) -> None:
+        """Replace a source, or create it with the uid of the path."""
+        parse(req, Query)
+        body = await self._bodies.decode(req, SOURCE)
+        with _told_as_sent():
+            record, new = await self._sources.put(source, source_draft_of(body))
+        reply(resp, source_out(record, self._base(req)), created(new=new))
+
+    async def on_patch(self, req: Request, resp: Response, source: str) -> None:
+        """Change the fields given."""
+        parse(req, Query)
+        body = await self._bodies.decode(req, PATCH)
+        with _told_as_sent():
+            record = await self._sources.change(source, source_changes_of(body))
+        reply(resp, source_out(record, self._base(req)))
+
+    async def on_delete(self, req: Request, resp: Response, source: str) -> None:
+        """Delete a source."""
+        parse(req, Query)
+        await self._sources.remove(source)
+        resp.status = HTTP_204
+
+    async def on_post_rotate(self, req: Request, resp: Response, source: str) -> None:
+        """Give a source another address, in place of the one it has."""
+        parse(req, Query)
+        record = await self._sources.rotate_token(source)
+        reply(resp, RotateTokenOut(ingest_url=str(ingest_url(record, self._base(req)))))
+
+    def _base(self, req: Request) -> str:
+        return self._public_url or str(req.prefix)
+
+
+@contextmanager
+def _told_as_sent() -> Iterator[None]:
+    try:
+        yield
+    except InvalidInput as error:
+        raise relocated(error) from None
