@@ -40,6 +40,7 @@ LINE = {
     "intake",
     "opening",
     "entrance",
+    "entropy",
     "gateway",
     "refusals",
     "declarations",

@@ -137,7 +137,8 @@ def server(folder):
 
 def needs_server(code):
     """Tell whether a shell sample talks to a server; those that start one are not run."""
-    starts = any(word in code for word in ("ringback serve", "make run", "--store"))
+    # What talks to port 8000 is for an application of one's own; the tests of the README's and the examples' run it.
+    starts = any(word in code for word in ("ringback serve", "make run", "--store", ":8000"))
     return not starts and any(word in code for word in ("curl", "ringback publish", "API="))
 
 

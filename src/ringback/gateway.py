@@ -101,7 +101,7 @@ class Gateway:
         pending: Any = self._committer.read(lambda store: look_up(store, token))
 
         def learn(done: Any) -> None:
-            if done.cancelled() or done.exception() is not None:
+            if done.exception() is not None:
                 self._known.pop(token, None)
             else:
                 self.learn(token, done.result())

@@ -6,14 +6,13 @@ and asks no network: one commit stands between a request and its acknowledgement
 
 from __future__ import annotations
 
-import asyncio
-import secrets
 import time
 from collections.abc import Callable, Generator
 from typing import Any
 
 from ringback import ids, policy
 from ringback.entrance import Entrance, Reply, error_reply
+from ringback.entropy import entropy
 from ringback.errors import NotFound, SignatureInvalid, StoreUnavailable, Unavailable
 from ringback.model import Held, Inbound, Instant
 from ringback.observe import FoundByPoll, Observer, RequestRefused, WebhookReceived
@@ -21,7 +20,7 @@ from ringback.providers import Received, answer_challenge, stored_headers, verif
 from ringback.refusals import Refusals
 from ringback.signing import Request
 from ringback.store import Acceptance, Accepted
-from ringback.store.commit import Committer, Pending
+from ringback.store.commit import Committer, NotThereYet, Pending
 
 UNRECOGNISED = "unrecognised"
 ACCEPTED = "accepted"
@@ -49,7 +48,7 @@ class Intake:
         observer: Observer,
         *,
         clock: Callable[[], Instant],
-        entropy: Callable[[int], bytes] = secrets.token_bytes,
+        entropy: Callable[[int], bytes] = entropy,
         min_free_bytes: int = MIN_FREE_BYTES,
     ) -> None:
         self._committer = committer
@@ -232,10 +231,10 @@ class After(Pending[Any]):
 
     def result(self) -> Any:
         """Block until it is there; raises ``RuntimeError`` on an event loop, where it would never be."""
-        if isinstance(self._pending, asyncio.Future) and not self._pending.done():
-            raise RuntimeError("this was asked for on an event loop: await it instead of calling result()")
         try:
             value = self._pending.result()
+        except NotThereYet:
+            raise
         except Exception as error:  # noqa: BLE001 - whoever waits gets a value for it, or the error itself
             return self._instead(error)
         return self._then(value)

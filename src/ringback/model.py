@@ -190,7 +190,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
         return f"Source(id={self.id!r}, name={self.name!r}, provider={self.provider!r})"
 
 
-class Inbound(msgspec.Struct, frozen=True, kw_only=True):
+class Inbound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a received message has beyond a published one.
 
     ``headers`` are the request's, without those that hold secrets. ``event_id`` is the provider's id. Deliveries of

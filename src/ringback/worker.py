@@ -19,6 +19,7 @@ import msgspec
 from ringback import ids, pacing, policy
 from ringback.desk import DEFAULT_BUFFER, Desk
 from ringback.destinations import Destination, Request
+from ringback.entropy import entropy
 from ringback.errors import RingbackError
 from ringback.handlers import Handlers
 from ringback.lanes import Lane, Lanes
@@ -102,7 +103,7 @@ class Worker:
         clock: Callable[[], Instant],
         monotonic: Callable[[], float],
         chance: Callable[[], float],
-        entropy: Callable[[int], bytes] = secrets.token_bytes,
+        entropy: Callable[[int], bytes] = entropy,
         handlers: Handlers | None = None,
     ) -> None:
         self._desk = desk

@@ -26,7 +26,6 @@ from ringback.server.bodies import JSON, decode_json
 from ringback.server.replies import Answer, encode, refusal
 from ringback.server.wire import message_out
 from ringback.signing import Request
-from ringback.store import Accepted
 
 MAX_BODY = 60 * 1024
 MAX_HEAD = 64 * 1024
@@ -38,7 +37,7 @@ BODILESS = frozenset({204, 304})
 _PUBLISH = re.compile(rb"/api/v1/app/([0-9A-Za-z._-]{1,256})/msg")
 _RECEIVE = re.compile(rb"/in/([0-9A-Za-z_-]{1,256})")
 _JSON_TYPES = frozenset({None, JSON.encode()})
-_UNUSUAL = (b"transfer-encoding", b"expect", b"upgrade")
+_UNUSUAL = frozenset({b"transfer-encoding", b"expect", b"upgrade"})
 _PUBLISHING = "POST /api/v1/app/{app}/msg"
 _RECEIVING = "POST /in/{token}"
 
@@ -87,7 +86,7 @@ class Express:
         length = headers.get(b"content-length")
         if length is None or int(length) > MAX_BODY or len(headers) != len(pairs):
             return None
-        if any(name in headers for name in _UNUSUAL):
+        if not _UNUSUAL.isdisjoint(headers):
             return None
         if receive is not None:
             return self._ticket_to_receive(receive[1].decode(), url, headers)
@@ -159,12 +158,10 @@ class Publishing(Ticket):
     def act(self, answer: Answering) -> None:
         """Publish."""
         draft = decode_json(bytes(self.body), DRAFT)
-        stored = asyncio.ensure_future(
-            self._outbox.publish_draft(self._application, draft, self._idempotency_key)
-        )
+        stored: Any = self._outbox.publish_draft(self._application, draft, self._idempotency_key)
         stored.add_done_callback(lambda stored: answer(*_rendered(self._answer(stored))))
 
-    def _answer(self, stored: asyncio.Future[Accepted]) -> Answer:
+    def _answer(self, stored: Any) -> Answer:
         error = stored.exception()
         if error is not None:
             return refusal(error, self.doing)
@@ -215,6 +212,7 @@ class ExpressProtocol(HttpToolsProtocol):
         self._in_head = True
         self._head_size = 0
         self._deadline: asyncio.TimerHandle | None = None
+        self._idle_since: float | None = None
 
     # --- Bounds -------------------------------------------------------------------------------------------
 
@@ -241,6 +239,8 @@ class ExpressProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
         if self._deadline is not None:
             self._deadline.cancel()
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - said in the API's own words
         """Answer bytes that are not HTTP as every other fault is answered: in JSON."""
@@ -248,6 +248,34 @@ class ExpressProtocol(HttpToolsProtocol):
 
     def _unsupported_upgrade_warning(self) -> None:
         """Pass over an ``Upgrade`` in silence: nobody has to heed one (RFC 9110, 7.8)."""
+
+    def _unset_keepalive_if_required(self) -> None:
+        """Be idle no more. The timer is left to run, for a new one with every request would cost more."""
+        self._idle_since = None
+
+    def on_response_complete(self) -> None:
+        """Be idle from now on, unless another request is waiting."""
+        timer, self.timeout_keep_alive_task = self.timeout_keep_alive_task, None
+        # The base class sets a timer for each time that a connection is idle; one that looks again does for all.
+        self._idle_since = None
+        if self.pipeline or self.transport.is_closing() or timer is None:
+            super().on_response_complete()
+        else:
+            self.server_state.total_requests += 1
+            self.flow.resume_reading()
+            self.timeout_keep_alive_task = timer
+        self._idle_since = self.loop.time()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection that has been idle for long enough; look again at one that has not."""
+        self.timeout_keep_alive_task = None
+        if self._idle_since is None:
+            return
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left <= 0:
+            super().timeout_keep_alive_handler()
+        else:
+            self.timeout_keep_alive_task = self.loop.call_later(left, self.timeout_keep_alive_handler)
 
     def _await_rest(self) -> None:
         if self._deadline is None:
@@ -277,7 +305,10 @@ class ExpressProtocol(HttpToolsProtocol):
         """Begin a request."""
         self._receiving = self._in_head = True
         self._head_size = 0
-        super().on_message_begin()
+        # What else the base class prepares here, only the application needs.
+        self.url = b""
+        self.expect_100_continue = False
+        self.headers = []
 
     def on_headers_complete(self) -> None:
         """Let the request take the express lane, or leave it to the application."""
@@ -287,10 +318,17 @@ class ExpressProtocol(HttpToolsProtocol):
         self._in_head = False
         ticket = self._ticket()
         if ticket is None:
+            self._prepare_scope()
             super().on_headers_complete()
         else:
             ticket.keep_alive = self.parser.should_keep_alive()
             self.cycle = ticket  # type: ignore[assignment]
+
+    def _prepare_scope(self) -> None:
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.headers.extend(headers)
+        self.url, self.expect_100_continue = url, expects
 
     def on_message_complete(self) -> None:
         """Publish or receive, when that is what the request is for."""

@@ -210,10 +210,7 @@ def _attempt(event: AttemptFinished) -> None:
     attempt = event.attempt
     level, words = _ATTEMPT[event.step]
     if logger.isEnabledFor(level):
-        status = attempt.outcome.status or None
-        _tell(
-            level, words, **_of(attempt), endpoint_id=attempt.endpoint_id, status=status, next_at=_next(event)
-        )
+        _tell(level, words, **_of(attempt, endpoint_id=attempt.endpoint_id), next_at=_next(event))
 
 
 def _run(event: AttemptFinished, handler: str) -> None:
@@ -224,12 +221,15 @@ def _run(event: AttemptFinished, handler: str) -> None:
         _tell(level, words, handler=handler, **_of(event.attempt), next_at=_next(event))
 
 
-def _of(attempt: Attempt) -> Fields:
+def _of(attempt: Attempt, **whose: str) -> Fields:
+    status = {} if attempt.outcome.status == 0 else {"status": attempt.outcome.status}
     return {
         "message_id": attempt.message_id,
+        **whose,
         "attempt": attempt.number,
         "outcome": attempt.outcome.kind.value,
         "detail": attempt.outcome.detail or None,
+        **status,
         "milliseconds": attempt.duration,
     }
 

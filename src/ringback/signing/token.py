@@ -7,6 +7,7 @@ de-duplication that lasts and asking the provider before value is delivered make
 from __future__ import annotations
 
 import base64
+import functools
 import hmac
 from collections.abc import Sequence
 
@@ -30,7 +31,7 @@ class SharedToken(msgspec.Struct, frozen=True, kw_only=True):
 
     def verify(self, secrets: Sequence[str], request: Request, now: Instant) -> Verified:  # noqa: ARG002 - a token has no time
         """Compare the header with every secret; see ``Scheme.verify``."""
-        tokens = keys.usable(secrets, _token)
+        tokens = _tokens(tuple(secrets))
         text = header(request, self.header)
         if not text.startswith(self.prefix):
             raise SignatureInvalid("signature_malformed", f"{self.header} does not start with {self.prefix}")
@@ -75,6 +76,11 @@ def _matching(tokens: Sequence[tuple[int, bytes]], given: bytes) -> int:
     if found < 0:
         raise SignatureInvalid("token_mismatch", "the token is none of those configured")
     return found
+
+
+@functools.lru_cache(maxsize=keys.SECRETS_KEPT)
+def _tokens(secrets: tuple[str, ...]) -> list[tuple[int, bytes]]:
+    return keys.usable(secrets, _token)
 
 
 def _token(secret: str) -> bytes:

@@ -45,7 +45,7 @@ READERS = 2
 COMPANY_SECONDS = 0.005
 # Where many hand in at once, a moment's wait makes commits fewer and larger, and each of them costs as much.
 BUSY = 8
-GATHER_SECONDS = 0.001
+GATHER_SECONDS = 0.002
 
 
 class Pending(Protocol[T_co]):
@@ -133,6 +133,71 @@ class _Batch(msgspec.Struct):
             self.settlements.append(operation.argument)
         else:
             self.writes.append(operation)
+
+
+class NotThereYet(RuntimeError):  # noqa: N818 - named for what is the matter
+    """A coroutine asked for a result that it has to await: to wait here would stop its loop for ever."""
+
+
+class _Awaited:
+    """A result to come for coroutines of one loop: a future without a turn of the loop for each who waits."""
+
+    __slots__ = ("_done", "_error", "_listeners", "_loop", "_value")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._done = False
+        self._value: Any = None
+        self._error: Exception | None = None
+        self._listeners: list[Callable[[Any], object]] = []
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        if not self._done:
+            told = self._loop.create_future()
+            self._listeners.append(lambda _: None if told.done() else told.set_result(None))
+            yield from told
+        return self.result()
+
+    def result(self) -> Any:
+        """Return it or raise its error; it must be there."""
+        if not self._done:
+            raise NotThereYet("this was asked for on an event loop: await it instead of calling result()")
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+    def exception(self) -> Exception | None:
+        """Return its error, if it ended in one."""
+        return self._error
+
+    def done(self) -> bool:
+        """Tell whether it is there."""
+        return self._done
+
+    def add_done_callback(self, listener: Callable[[Any], object]) -> None:
+        """Call *listener* with this when it is there; on its loop, between two turns of anything else."""
+        if self._done:
+            listener(self)
+        else:
+            self._listeners.append(listener)
+
+    def set_result(self, value: Any) -> None:
+        """Be there."""
+        self._end(value, None)
+
+    def set_exception(self, error: Exception) -> None:
+        """Be there, as an error."""
+        self._end(None, error)
+
+    def _end(self, value: Any, error: Exception | None) -> None:
+        self._value, self._error, self._done = value, error, True
+        # Let go of first: who listens often holds this, and a circle would be left to the collector.
+        listeners, self._listeners = self._listeners, []
+        for listener in listeners:
+            try:
+                listener(self)
+            except Exception as raised:  # noqa: BLE001 - one who waits must not cost the others their answers
+                self._loop.call_exception_handler({"message": "a listener failed", "exception": raised})
 
 
 class _Blocking(concurrent.futures.Future[T]):
@@ -382,7 +447,7 @@ def _new_pending() -> tuple[Any, asyncio.AbstractEventLoop | None]:
         loop = asyncio.get_running_loop()
     except RuntimeError:
         return _Blocking(), None
-    return loop.create_future(), loop
+    return _Awaited(loop), loop
 
 
 def _value_or_error(value: object) -> tuple[object, Exception | None]:

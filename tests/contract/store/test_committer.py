@@ -123,11 +123,16 @@ def test_coroutines_and_threads_are_served_alike(bench):
 def test_a_caller_that_gave_up_disturbs_nobody(bench):
     """Cancelling a wait leaves the other callers of the batch their answers."""
 
+    async def wait(pending):
+        return await pending
+
     async def publish():
         first, second = (bench.committer.accept(bench.acceptance()) for _ in range(2))
-        first.cancel()
+        gave_up, waits = asyncio.ensure_future(wait(first)), asyncio.ensure_future(wait(second))
+        await asyncio.sleep(0)
+        gave_up.cancel()
         bench.committer.start()
-        return await second
+        return await waits
 
     assert asyncio.run(publish()).message.id
 

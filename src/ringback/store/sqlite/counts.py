@@ -8,6 +8,7 @@ from typing import Any
 from ringback.model import Held
 from ringback.store import Census
 from ringback.store.sqlite.catalog import Catalog
+from ringback.store.sqlite.records import UNSENT
 
 CEILING = 10_000
 
@@ -21,9 +22,9 @@ _WAITING = f"""
     FROM ringback_endpoint e WHERE e.application_key = ? AND e.deleted_at IS NULL AND waiting > 0
 """
 _HELD = "SELECT 1 FROM ringback_message WHERE application_key = ? AND held = ?"
-_DEAD = """
+_DEAD = f"""
     SELECT 1 FROM ringback_endpoint e CROSS JOIN ringback_delivery d INDEXED BY ringback_delivery_unsent
-    ON d.endpoint_key = e.key AND d.state IN ('waiting', 'failed', 'cancelled') AND d.state = 'failed'
+    ON d.endpoint_key = e.key AND {UNSENT} AND d.state = 'failed'
     WHERE e.application_key = ?
 """
 

@@ -30,7 +30,7 @@ PREFIX = "ringback_"
 MIGRATIONS = f"{PREFIX}migration"
 # What the table was called in the first schema.
 FIRST_MIGRATIONS = "migration"
-CHECKPOINT_PAGES = 4_000
+CHECKPOINT_PAGES = 1_000
 SYNCHRONOUS_FULL = 2
 ROWS_PER_STATEMENT = 64
 

@@ -11,6 +11,7 @@ from ringback.store.sqlite.line import ENDED, INSERT_ATTEMPTS, LEASED, Line
 from ringback.store.sqlite.records import (
     DELIVERY_COLUMNS,
     MESSAGE_COLUMNS,
+    UNSENT,
     attempt_row,
     delivery_of,
     message_of,
@@ -55,7 +56,7 @@ _NAME = """
 _DEAD = f"""
     SELECT {DELIVERY_COLUMNS}, e.id, {MESSAGE_COLUMNS}
     FROM ringback_endpoint e CROSS JOIN ringback_delivery d INDEXED BY ringback_delivery_unsent
-    ON d.endpoint_key = e.key AND d.state IN ('waiting', 'failed', 'cancelled') AND d.state = 'failed'
+    ON d.endpoint_key = e.key AND {UNSENT} AND d.state = 'failed'
     JOIN ringback_message m ON m.key = d.message_key
     WHERE e.application_key = ?
 """

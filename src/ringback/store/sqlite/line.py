@@ -40,6 +40,7 @@ from ringback.store.sqlite.records import (
     DELIVERY_COLUMNS,
     ENDPOINT_COLUMNS,
     MESSAGE_COLUMNS,
+    UNSENT,
     attempt_row,
     delivery_of,
     endpoint_of,
@@ -151,11 +152,11 @@ _FOLLOW = f"""
         SELECT ordering_key FROM ringback_delivery WHERE endpoint_key = ?2 AND message_key = ?3
     )
 """
-_RECOVERABLE = """
+_RECOVERABLE = f"""
     SELECT d.message_key, m.created_at, d.state, d.attempts
     FROM ringback_delivery d INDEXED BY ringback_delivery_unsent
     CROSS JOIN ringback_message m ON m.key = d.message_key
-    WHERE d.endpoint_key = ? AND d.message_key > ? AND d.state IN ('waiting', 'failed', 'cancelled')
+    WHERE d.endpoint_key = ? AND d.message_key > ? AND {UNSENT}
     ORDER BY d.message_key LIMIT ?
 """
 

@@ -52,3 +52,8 @@ CREATE TABLE ringback_refusal (
     record BLOB NOT NULL
 ) STRICT;
 CREATE INDEX ringback_refusal_of_source ON ringback_refusal (application_key, id);
+
+-- A delivery that has not been tried yet need not be found among those that failed; most never come to be there.
+DROP INDEX ringback_delivery_unsent;
+CREATE INDEX ringback_delivery_unsent ON ringback_delivery (endpoint_key, message_key)
+    WHERE (state IN ('failed', 'cancelled') OR (state = 'waiting' AND attempts > 0));
