@@ -45,7 +45,8 @@ READERS = 2
 COMPANY_SECONDS = 0.005
 # Where many hand in at once, a moment's wait makes commits fewer and larger, and each of them costs as much.
 BUSY = 8
-GATHER_SECONDS = 0.002
+LOOKS = 4
+LOOK_SECONDS = 0.0005
 
 
 class Pending(Protocol[T_co]):
@@ -337,7 +338,7 @@ class Committer:
         batch = _Batch()
         batch.add(first)
         if self._busy:
-            time.sleep(GATHER_SECONDS)
+            self._await_company()
         until = time.perf_counter() + COMPANY_SECONDS
         while len(batch) < MAX_BATCH:
             try:
@@ -349,6 +350,15 @@ class Committer:
                 break
             batch.add(operation)
         return batch
+
+    def _await_company(self) -> None:
+        """Wait while more keep coming, a few looks at most."""
+        waiting = -1
+        for _ in range(LOOKS):
+            waiting, before = self._queue.qsize(), waiting
+            if waiting == before:
+                return
+            time.sleep(LOOK_SECONDS)
 
     def _commit(self, batch: _Batch) -> None:
         started = time.perf_counter()
