@@ -21,7 +21,6 @@ from ringback.errors import ConfigurationError, InvalidInput, NotFound
 from ringback.intake import Intake
 from ringback.model import Held
 from ringback.providers import PROVIDERS
-from ringback.store.sqlite import library
 from ringback.testing import (
     FrozenClock,
     assert_acknowledged,
@@ -289,7 +288,7 @@ def test_no_secret_is_written_down(tmp_path, clock):
             good = signed_request(provider, secret=secrets[provider])
             if source == "keyed":
                 good.headers["x-shop-key"] = good.headers.pop("x-api-key")
-            good.headers["cookie"] = "session=cookie-4714"
+            good.headers["cookie"] = "session=cookie-of-session-4714"
             assert_acknowledged(post(inbox, good, source))
             shown = {name: f"{value}-wrong-4715" for name, value in good.headers.items()}
             assert_refused(post(inbox, Request("POST", good.url, shown, good.body), source))
@@ -297,7 +296,7 @@ def test_no_secret_is_written_down(tmp_path, clock):
         while len(inbox.refusals(XENDIT).result()) < 1:
             pass
     written = b"".join(path.read_bytes() for path in tmp_path.iterdir())
-    for secret in (*secrets.values(), "password-4713", "dXNlcjpwYXNzd29yZC00NzEz", "4714", "4715"):
+    for secret in (*secrets.values(), "password-4713", "dXNlcjpwYXNzd29yZC00NzEz", "session-4714", "4715"):
         assert secret.encode() not in written, secret
 
 
@@ -345,7 +344,7 @@ def test_an_outage_keeps_no_requests(tmp_path):
 
 def test_a_locked_store_is_a_503(tmp_path, inbox, monkeypatch):
     """While another program holds the file's lock nothing is acknowledged; afterwards the same request is."""
-    monkeypatch.setattr(library, "BUSY_TIMEOUT", 50)
+    monkeypatch.setattr(connection, "BUSY_TIMEOUT", 50)
     assert_acknowledged(post(inbox, paid("1")))
     code = (
         "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None);"

@@ -7,6 +7,7 @@ looked up) leaves it to the ASGI application, which answers in the same words.
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import functools
 import http
@@ -110,7 +111,7 @@ class Express:
         return Publishing(self._outbox, application, None if key is None else key.decode("latin-1"))
 
 
-class Ticket:
+class Ticket(abc.ABC):
     """One request on the express lane; to uvicorn's protocol, the request being answered.
 
     ``body``, ``more_body``, ``message_event``, ``keep_alive``, ``disconnected`` and ``response_complete`` are what
@@ -138,9 +139,9 @@ class Ticket:
         self.disconnected = False
         self.response_complete = False
 
+    @abc.abstractmethod
     def act(self, answer: Answering) -> None:
         """Do what is asked for with the body that has arrived, and *answer* with its head and body in the end."""
-        raise NotImplementedError
 
 
 class Publishing(Ticket):

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import random
+import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -72,8 +74,20 @@ class SQLiteDatabase:
         return b"".join(file.read_bytes() for file in self.file.parent.glob(f"{self.file.name}*"))
 
 
+class SharedSQLiteDatabase(SQLiteDatabase):
+    """A file in *folder* that an application has its own tables in."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        with contextlib.closing(sqlite3.connect(self.file)) as application:
+            application.execute("CREATE TABLE message (text)")
+
+    def open(self, vault: Vault = VAULT) -> Store:
+        return open_store(f"sqlite:///{self.file}", vault, shared=True)
+
+
 # Another kind of store joins the contract by one entry here.
-DATABASES: dict[str, Callable[[Path], Database]] = {"sqlite": SQLiteDatabase}
+DATABASES: dict[str, Callable[[Path], Database]] = {"sqlite": SQLiteDatabase, "shared": SharedSQLiteDatabase}
 
 
 class Scene:

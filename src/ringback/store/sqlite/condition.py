@@ -9,6 +9,7 @@ import apsw
 
 from ringback.errors import ConfigurationError, StoreIncompatible
 from ringback.store import Condition
+from ringback.store.sqlite.connection import BUSY_TIMEOUT, FAILURES, Connection, connect, is_no_database
 from ringback.store.sqlite.database import (
     FIRST_MIGRATIONS,
     PREFIX,
@@ -17,7 +18,6 @@ from ringback.store.sqlite.database import (
     schema_in,
     tables_of,
 )
-from ringback.store.sqlite.library import BUSY_TIMEOUT, FAILURES, Connection, connect, is_no_database
 
 SQLITES = "sqlite_"
 

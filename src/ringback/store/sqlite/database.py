@@ -14,7 +14,7 @@ from typing import Any
 import apsw
 
 from ringback.errors import ConfigurationError, StoreIncompatible, StoreUnavailable
-from ringback.store.sqlite.library import (
+from ringback.store.sqlite.connection import (
     FAILURES,
     Connection,
     SharedConnection,

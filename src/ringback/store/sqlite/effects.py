@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any
 
 from ringback.store import Statement
-from ringback.store.sqlite.library import BUSY_TIMEOUT, begin
+from ringback.store.sqlite.connection import BUSY_TIMEOUT, begin
 
 
 def _leave_as_it_is(_: sqlite3.Connection) -> None:
