@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Sequence
 
@@ -10,7 +11,7 @@ import msgspec
 from ringback import drafts, ids
 from ringback.entrance import Entrance, Reply
 from ringback.errors import ConfigurationError, InvalidInput, NotFound
-from ringback.handlers import MAX_TIMEOUT, Handler
+from ringback.handlers import MAX_TIMEOUT, TRANSACTION, Handler
 from ringback.model import HANDLER_SCHEME, CustomAck, Duration, Endpoint, Instant, Source
 from ringback.providers import Profile
 from ringback.store import Store
@@ -113,6 +114,41 @@ class Declarations:
                 _write_handler(store, kept.id, handler, now)
         # The secrets stay in the program that declares them.
         return Entrance(msgspec.structs.replace(kept, secrets=declared.secrets), profile)
+
+
+def check_handler(handler: Handler) -> None:
+    """Refuse now what would otherwise fail at the first message.
+
+    Raises:
+        ConfigurationError: What is wrong, and what to write instead.
+    """
+    if not callable(handler.function):
+        raise ConfigurationError("a handler is a function: write @inbox.on(SOURCE, EVENT_TYPES…) above one")
+    name = handler.name
+    if not isinstance(handler.source, str):
+        raise ConfigurationError(f"the handler {name} names no source: write @inbox.on(SOURCE, EVENT_TYPES…)")
+    wrong = [one for one in handler.event_types if not isinstance(one, str)]
+    if wrong:
+        raise ConfigurationError(
+            f"the handler {name} has {wrong[0]!r} for an event type; give each as a text of its own,"
+            ' such as @inbox.on("xendit", "invoice.paid", "invoice.expired")'
+        )
+    if handler.key is not None and not callable(handler.key):
+        raise ConfigurationError(
+            f"the key of the handler {name} is a function of a message, such as a lambda"
+        )
+    if isinstance(handler.model, str):
+        raise ConfigurationError(f"the model of the handler {name} is a type, not its name")
+    try:
+        arguments = {TRANSACTION: None} if handler.wants_transaction else {}
+        inspect.signature(handler.function, follow_wrapped=False).bind(None, **arguments)
+    except TypeError:
+        raise ConfigurationError(
+            f"the handler {name} is called with one argument, the message, and with tx= if it has that; its own are"
+            f" {inspect.signature(handler.function)}"
+        ) from None
+    except ValueError:
+        return  # written in C, where nothing can be told
 
 
 def _kept_source(store: Store, declared: Source, now: Instant) -> Source:

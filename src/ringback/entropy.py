@@ -19,7 +19,8 @@ class Entropy:
         self._lock = threading.Lock()
         self._block = b""
         self._used = 0
-        os.register_at_fork(after_in_child=self._forget)
+        if hasattr(os, "register_at_fork"):  # Windows has no fork
+            os.register_at_fork(after_in_child=self._forget)
 
     def __call__(self, count: int) -> bytes:
         """Return *count* random bytes, at most ``BLOCK_BYTES``."""

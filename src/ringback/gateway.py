@@ -63,7 +63,8 @@ class Gateway:
         known = self._known.get(token)
         if known is None:
             return None
-        age = self._clock() - known.asked_at
+        # A clock that is set back must not keep a source known that has been rotated since.
+        age = abs(self._clock() - known.asked_at)
         if age < FRESH_FOR:
             return known.entrance
         if not known.asking:

@@ -28,7 +28,7 @@ from ringback.providers.recognition import read
 from ringback.signing import Request
 from ringback.store import Begun, Settlement, Store, Work
 from ringback.store.commit import Committer
-from ringback.store.effects import Effects
+from ringback.store.effects import Effect, Effects
 
 MAX_TRACEBACK = 64 * 1024
 DEFAULT_TIMEOUT = 30.0
@@ -142,6 +142,13 @@ class Handler(msgspec.Struct, frozen=True, kw_only=True):
         """The name by which the store knows it: unique over all sources."""
         return f"{self.source}/{self.name}"
 
+    def ordering_key_of(self, message: Message) -> str | None:
+        """Return the key by which a message is ordered, None without ``key``; raises whatever that raises."""
+        if self.key is None:
+            return None
+        # Half of a pair of surrogates cannot be stored, and would keep all that is taken with it from being so.
+        return str(self.key(message)).encode("utf-8", "backslashreplace").decode()
+
     @property
     def wants_transaction(self) -> bool:
         """Whether the function asks for the application's transaction."""
@@ -223,7 +230,7 @@ class Handlers:
         handler = self._handlers[work.endpoint.handler or ""]
         message = Message(work, handler)
         try:
-            ordering_key = None if handler.key is None else str(handler.key(message))
+            ordering_key = handler.ordering_key_of(message)
         except BaseException as error:  # noqa: BLE001 - whatever a key function does is the handler's failure
             return Ran(outcome=_raised(error))
         async with (
@@ -249,10 +256,8 @@ class Handlers:
 
     def _key_of(self, work: Work) -> str | None:
         handler = self._handlers[work.endpoint.handler or ""]
-        if handler.key is None:
-            return None
         try:
-            return str(handler.key(Message(work, handler)))
+            return handler.ordering_key_of(Message(work, handler))
         except BaseException:  # noqa: BLE001 - told when it runs; until then it stands in nobody's way
             return f"{work.message_id} has no key"
 
@@ -265,12 +270,13 @@ class Handlers:
     async def _call(
         self, handler: Handler, message: Message, settlement: Callable[[Outcome], Settlement]
     ) -> Ran:
+        open_effects: list[Effect] = []
         try:
             message.model = _typed(handler.model, message)
             async with asyncio.timeout(handler.timeout) as limit:
                 if handler.wants_transaction:
                     return await self._crew.do(
-                        functools.partial(self._call_within, handler, message, settlement)
+                        functools.partial(self._call_within, handler, message, settlement, open_effects)
                     )
                 if handler.is_coroutine:
                     result = await handler.function(message)
@@ -283,18 +289,25 @@ class Handlers:
                 raise
             return Ran(outcome=_raised(error))
         except TimeoutError as error:
+            for effect in open_effects:
+                await asyncio.to_thread(effect.give_up)
             return Ran(outcome=_timed_out(handler) if limit.expired() else _raised(error))
         except BaseException as error:  # noqa: BLE001 - the function is the application's, and may raise anything
             return Ran(outcome=_outcome_of(error))
         return Ran(outcome=_outcome_of(result))
 
     def _call_within(
-        self, handler: Handler, message: Message, settlement: Callable[[Outcome], Settlement]
+        self,
+        handler: Handler,
+        message: Message,
+        settlement: Callable[[Outcome], Settlement],
+        open_effects: list[Effect],
     ) -> Ran:
         """Call a function with a transaction, on a thread of the crew, and record the success in it."""
         assert self._effects is not None  # noqa: S101 - checked when the handlers were put together
         started = time.perf_counter()
         with self._effects.transaction() as effect:
+            open_effects.append(effect)
             result = handler.function(message, **{TRANSACTION: effect.tx})
             if inspect.iscoroutine(result):
                 result = effect.run(result)

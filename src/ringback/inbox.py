@@ -21,7 +21,7 @@ import msgspec
 
 from ringback import policy
 from ringback.config import DEFAULT, Settings, load_here
-from ringback.declarations import Declarations
+from ringback.declarations import Declarations, check_handler
 from ringback.engine import Engine, open_checked_store
 from ringback.entrance import Entrance, Reply, error_reply
 from ringback.errors import (
@@ -176,6 +176,8 @@ class Inbox:
         Raises:
             ConfigurationError: The handler cannot be: the name is taken, or a value is out of range.
         """
+        if callable(source):
+            raise ConfigurationError("write @inbox.on(SOURCE, EVENT_TYPES…), not @inbox.on alone")
 
         def declare(function: F) -> F:
             self._check_idle()
@@ -189,6 +191,7 @@ class Inbox:
                 timeout=timeout,
                 schedule=None if retries is None else _schedule(retries),
             )
+            check_handler(handler)
             check_transactions((handler,), shared=self._shared)
             self._declared.add_handler(handler)
             self.close()
@@ -445,7 +448,7 @@ class Inbox:
         return self._read(look, END_OF_TIME)
 
     def refusals(self, source: str, page: Page = PAGE) -> Pending[list[Refusal]]:
-        """Return the requests that were refused, newest first, with why; and those that ask for a person's decision."""
+        """Return refused requests, newest first, with why; and those that ask for a person's decision."""
         return self._read(lambda store, owner: store.refusals(owner, page), self._owner(source))
 
     def dead_letters(self, source: str, page: Page = PAGE) -> Pending[list[tuple[Delivery, Message]]]:
@@ -456,13 +459,16 @@ class Inbox:
         """Return the messages that nothing handles, newest first: quarantined or unhandled."""
         return self._read(lambda store, owner: store.held(owner, held, page), self._owner(source))
 
-    def replay(self, source: str, message_id: str, *, rematch: bool = False) -> Pending[int]:
+    def replay(
+        self, source: str, message_id: str, *, rematch: bool = False, done_too: bool | None = None
+    ) -> Pending[int]:
         """Handle a message again; return by how many handlers.
 
         Args:
             source: The source's name.
             message_id: Which.
             rematch: By the handlers that match it now, rather than by those that it was for.
+            done_too: Also by those that are done with it; by default only without *rematch*.
         """
         opened, now = self._open(), self._clock()
         entrance = self._entrance(source)
@@ -475,6 +481,7 @@ class Inbox:
                 now,
                 event_type=event_type if rematch else None,
                 rematch=rematch,
+                done_too=not rematch if done_too is None else done_too,
             )
 
         return opened.engine.committer.write(change)
@@ -483,13 +490,9 @@ class Inbox:
         """Return the names of handlers that the store has messages for but this application has not."""
 
         def look(store: Store, sources: list[str]) -> list[str]:
-            known = [
-                endpoint.handler
-                for owner in sources
-                for endpoint in store.endpoints(owner, Page(limit=1_000))
-                if endpoint.handler is not None
-            ]
-            return [name for name in known if name not in self._declared.names]
+            pages = (store.endpoints(owner, Page(limit=1_000)) for owner in sources)
+            known = (endpoint.handler for page in pages for endpoint in page)
+            return [name for name in known if name is not None and name not in self._declared.names]
 
         opened = self._open()
         return self._read(look, [entrance.source.id for entrance in opened.entrances.values()])
@@ -509,7 +512,13 @@ class Inbox:
     # --- Opening and closing ------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Commit what has been handed in and close the store; the next use opens it again."""
+        """Commit what has been handed in and close the store; the next use opens it again.
+
+        Raises:
+            ConfigurationError: A worker runs on it.
+        """
+        if self._opening.is_kept:
+            raise ConfigurationError("a worker runs on this inbox; stop it before closing the inbox")
         self._opening.close()
 
     def _open(self) -> _Opened:

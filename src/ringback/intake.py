@@ -172,7 +172,7 @@ class Intake:
         return error_reply(error, status=entrance.profile.reject_status)
 
     def _is_full(self, now: Instant) -> bool:
-        if now - self._looked_at >= LOOK_EVERY:
+        if abs(now - self._looked_at) >= LOOK_EVERY:
             self._looked_at = now
             free = self._committer.free_space()
             self._full = free is not None and free < self._min_free_bytes
@@ -257,15 +257,19 @@ class After(Pending[Any]):
 
 def _not_stored(error: Exception) -> Reply:
     # Whatever it was, the provider must send it again: a false 2xx would lose the event for good.
-    if isinstance(error, (NotFound, Unavailable)):
+    if isinstance(error, NotFound):
+        return error_reply(NotFound("this source is not there any more"))
+    if isinstance(error, Unavailable):
         return error_reply(error)
     return error_reply(StoreUnavailable("the message could not be stored; send it again"))
 
 
 def _inbound(entrance: Entrance, request: Request, received: Received) -> Inbound:
     kept = stored_headers(entrance.profile, request.headers)
+    if not "".join((*kept, *kept.values())).isascii():
+        kept = {_written(name): _written(value) for name, value in kept.items()}
     return Inbound(
-        headers={_written(name): _written(value) for name, value in kept.items()},
+        headers=kept,
         event_id=received.event_id,
         dedupe_key=received.dedupe_key,
         business_key=received.business_key,
@@ -278,7 +282,7 @@ def _inbound(entrance: Entrance, request: Request, received: Received) -> Inboun
 
 def _written(text: str) -> str:
     # Half of a pair of surrogates is the one thing that cannot be stored.
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+    return text.encode("utf-8", "replace").decode()
 
 
 __all__ = ["Intake", "Reply"]

@@ -53,10 +53,10 @@ class Opening(Generic[T]):
     @contextlib.contextmanager
     def kept(self) -> Iterator[T]:
         """Keep it open until the end of the block, through forks as well: then the copies cannot use it."""
-        opened = self.get()
+        # Counted first, or a fork on another thread could close it before it is.
         self._keepers += 1
         try:
-            yield opened
+            yield self.get()
         finally:
             self._keepers -= 1
 

@@ -7,7 +7,7 @@ The endpoints of a source are managed by the outbox's verbs, with the source's i
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -42,6 +42,7 @@ class Sources:
         committer: Writes and reads the store.
         clock: Returns the present instant.
         entropy: Returns that many random bytes.
+        declared_tokens: The uids of the sources whose tokens a configuration file has.
     """
 
     def __init__(
@@ -50,8 +51,10 @@ class Sources:
         *,
         clock: Callable[[], Instant] = system_clock,
         entropy: Callable[[int], bytes] = secrets.token_bytes,
+        declared_tokens: Collection[str] = frozenset(),
     ) -> None:
         self._committer = committer
+        self._declared_tokens = declared_tokens
         self._clock = clock
         self._entropy = entropy
 
@@ -103,11 +106,14 @@ class Sources:
         """Give a source another address; at the one before, nothing is accepted any more.
 
         Raises:
-            Conflict: Its secrets are in a program of its own, so nothing could be verified at an address here.
+            Conflict: Its secrets are in a program of its own, so nothing could be verified at an address here; or its
+                token is declared in the configuration file, which would give it back at the next start.
         """
         now, token = self._clock(), self._new_token()
 
         def renew(old: Source) -> Source:
+            if old.uid in self._declared_tokens:
+                raise Conflict("its token is in ringback.toml; change it there and start again")
             if not old.secrets:
                 raise Conflict(
                     "a program's own inbox receives for this source; give it secrets to receive here"
@@ -118,13 +124,14 @@ class Sources:
 
     # --- What was received --------------------------------------------------------------------------------
 
-    def replay(self, ref: str, message_id: str, *, rematch: bool) -> Pending[int]:
+    def replay(self, ref: str, message_id: str, *, rematch: bool, done_too: bool) -> Pending[int]:
         """Deliver a message again; return to how many endpoints.
 
         Args:
             ref: The source's id or uid.
             message_id: Which.
             rematch: To the endpoints that match it now, as it is understood now, rather than to those it was for.
+            done_too: Also to those that it succeeded at.
 
         Raises:
             NotFound: There is no such source or message.
@@ -135,7 +142,9 @@ class Sources:
         def change(store: Store) -> int:
             source = store.source(ref)
             event_type = _understood(source, store.message(source.id, message_id)) if rematch else None
-            return store.replay(source.id, message_id, now, event_type=event_type, rematch=rematch)
+            return store.replay(
+                source.id, message_id, now, event_type=event_type, rematch=rematch, done_too=done_too
+            )
 
         return self._committer.write(change)
 

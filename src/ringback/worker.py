@@ -369,8 +369,9 @@ class Worker:
         return False
 
     def _success_of(self, job: Job, outcome: Outcome) -> Settlement:
-        job.outcome, job.seconds = outcome, self._monotonic() - job.started
-        return Settlement(work=job.work, decision=Decision(Step.SUCCEED), attempt=self._attempt(job))
+        # Called on the handler's thread, perhaps after the job has timed out: so nothing of the job is changed.
+        attempt = self._attempt(job, outcome, self._monotonic() - job.started)
+        return Settlement(work=job.work, decision=Decision(Step.SUCCEED), attempt=attempt)
 
     def _settle(self, job: Job) -> None:
         outcome, work, lane = job.outcome, job.work, job.lane
@@ -383,9 +384,8 @@ class Worker:
         decision = policy.decide(outcome, attempts, self._schedule(lane.endpoint), now, self._chance())
         health = policy.judge_endpoint(lane.endpoint, outcome, decision, now, self._settings.disable_after)
         reason = outcome.body.decode(errors="replace")[:MAX_REASON] if decision.step is Step.CANCEL else None
-        settlement = Settlement(
-            work=work, decision=decision, attempt=self._attempt(job), health=health, reason=reason
-        )
+        attempt = self._attempt(job, outcome, job.seconds)
+        settlement = Settlement(work=work, decision=decision, attempt=attempt, health=health, reason=reason)
         self._committer.settle(settlement)
         if decision.due_at is not None:
             self._feed_at(decision.due_at, now)
@@ -395,9 +395,8 @@ class Worker:
                 self._unsettled.add(lane.endpoint.id)
                 self._refresh_wanted.set()
 
-    def _attempt(self, job: Job) -> Attempt:
-        outcome, work, lane = job.outcome, job.work, job.lane
-        assert outcome is not None  # noqa: S101 - the caller has set it
+    def _attempt(self, job: Job, outcome: Outcome, seconds: float) -> Attempt:
+        work, lane = job.work, job.lane
         return Attempt(
             id=ids.new_id(ids.ATTEMPT, job.started_at, self._entropy(ids.ENTROPY_BYTES)),
             message_id=work.message_id,
@@ -406,18 +405,18 @@ class Worker:
             trigger=work.trigger,
             url=lane.endpoint.url,
             started_at=job.started_at,
-            duration=round(job.seconds * 1000),
+            duration=round(seconds * 1000),
             outcome=outcome,
         )
 
     def _interrupt(self, job: Job) -> None:
         # Stopping took too long to wait for its end. Another worker need not wait for the lease's.
         now = self._clock()
-        job.outcome = Outcome(kind=OutcomeKind.UNKNOWN, detail="interrupted")
-        job.seconds = self._monotonic() - job.started
+        outcome = Outcome(kind=OutcomeKind.UNKNOWN, detail="interrupted")
+        attempt = self._attempt(job, outcome, self._monotonic() - job.started)
         decision = Decision(Step.POSTPONE, now)
         self._committer.settle(
-            Settlement(work=job.work, decision=decision, attempt=self._attempt(job), reason="draining")
+            Settlement(work=job.work, decision=decision, attempt=attempt, reason="draining")
         )
         # The desk outlives this worker.
         self._desk.release(job.work.endpoint.id, 1)

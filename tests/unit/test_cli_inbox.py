@@ -164,7 +164,7 @@ def test_replay_says_how_many_and_a_dry_run_does_nothing(filled, capsys):
 def test_replay_by_what_matches_now_reaches_a_new_handler(filled, capsys):
     """`--rematch` gives what was unhandled to a handler that was added since; without it, nobody has it."""
     assert inbox("replay", "--since", "1h", "--event-type", "payout.*") == 0
-    assert "1 with nobody to handle them" in capsys.readouterr().out
+    assert "1 that nobody handles" in capsys.readouterr().out
     handled = []
     filled.on("xendit", "payout.*", name="payouts")(lambda message: handled.append(message.event_type))
     filled.missing_handlers().result()
@@ -187,7 +187,18 @@ def test_many_are_replayed_in_portions(capsys):
         pending = [receive(received) for _ in range(120)]
         received.drain()
     assert set(pending) == {200}
-    assert shown(capsys, "replay", "--since", "1h")["deliveries"] == 240
+    assert shown(capsys, "replay", "--since", "1h", "--done-too")["deliveries"] == 240
+
+
+def test_those_of_a_span_of_time_that_are_done_are_left_alone(capsys):
+    """A repair over a span of time does not book again what was booked: a handler that is done stays done."""
+    with closing(shop()) as received:
+        assert receive(received) == 200
+        received.drain()
+    done = shown(capsys, "replay", "--since", "1h")["deliveries"]
+    rematched = shown(capsys, "replay", "--since", "1h", "--rematch")["deliveries"]
+    # Of the two handlers, the one that failed.
+    assert (done, rematched) == (1, 1)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from ringback import Discard, Retry
 from ringback.errors import ConfigurationError
 from ringback.model import OutcomeKind
+from ringback.store.effects import TransactionOver
 from ringback.testing import (
     FrozenClock,
     assert_acknowledged,
@@ -238,8 +239,10 @@ def test_a_run_that_ends_after_its_limit_writes_nothing(inbox, database):
     @inbox.on(XENDIT, PAID, name="fulfil", timeout=0.05)
     def handler(message, tx):
         release.wait(PATIENCE)
-        write(message, tx)
-        came_back.set()
+        try:
+            write(message, tx)
+        finally:
+            came_back.set()
 
     send(inbox)
     inbox.drain()
@@ -250,6 +253,44 @@ def test_a_run_that_ends_after_its_limit_writes_nothing(inbox, database):
     database.execute("BEGIN IMMEDIATE")
     database.execute("COMMIT")
     assert orders(database) == []
+
+
+def test_a_handler_that_hangs_after_writing_keeps_nobody_from_writing(inbox, database):
+    """At its limit its transaction is undone, although its thread hangs on, and it can write nothing more."""
+    release, refused = threading.Event(), threading.Event()
+
+    @inbox.on(XENDIT, PAID, name="fulfil", timeout=0.1)
+    def handler(message, tx):
+        write(message, tx)
+        release.wait(PATIENCE)
+        try:
+            write(message, tx)
+        except TransactionOver:
+            refused.set()
+            raise
+
+    send(inbox)
+    inbox.drain()
+    database.execute("INSERT INTO shop_order VALUES ('r', 'meanwhile')")
+    send(inbox, "another")
+    release.set()
+    assert refused.wait(PATIENCE)
+    assert orders(database) == ["meanwhile"]
+
+
+@pytest.mark.parametrize("statement", ["COMMIT", "commit;", "ROLLBACK", "END", "BEGIN", "/* a */ COMMIT"])
+def test_a_handler_cannot_end_the_transaction(inbox, database, statement):
+    """Its end is the worker's: a handler that tries fails, and what it wrote is undone."""
+
+    @inbox.on(XENDIT, PAID, name="fulfil", retries="none")
+    def handler(message, tx):
+        write(message, tx)
+        tx.execute(statement)
+
+    send(inbox)
+    inbox.drain()
+    assert orders(database) == []
+    assert_dead(inbox, XENDIT, EVENT, "fulfil")
 
 
 # --- One database, many writers ----------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from ringback.errors import ConfigurationError, InvalidInput, NotFound
 from ringback.intake import Intake
 from ringback.model import Held
 from ringback.providers import PROVIDERS
+from ringback.store.sqlite import connection
 from ringback.testing import (
     FrozenClock,
     assert_acknowledged,

@@ -346,6 +346,8 @@ def test_an_answer_that_trickles(api, url):
         (KEY, {"base_url": "http://api.xendit.co"}, "https"),
         (KEY, {"base_url": "ftp://127.0.0.1"}, "https"),
         (KEY, {"base_url": "api.xendit.co"}, "https"),
+        (KEY, {"base_url": "https://api.xendit.co:no-port"}, "https"),
+        (KEY, {"base_url": "https://[api.xendit.co"}, "https"),
     ],
 )
 def test_what_cannot_be_asked(key, options, words):

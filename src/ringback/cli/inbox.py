@@ -228,6 +228,9 @@ def show_message(*, settings: Settings, source_ref: str, message_id: str, as_jso
 @click.option(
     "--rematch", is_flag=True, help="By what matches them now, rather than by the handlers they were for."
 )
+@click.option(
+    "--done-too", is_flag=True, help="Also by handlers that are done with them, which then act a second time."
+)
 @click.option("--dry-run", is_flag=True, help="Only say how many messages it would be.")
 @store_options
 @json_option
@@ -240,13 +243,15 @@ def replay_command(
     until: Instant | None,
     event_types: tuple[str, ...],
     rematch: bool,
+    done_too: bool,
     dry_run: bool,
     as_json: bool,
 ) -> int:
     """Handle one MESSAGE of SOURCE again, or all that were received in a span of time.
 
-    By the same handlers as before, done with it or not; with --rematch, by those that match it now. Workers that run
-    begin at once. Leaves with 9 if a message cannot be handled again, as when its payload has been removed.
+    By the same handlers as before; with --rematch, by those that match it now. A handler that is done with a message
+    is left alone, unless the message is named without --rematch, or --done-too is given. Workers that run begin at
+    once. Leaves with 9 if a message cannot be handled again, as when its payload has been removed.
     """
     if (message_id is None) is (since is None):
         raise click.UsageError("give either a MESSAGE or --since TIME")
@@ -257,7 +262,17 @@ def replay_command(
         selection = Selection(source=source, since=since, until=until, patterns=event_types)
         wanted = _wanted(store, selection, message_id)
         click.echo(f"{counted(len(wanted), 'message matches', 'messages match')}.", err=True)
-        done = Replayed() if dry_run else _replay(store, source, wanted, rematch=rematch)
+        done = (
+            Replayed()
+            if dry_run
+            else _replay(
+                store,
+                source,
+                wanted,
+                rematch=rematch,
+                done_too=done_too or (message_id is not None and not rematch),
+            )
+        )
     if as_json:
         print_json({"matching": len(wanted), **msgspec.to_builtins(done)})
     elif not dry_run:
@@ -271,17 +286,29 @@ def _wanted(store: Store, selection: Selection, message_id: str | None) -> list[
     return [message.id for message in selection.messages(store, newest_first=False)]
 
 
-def _replay(store: Store, source: Source, wanted: Sequence[str], *, rematch: bool) -> Replayed:
+def _replay(
+    store: Store, source: Source, wanted: Sequence[str], *, rematch: bool, done_too: bool
+) -> Replayed:
     hidden = len(wanted) <= BATCH
     with click.progressbar(length=len(wanted), label="Handling again", file=sys.stderr, hidden=hidden) as bar:
-        return replay(store, source, wanted, system_clock(), rematch=rematch, progress=bar.update)
+        return replay(
+            store,
+            source,
+            wanted,
+            system_clock(),
+            rematch=rematch,
+            done_too=done_too,
+            progress=bar.update,
+        )
 
 
 def _told(done: Replayed) -> str:
     deliveries = counted(done.deliveries, "delivery", "deliveries")
     parts = [f"{counted(done.messages, 'message')} handled again, in {deliveries}"]
     if done.idle:
-        parts.append(f"{done.idle:,} with nobody to handle them, or being handled now")
+        parts.append(
+            f"{done.idle:,} that nobody handles, that all are done with, or that are being handled now"
+        )
     if done.failed:
         parts.append(f"{done.failed:,} that cannot be: the payload has been removed")
     return "; ".join(parts)

@@ -54,6 +54,7 @@ def replay(
     now: Instant,
     *,
     rematch: bool,
+    done_too: bool,
     progress: Callable[[int], None],
 ) -> Replayed:
     """Have messages handled again, oldest first.
@@ -64,15 +65,27 @@ def replay(
         message_ids: Which, in the order of their age.
         now: The present instant.
         rematch: By what matches them now, rather than by those that they were for.
+        done_too: Also by those that are done with them.
         progress: Called with how many more are done.
     """
     entrance = _entrance(source) if rematch else None
+
+    def replay_one(message_id: str) -> int | None:
+        try:
+            message = store.message(source.id, message_id)
+            event_type = None if entrance is None else entrance.event_type_of(message)
+            return store.replay(
+                source.id, message_id, now, event_type=event_type, rematch=rematch, done_too=done_too
+            )
+        except (Conflict, NotFound):  # it cannot be handled any more
+            return None
+
     done = Replayed()
     for start in range(0, len(message_ids), BATCH):
         some = message_ids[start : start + BATCH]
         with store.transaction():
             for message_id in some:
-                done = _add(done, _replay_one(store, source, message_id, now, entrance, rematch=rematch))
+                done = _add(done, replay_one(message_id))
         progress(len(some))
     return done
 
@@ -82,19 +95,6 @@ def _entrance(source: Source) -> Entrance | None:
         return Entrance(source)
     except InvalidInput:
         # The application has a profile of its own for it; what the message was taken for stays.
-        return None
-
-
-def _replay_one(
-    store: Store, source: Source, message_id: str, now: Instant, entrance: Entrance | None, *, rematch: bool
-) -> int | None:
-    """Return to how many endpoints a message goes again, None where it cannot be handled any more."""
-    try:
-        event_type = (
-            None if entrance is None else entrance.event_type_of(store.message(source.id, message_id))
-        )
-        return store.replay(source.id, message_id, now, event_type=event_type, rematch=rematch)
-    except (Conflict, NotFound):
         return None
 
 

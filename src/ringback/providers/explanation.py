@@ -50,6 +50,9 @@ class _Case(msgspec.Struct, frozen=True):
         return _verified(self.timeless, secrets or self.secrets, request, self.now) is not None
 
 
+MISMATCHES = frozenset({"token_mismatch", "signature_mismatch"})
+
+
 def explanation_of(
     profile: Profile, secrets: Sequence[str], request: Request, now: Instant, known: tuple[Profile, ...]
 ) -> Explanation | None:
@@ -59,6 +62,8 @@ def explanation_of(
     except SignatureInvalid as error:
         case = _Case(profile, secrets, request, now, known, error)
         hints = tuple(hint for find in _FINDERS for hint in find(case))
+        if not hints and error.reason in MISMATCHES:
+            hints = (f"compare what is configured here with the provider's own: {profile.configured_with}",)
         return Explanation(error.reason, error.detail, hints)
     return None
 

@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import SplitResult, urlencode, urlsplit
 
 from ringback.errors import ConfigurationError, NotFound, Unavailable
 
@@ -53,12 +53,8 @@ class Client:
         timeout: float,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._url = urlsplit(base_url.rstrip("/"))
+        self._url = _base(base_url)
         secure = self._url.scheme == "https"
-        if not self._url.hostname or not (
-            secure or (self._url.scheme == "http" and self._url.hostname in LOCAL)
-        ):
-            raise ConfigurationError("base_url is an https address, or http on this machine")
         credentials = base64.b64encode(f"{user}:".encode()).decode()
         self._headers = {"accept": "application/json", "authorization": f"Basic {credentials}", **headers}
         self._timeout = timeout
@@ -168,6 +164,19 @@ class Client:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _base(url: str) -> SplitResult:
+    try:
+        base = urlsplit(url.rstrip("/"))
+        usable = base.port != 0 and (
+            base.scheme == "https" or (base.scheme == "http" and base.hostname in LOCAL)
+        )
+    except ValueError:  # such as a port that is no number
+        usable = False
+    if not usable or not base.hostname:
+        raise ConfigurationError("base_url is an https address, or http on this machine")
+    return base
 
 
 def _seconds(retry_after: str | None) -> float | None:

@@ -7,7 +7,6 @@ looked up) leaves it to the ASGI application, which answers in the same words.
 
 from __future__ import annotations
 
-import abc
 import asyncio
 import functools
 import http
@@ -111,35 +110,25 @@ class Express:
         return Publishing(self._outbox, application, None if key is None else key.decode("latin-1"))
 
 
-class Ticket(abc.ABC):
+class Ticket:
     """One request on the express lane; to uvicorn's protocol, the request being answered.
 
     ``body``, ``more_body``, ``message_event``, ``keep_alive``, ``disconnected`` and ``response_complete`` are what
     that protocol reads and writes of a request.
     """
 
-    __slots__ = (
-        "body",
-        "disconnected",
-        "keep_alive",
-        "message_event",
-        "more_body",
-        "response_complete",
-    )
-
     response_started = False
+    more_body = True
+    keep_alive = True
+    disconnected = False
+    response_complete = False
     # What is asked for, without ids, for the log.
     doing = ""
 
     def __init__(self) -> None:
         self.body = bytearray()
-        self.more_body = True
         self.message_event = _NOBODY_WAITS
-        self.keep_alive = True
-        self.disconnected = False
-        self.response_complete = False
 
-    @abc.abstractmethod
     def act(self, answer: Answering) -> None:
         """Do what is asked for with the body that has arrived, and *answer* with its head and body in the end."""
 
@@ -147,7 +136,6 @@ class Ticket(abc.ABC):
 class Publishing(Ticket):
     """A request to publish."""
 
-    __slots__ = ("_application", "_idempotency_key", "_outbox")
     doing = _PUBLISHING
 
     def __init__(self, outbox: Outbox, application: str, idempotency_key: str | None) -> None:
@@ -172,11 +160,11 @@ class Publishing(Ticket):
 class Receiving(Ticket):
     """A webhook that comes in."""
 
-    __slots__ = ("_entrance", "_gateway", "_headers", "_url")
     doing = _RECEIVING
 
     def __init__(self, gateway: Gateway, entrance: Entrance, url: str, headers: dict[str, str]) -> None:
-        super().__init__()
+        self.body = bytearray()
+        self.message_event = _NOBODY_WAITS
         self._gateway = gateway
         self._entrance = entrance
         self._url = url
@@ -257,15 +245,16 @@ class ExpressProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Be idle from now on, unless another request is waiting."""
         timer, self.timeout_keep_alive_task = self.timeout_keep_alive_task, None
+        idle_since = None if self.pipeline else self.loop.time()
         # The base class sets a timer for each time that a connection is idle; one that looks again does for all.
-        self._idle_since = None
         if self.pipeline or self.transport.is_closing() or timer is None:
             super().on_response_complete()
         else:
             self.server_state.total_requests += 1
             self.flow.resume_reading()
+        if timer is not None:
             self.timeout_keep_alive_task = timer
-        self._idle_since = self.loop.time()
+        self._idle_since = idle_since
 
     def timeout_keep_alive_handler(self) -> None:
         """Close a connection that has been idle for long enough; look again at one that has not."""

@@ -104,7 +104,8 @@ class Node:
                 worker.start()
                 undo.push_async_callback(worker.stop, self._settings.drain_timeout / 1000)
             if self._with_api:
-                sources = Sources(committer)
+                declared = {str(one.draft.uid) for one in self._settings.sources if one.draft.token}
+                sources = Sources(committer, declared_tokens=declared)
                 await self._provision(sources)
                 await self._start_web(committer, sources, metrics, undo)
             self._running = undo.pop_all()

@@ -333,12 +333,20 @@ class Store(Protocol):
         ...
 
     def replay(
-        self, source_id: str, message_id: str, now: Instant, *, event_type: str | None, rematch: bool
+        self,
+        source_id: str,
+        message_id: str,
+        now: Instant,
+        *,
+        event_type: str | None,
+        rematch: bool,
+        done_too: bool,
     ) -> int:
         """Deliver a received message again; return to how many endpoints.
 
-        To the same endpoints as before or, with *rematch*, to those that match it now. *event_type* replaces the
-        message's, where it is understood now and was not. Deliveries under way are left alone.
+        To the same endpoints as before or, with *rematch*, to those that match it now; to those that it succeeded at
+        only with *done_too*. *event_type* replaces the message's, where it is understood now and was not. Deliveries
+        under way are left alone.
 
         Raises:
             NotFound: There is no such message.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import itertools
+import logging
 import queue
 import secrets
 import threading
@@ -34,6 +35,8 @@ from ringback.observe import (
     StoreFailed,
 )
 from ringback.store import Acceptance, Accepted, Lease, Settlement, Statement, Store
+
+logger = logging.getLogger("ringback.store")
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -340,15 +343,20 @@ class Committer:
         if self._busy:
             self._await_company()
         until = time.perf_counter() + COMPANY_SECONDS
-        while len(batch) < MAX_BATCH:
-            try:
-                operation = self._queue.get(timeout=batch.patience(until))
-            except queue.Empty:
-                break
-            if operation is None:
+        while (room := MAX_BATCH - len(batch)) > 0:
+            # This thread is the only one that takes, so what is counted is there.
+            operations = [self._queue.get_nowait() for _ in range(min(room, self._queue.qsize()))]
+            if not operations:
+                try:
+                    operations = [self._queue.get(timeout=batch.patience(until))]
+                except queue.Empty:
+                    break
+            for operation in operations:
+                if operation is not None:
+                    batch.add(operation)
+            if None in operations:
                 self._queue.put(None)
                 break
-            batch.add(operation)
         return batch
 
     def _await_company(self) -> None:
@@ -379,9 +387,13 @@ class Committer:
             for operation, value in zip(batch.writes + batch.accepts, written + accepted, strict=True)
         ]
         _resolve(outcomes)
-        self._observer.emit(BatchCommitted(rows=len(batch), seconds=finished - started))
-        self._tell_accepted(batch.accepts, accepted, finished)
-        self._tell_settled(batch.settlements, held)
+        try:
+            self._observer.emit(BatchCommitted(rows=len(batch), seconds=finished - started))
+            self._tell_accepted(batch.accepts, accepted, finished)
+            self._tell_settled(batch.settlements, held)
+        except Exception:
+            # Whoever listens may fail; without this thread nothing would be accepted any more.
+            logger.exception("a subscriber failed")
 
     def _apply(self, operation: _Operation) -> Any:
         try:
@@ -389,7 +401,7 @@ class Committer:
                 return operation.argument(self._store)
         except StoreUnavailable:
             raise
-        except RingbackError as error:
+        except Exception as error:  # noqa: BLE001 - what one change runs into must not undo the others' parts
             return error
 
     def _accept(self, batch: _Batch) -> list[Accepted | RingbackError]:

@@ -32,6 +32,17 @@ class Effect(Protocol):
         """Run a handler that is a coroutine to its end; what it writes is in the transaction, too."""
         ...
 
+    def give_up(self) -> None:
+        """Undo it from another thread, and refuse what the handler still tries: it has taken longer than it may.
+
+        Where one transaction at a time may write, a handler that hangs would keep everybody from writing.
+        """
+        ...
+
+
+class TransactionOver(RuntimeError):  # noqa: N818 - named for what is the matter
+    """The handler took longer than its timeout, so its transaction was undone; nothing can be written in it."""
+
 
 class Effects(Protocol):
     """Opens transactions. Each is used on one thread; many may be open at once, on as many threads."""

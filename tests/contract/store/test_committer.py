@@ -8,7 +8,7 @@ import threading
 import pytest
 from scene import MANY, Scene
 
-from ringback.errors import Conflict, NotFound, RingbackError, Unavailable
+from ringback.errors import Conflict, NotFound, RingbackError, StoreUnavailable, Unavailable
 from ringback.model import DeliveryState
 from ringback.observe import (
     AttemptFinished,
@@ -20,7 +20,7 @@ from ringback.observe import (
     StoreFailed,
 )
 from ringback.policy import Step
-from ringback.store import Idempotency, MessageFilter, Page
+from ringback.store import Idempotency, MessageFilter, Page, Token
 from ringback.store.commit import MAX_QUEUED, Committer, NoWorker
 
 EVENTS = (AttemptFinished, BatchCommitted, LeaseLost, MessageAccepted, MessageReplayed, StoreFailed)
@@ -195,11 +195,15 @@ def test_a_failed_change_undoes_its_own_part_only(bench):
 
 def test_a_failed_transaction_fails_all_of_it(bench):
     """When the transaction itself fails, nothing is acknowledged, and the committer goes on."""
+
+    def fail(_):
+        raise StoreUnavailable("the disk is gone")
+
     accepted = bench.committer.accept(bench.acceptance())
-    broken = bench.committer.write(lambda store: 1 // 0)
+    broken = bench.committer.write(fail)
     bench.committer.start()
     for pending in (accepted, broken):
-        with pytest.raises(ZeroDivisionError):
+        with pytest.raises(StoreUnavailable):
             pending.result(timeout=30)
     assert bench.handover.withdrawn == 1
     assert bench.handover.received == []
@@ -208,6 +212,22 @@ def test_a_failed_transaction_fails_all_of_it(bench):
     assert len(listed.result(timeout=30)) == 1
     bench.committer.close()
     assert len(bench.seen(StoreFailed)) == 1
+
+
+def test_a_change_that_runs_into_a_bug_is_its_callers_alone(bench):
+    """Whatever one change raises, what it did is undone and everyone else's part of the batch is committed."""
+
+    def change(store):
+        store.add_token(Token(id="tok_1", name="undone", digest=b"1", created_at=0))
+        return 1 // 0
+
+    accepted = bench.committer.accept(bench.acceptance())
+    broken = bench.committer.write(change)
+    bench.committer.start()
+    with pytest.raises(ZeroDivisionError):
+        broken.result(timeout=30)
+    assert accepted.result(timeout=30).message.id
+    assert bench.committer.read(lambda store: store.tokens()).result(timeout=30) == []
 
 
 def test_settlements_ride_along(bench):

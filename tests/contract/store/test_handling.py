@@ -288,7 +288,9 @@ class TestDoneStatements:
 
 def replay(scene, owner, message_id, *, event_type=None, rematch=False):
     with scene.store.transaction():
-        return scene.store.replay(owner.id, message_id, scene.tick(), event_type=event_type, rematch=rematch)
+        return scene.store.replay(
+            owner.id, message_id, scene.tick(), event_type=event_type, rematch=rematch, done_too=True
+        )
 
 
 def held(scene, owner, why, **page):

@@ -62,7 +62,7 @@ def change(scene, endpoint, **fields):
 def replay(scene, work):
     arguments = (work.endpoint.application_id, work.message_id, scene.now)
     with scene.store.transaction():
-        assert scene.store.replay(*arguments, event_type=None, rematch=True) == 1
+        assert scene.store.replay(*arguments, event_type=None, rematch=True, done_too=True) == 1
 
 
 class TestSameKey:
@@ -157,7 +157,7 @@ class TestUnknownKey:
         handler(scene, owner, ordered=True)
         (work,) = receive(scene, owner).works
         with scene.store.transaction():
-            scene.store.replay(owner.id, old.id, scene.now, event_type=None, rematch=True)
+            scene.store.replay(owner.id, old.id, scene.now, event_type=None, rematch=True, done_too=True)
         assert not may_run(scene, work, "a")
         (again,) = scene.take()
         assert may_run(scene, again, "a")

@@ -20,7 +20,7 @@ from typing import Any
 
 from ringback.adapters import missing
 from ringback.store import Statement
-from ringback.store.effects import CLAIM
+from ringback.store.effects import CLAIM, TransactionOver
 
 try:
     from asgiref.sync import async_to_sync
@@ -34,6 +34,7 @@ class DjangoTransaction:
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
+        self._given_up = False
 
     @property
     def tx(self) -> Any:
@@ -55,6 +56,35 @@ class DjangoTransaction:
 
         return async_to_sync(handle)()
 
+    def give_up(self) -> None:
+        """See ``Effect``. On databases other than SQLite, others can write meanwhile, and the block's end undoes it."""
+        self._given_up = True
+        connection = self._connection.connection
+        if self._connection.vendor == "sqlite" and connection is not None:
+            connection.interrupt()
+            connection.rollback()
+
+    @contextlib.contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Refuse statements once it has been given up, and on SQLite take the right to write before the first.
+
+        There, a transaction that reads first and writes later fails when another has written in between. The right
+        is not taken sooner, so that a handler which calls an API first does not keep others from writing meanwhile.
+        """
+        claimed = self._connection.vendor != "sqlite"
+
+        def guard(execute: Callable[..., Any], sql: str, values: Any, many: bool, context: Any) -> Any:
+            nonlocal claimed
+            if self._given_up:
+                raise TransactionOver
+            if not claimed:
+                execute(_in_django(CLAIM.text), CLAIM.values, False, context)
+                claimed = True
+            return execute(sql, values, many, context)
+
+        with self._connection.execute_wrapper(guard):
+            yield
+
 
 class DjangoEffects:
     """Transactions of one of a project's databases, which is the one that the inbox's store is in.
@@ -73,33 +103,11 @@ class DjangoEffects:
         close_old_connections()
         try:
             connection = connections[self._using]
-            with transaction.atomic(self._using, durable=True), _claiming(connection):
-                yield DjangoTransaction(connection)
+            effect = DjangoTransaction(connection)
+            with transaction.atomic(self._using, durable=True), effect.guarded():
+                yield effect
         finally:
             close_old_connections()
-
-
-@contextlib.contextmanager
-def _claiming(connection: Any) -> Iterator[None]:
-    """Take the right to write before the first statement.
-
-    On SQLite, a transaction that reads first and writes later fails when another has written in between. It is not
-    taken sooner, so that a handler which calls an API first does not keep others from writing meanwhile.
-    """
-    if connection.vendor != "sqlite":
-        yield
-        return
-    claimed = False
-
-    def claim(execute: Callable[..., Any], sql: str, values: Any, many: bool, context: Any) -> Any:
-        nonlocal claimed
-        if not claimed:
-            execute(_in_django(CLAIM.text), CLAIM.values, False, context)
-            claimed = True
-        return execute(sql, values, many, context)
-
-    with connection.execute_wrapper(claim):
-        yield
 
 
 def _in_django(text: str) -> str:

@@ -55,6 +55,7 @@ class ReplayIn(Body):
     """How to handle one message again."""
 
     rematch: bool = False
+    done_too: bool | None = None
 
 
 class BulkReplayIn(Body):
@@ -64,6 +65,7 @@ class BulkReplayIn(Body):
     until: datetime | None = None
     event_types: tuple[str, ...] | None = None
     rematch: bool = False
+    done_too: bool = False
     preview: bool = False
     iterator: str | None = None
 
@@ -138,7 +140,9 @@ class Received:
         """Deliver a message again."""
         parse(req, Query)
         body = await self._bodies.decode_optional(req, REPLAY, ReplayIn())
-        deliveries = await self._sources.replay(app, msg, rematch=body.rematch)
+        # Whoever names one message means it; those of a span of time may have been handled long since.
+        done_too = not body.rematch if body.done_too is None else body.done_too
+        deliveries = await self._sources.replay(app, msg, rematch=body.rematch, done_too=done_too)
         answer = ReplayOut(messages=1, deliveries=deliveries, pruned=0, iterator=None, done=True)
         reply(resp, answer, HTTP_202)
 
@@ -147,7 +151,7 @@ class Received:
         parse(req, Query)
         body = await self._bodies.decode(req, BULK_REPLAY)
         found = await self._sources.find(app, _filter(body), after=body.iterator)
-        deliveries, pruned = (0, 0) if body.preview else await self._replay(app, found, rematch=body.rematch)
+        deliveries, pruned = (0, 0) if body.preview else await self._replay(app, found, body)
         answer = ReplayOut(
             messages=len(found.message_ids),
             deliveries=deliveries,
@@ -157,9 +161,12 @@ class Received:
         )
         reply(resp, answer, HTTP_202)
 
-    async def _replay(self, source: str, found: Found, *, rematch: bool) -> tuple[int, int]:
+    async def _replay(self, source: str, found: Found, how: BulkReplayIn) -> tuple[int, int]:
         """Return how many deliveries were made due, and how many messages are without a payload."""
-        pending = [self._sources.replay(source, message, rematch=rematch) for message in found.message_ids]
+        pending = [
+            self._sources.replay(source, message, rematch=how.rematch, done_too=how.done_too)
+            for message in found.message_ids
+        ]
         outcomes = await asyncio.gather(*pending, return_exceptions=True)
         for outcome in outcomes:
             if isinstance(outcome, BaseException) and not isinstance(outcome, Conflict):

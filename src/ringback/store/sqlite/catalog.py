@@ -24,6 +24,7 @@ from ringback.vault import NONCE_BYTES, Vault
 
 MAX_ROUTES = 20_000
 MAX_FANS = 1_000
+UNKNOWN = -1
 
 # The ordering key of a delivery that waits for its handler to say which it has. Others begin with "=".
 UNNAMED = ""
@@ -111,6 +112,8 @@ class Catalog(Database):
     def undone(self) -> None:
         """See ``Database``."""
         self.routes_hold = False
+        # The next change gets the version that was undone, and what was loaded under it never came to be.
+        self._routes_version = UNKNOWN
 
     def catalog_version(self) -> int:
         """See ``Store``."""

@@ -46,6 +46,7 @@ _WAS_FOR = """
     SELECT d.endpoint_key FROM ringback_delivery d JOIN ringback_endpoint e ON e.key = d.endpoint_key
     WHERE d.message_key = ? AND e.deleted_at IS NULL AND e.state <> 'disabled'
 """
+_SUCCEEDED_AT = "SELECT endpoint_key FROM ringback_delivery WHERE message_key = ? AND state = 'succeeded'"
 _NAME = """
     WITH named (message_key, endpoint_key, token, ordering_key) AS (VALUES {rows})
     UPDATE ringback_delivery AS delivery SET ordering_key = named.ordering_key
@@ -111,7 +112,14 @@ class Handling(Line):
         return fence, Statement(INSERT_ATTEMPTS.replace("{rows}", f"({marks})"), row)
 
     def replay(
-        self, source_id: str, message_id: str, now: Instant, *, event_type: str | None, rematch: bool
+        self,
+        source_id: str,
+        message_id: str,
+        now: Instant,
+        *,
+        event_type: str | None,
+        rematch: bool,
+        done_too: bool,
     ) -> int:
         """See ``Store``."""
         self.catch_up()
@@ -134,7 +142,8 @@ class Handling(Line):
                 "UPDATE ringback_message SET held = NULL, event_type = coalesce(?, event_type) WHERE key = ?",
                 (event_type, key),
             )
-        return sum(self._replay_at(key, target, now) for target in targets)
+        done = () if done_too else self.rows(_SUCCEEDED_AT, (key,))
+        return sum(self._replay_at(key, target, now) for target in targets if (target,) not in done)
 
     def _replay_at(self, message_key: int, endpoint_key: int, now: Instant) -> bool:
         try:
