@@ -335,7 +335,27 @@ def examine_untaken(account: Account, due: Collection[DueEndpoint]) -> list[Find
 def examine_leftovers(account: Account) -> list[Finding]:
     """Tell what nothing handles, what was given up and what was refused in the last day."""
     name, census = name_of(account.source), account.census
-    return [*_examine_held(name, census), *_examine_dead(name, census), *_examine_refusals(account)]
+    return [
+        *_examine_retrying(account),
+        *_examine_held(name, census),
+        *_examine_dead(name, census),
+        *_examine_refusals(account),
+    ]
+
+
+def _examine_retrying(account: Account) -> Iterator[Finding]:
+    for endpoint in account.endpoints:
+        failing = account.census.retrying.get(endpoint.id, 0)
+        if failing:
+            whose = f"handler {endpoint.handler}" if endpoint.handler else f"forward {endpoint.url}"
+            yield Finding(
+                Verdict.WARNING,
+                whose,
+                f"{counted(failing, 'message')} failed at it and wait for the next attempt",
+                "each is tried again by its schedule, and given up at its end",
+                f"see ringback inbox messages {name_of(account.source)}, then ringback inbox show with one of them:"
+                " its last attempt says what went wrong",
+            )
 
 
 def _examine_held(name: str, census: Census) -> Iterator[Finding]:
@@ -346,7 +366,7 @@ def _examine_held(name: str, census: Census) -> Iterator[Finding]:
             f"{counted(census.unhandled, 'message')} of types that no handler wants",
             "they are kept, and nothing was done about them",
             f"see ringback inbox held {name} --unhandled; add a handler, then: ringback inbox replay {name} "
-            "--since 1d --rematch",
+            "--since 1d --rematch (handlers that are done with a message are left alone)",
         )
     if census.quarantined:
         yield Finding(

@@ -7,8 +7,9 @@ import sys
 from contextlib import closing
 
 import pytest
-from cli_inboxes import SECRET, STORE, fill, shop, wait
+from cli_inboxes import SECRET, STORE, fill, receive, shop, wait
 
+from ringback import Inbox
 from ringback.cli import run
 from ringback.diagnosis import Door, Verdict, examine_condition, examine_door, examine_free_space
 from ringback.errors import ConfigurationError
@@ -96,6 +97,23 @@ def test_what_is_left_over_is_counted(capsys):
     assert "inbox held xendit --quarantined" in said(found, "source xendit", "in quarantine")["advice"]
     assert "inbox dead xendit" in said(found, "source xendit", "1 delivery given up")["advice"]
     assert "1 for token_mismatch" in said(found, "source xendit", "1 request refused")["what"]
+
+
+def test_a_handler_that_fails_now_is_told(capsys):
+    """Long before anything is given up, a handler whose messages wait for another attempt is named."""
+
+    def fulfil(_):
+        raise ConnectionError("the bank does not answer")
+
+    with closing(Inbox(STORE)) as received:
+        received.source("xendit", secrets=[SECRET])
+        received.on("xendit", "invoice.paid")(fulfil)
+        assert receive(received) == 200
+        received.drain()
+    found = findings(capsys, "--store", STORE)
+    failing = said(found, "handler xendit/fulfil", "1 message failed at it")
+    assert failing["verdict"] == "warning"
+    assert "ringback inbox show" in failing["advice"]
 
 
 def test_handlers_that_the_application_lacks_are_listed_with_what_waits(tmp_path, capsys):

@@ -228,15 +228,14 @@ class Statistics(msgspec.Struct, frozen=True):
 
 
 class Census(msgspec.Struct, frozen=True):
-    """What is left over at a source. ``waiting`` counts the deliveries not at rest, by the id of their endpoint.
-
-    ``dead`` counts deliveries that failed. Every count stops at 10,000: more is "many".
-    """
+    """What is left over at a source, each counted to 10,000: deliveries not at rest by endpoint, and more."""
 
     waiting: dict[str, int]
+    # Those of them that failed before.
+    retrying: dict[str, int]
     quarantined: int
     unhandled: int
-    dead: int
+    dead: int  # deliveries that were given up
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,7 +25,7 @@ def test_a_census_of_a_quiet_source_is_all_zeros(scene):
     handler(scene, other)
     handler(scene, quiet)
     receive(scene, other, "1", admit=False)
-    assert scene.store.census(quiet.id) == Census({}, 0, 0, 0)
+    assert scene.store.census(quiet.id) == Census({}, {}, 0, 0, 0)
 
 
 def test_failed_deliveries_are_dead_letters(scene):
@@ -34,7 +34,18 @@ def test_failed_deliveries_are_dead_letters(scene):
     handler(scene, owner)
     (work,) = receive(scene, owner, "1").works
     scene.write(scene.store.settle, [Settlement(work=work, decision=Decision(Step.EXHAUST))])
-    assert scene.store.census(owner.id) == Census({}, 0, 0, 1)
+    assert scene.store.census(owner.id) == Census({}, {}, 0, 0, 1)
+
+
+def test_what_failed_and_waits_counts_until_it_succeeds(scene):
+    """A delivery that failed and is tried again counts for its endpoint; one that was never tried does not."""
+    owner = source(scene)
+    endpoint = handler(scene, owner)
+    (work,) = receive(scene, owner, "1").works
+    receive(scene, owner, "2", admit=False)
+    assert scene.store.census(owner.id).retrying == {}
+    scene.settle(work, Step.RETRY)
+    assert scene.store.census(owner.id).retrying == {endpoint.id: 1}
 
 
 def test_what_is_due_for_a_forgotten_handler_is_for_any_worker(scene):

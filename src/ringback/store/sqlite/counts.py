@@ -21,6 +21,15 @@ _WAITING = f"""
     ) AS waiting
     FROM ringback_endpoint e WHERE e.application_key = ? AND e.deleted_at IS NULL AND waiting > 0
 """
+_RETRYING = f"""
+    SELECT e.id, (
+        SELECT count(*) FROM (
+            SELECT 1 FROM ringback_delivery d INDEXED BY ringback_delivery_unsent
+            WHERE d.endpoint_key = e.key AND {UNSENT} AND d.state = 'waiting' LIMIT {CEILING}
+        )
+    ) AS retrying
+    FROM ringback_endpoint e WHERE e.application_key = ? AND e.deleted_at IS NULL AND retrying > 0
+"""
 _HELD = "SELECT 1 FROM ringback_message WHERE application_key = ? AND held = ?"
 _DEAD = f"""
     SELECT 1 FROM ringback_endpoint e CROSS JOIN ringback_delivery d INDEXED BY ringback_delivery_unsent
@@ -37,6 +46,7 @@ class Counts(Catalog):
         key, _ = self._application_row(source_id)
         return Census(
             waiting=dict(self.rows(_WAITING, (key,))),
+            retrying=dict(self.rows(_RETRYING, (key,))),
             quarantined=self._counted(_HELD, (key, Held.QUARANTINED)),
             unhandled=self._counted(_HELD, (key, Held.UNHANDLED)),
             dead=self._counted(_DEAD, (key,)),
