@@ -155,7 +155,10 @@ def show(*, settings: Settings, ref: str, as_json: bool) -> None:
 @ref_argument
 @client_options
 def remove(*, settings: Settings, ref: str) -> None:
-    """Remove a source and its endpoints. What it received stays on record."""
+    """Remove a source and its endpoints.
+
+    What it received is kept until retention removes it, but is not shown any more.
+    """
     _client(settings).call("DELETE", _path(ref), None)
     click.echo(f"{ref} is removed.", err=True)
 
