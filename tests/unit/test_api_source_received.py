@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -114,8 +115,11 @@ def test_refusals(scene):
     """A refused request is on record with its reason and what to do, without its secrets."""
     wrong = signed_request("xendit", secret="not the token")
     assert scene.receive(wrong) == 401
-    scene.api.committer.write(lambda store: None).result()
-    (shown,) = listed(scene.api.send("GET", f"{PAY}/refusal"))["data"]
+    # Why it was refused is found out after the answer.
+    end = time.monotonic() + 30
+    while not (rows := listed(scene.api.send("GET", f"{PAY}/refusal"))["data"]):
+        assert time.monotonic() < end
+    (shown,) = rows
     assert (shown["reason"], shown["method"], shown["size"]) == ("token_mismatch", "POST", len(wrong.body))
     assert "x-callback-token" in shown["headerNames"]
     assert "not the token" not in str(shown)
