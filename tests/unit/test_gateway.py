@@ -251,3 +251,48 @@ def test_no_bytes_break_it(scene, sent):
         ]
     )
     assert all(200 <= answer[0] < 500 for answer in answers)
+
+
+ODDITIES = {
+    "plain": lambda raw: raw,
+    "upper case": lambda raw: raw.replace(b"x-callback-token:", b"X-CALLBACK-TOKEN:"),
+    "no space after the colon": lambda raw: raw.replace(b"x-callback-token: ", b"x-callback-token:"),
+    "spaces around a value": lambda raw: raw.replace(b"x-callback-token: ", b"x-callback-token:  \t "),
+    "a space before the colon": lambda raw: raw.replace(b"x-callback-token: ", b"x-callback-token : "),
+    "a folded line": lambda raw: raw.replace(b"x-callback-token: ", b"x-callback-token:\r\n "),
+    "a header twice": lambda raw: raw.replace(b"Host: x\r\n", b"Host: x\r\nx-a: 1\r\nx-a: 2\r\n"),
+    "two lengths": lambda raw: raw.replace(b"Host: x\r\n", b"Host: x\r\nContent-Length: 3\r\n"),
+    "an empty value": lambda raw: raw.replace(b"Host: x\r\n", b"Host: x\r\nx-a:\r\n"),
+    "bytes beyond ASCII": lambda raw: raw.replace(b"Host: x\r\n", b"Host: x\r\nx-a: \xe9\r\n"),
+    "a zero byte": lambda raw: raw.replace(b"Host: x\r\n", b"Host: x\r\nx-a: a\0b\r\n"),
+    "a length in words": lambda raw: raw.replace(b"Content-Length: ", b"Content-Length: +"),
+    "bare line feeds": lambda raw: raw.replace(b"Host: x\r\n", b"Host: x\n"),
+    "an absolute address": lambda raw: raw.replace(b"POST /", b"POST http://x/"),
+    "HTTP/1.0": lambda raw: raw.replace(b"HTTP/1.1", b"HTTP/1.0"),
+    "a later version": lambda raw: raw.replace(b"HTTP/1.1", b"HTTP/1.9"),
+    "to be closed": lambda raw: raw.replace(b"Host: x\r\n", b"Host: x\r\nConnection: close\r\n"),
+    "expecting": lambda raw: raw.replace(b"Host: x\r\n", b"Host: x\r\nExpect: 100-continue\r\n"),
+    "no host": lambda raw: raw.replace(b"Host: x\r\n", b""),
+}
+
+
+@pytest.mark.parametrize("oddity", ODDITIES)
+def test_a_request_in_one_piece_is_answered_as_one_in_two(scene, oddity):
+    """However a request is written, reading it at a glance and parsing it step by step come to the same."""
+    source = scene.add()
+    raw = ODDITIES[oddity](webhook(source, event_id="event-1"))
+
+    def talk(*pieces):
+        async def say(client):
+            client.say(webhook(source, event_id="event-0"))
+            await client.answer()
+            for piece in pieces:
+                client.say(piece)
+                await client.flush()
+                await asyncio.sleep(0.01)  # so that each arrives by itself
+            return await client.answer()
+
+        return scene.talk(say)
+
+    whole, parted = talk(raw), talk(raw[:9], raw[9:])
+    assert (whole[0], whole[-1]) == (parted[0], parted[-1])

@@ -29,6 +29,7 @@ from ringback.signing import Request
 
 MAX_BODY = 60 * 1024
 MAX_HEAD = 64 * 1024
+MAX_DIGITS = 7
 REQUEST_SECONDS = 60.0
 MAX_CONNECTIONS = 5_000
 VERSIONS = frozenset({"1.0", "1.1"})
@@ -36,6 +37,11 @@ BODILESS = frozenset({204, 304})
 
 _PUBLISH = re.compile(rb"/api/v1/app/([0-9A-Za-z._-]{1,256})/msg")
 _RECEIVE = re.compile(rb"/in/([0-9A-Za-z_-]{1,256})")
+# A request as almost every client writes one (RFC 9112, 2.1). What is written in any other way is for the parser.
+_PLAIN = re.compile(
+    rb"POST (/[!-~]*) HTTP/1\.1\r\n"
+    rb"((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+: [!-~](?:[ -~]*[!-~])?\r\n)+)\r\n"
+)
 _JSON_TYPES = frozenset({None, JSON.encode()})
 _UNUSUAL = frozenset({b"transfer-encoding", b"expect", b"upgrade"})
 _PUBLISHING = "POST /api/v1/app/{app}/msg"
@@ -178,6 +184,11 @@ class Receiving(Ticket):
         )
 
 
+def _pair(line: bytes) -> tuple[bytes, bytes]:
+    name, _, value = line.partition(b": ")
+    return name.lower(), value
+
+
 class _Nobody:
     def set(self) -> None:
         """Wake nobody: a ticket is handled by callbacks."""
@@ -198,6 +209,7 @@ class ExpressProtocol(HttpToolsProtocol):
         super().__init__(**options)
         self._express = express
         self._receiving = True
+        self._between = True
         self._in_head = True
         self._head_size = 0
         self._deadline: asyncio.TimerHandle | None = None
@@ -215,6 +227,8 @@ class ExpressProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on, within bounds."""
+        if self._between and data.startswith(b"POST ") and self._take_whole(data):
+            return
         super().data_received(data)
         if self._receiving:
             self._await_rest()
@@ -291,8 +305,37 @@ class ExpressProtocol(HttpToolsProtocol):
 
     # --- The lane -----------------------------------------------------------------------------------------
 
+    def _take_whole(self, data: bytes) -> bool:
+        """Act at once on a request that is whole and plain; False leaves it to the parser, untouched."""
+        found = _PLAIN.match(data)
+        if found is None or self.transport.is_closing():
+            return False
+        pairs = [_pair(line) for line in found[2].split(b"\r\n")[:-1]]
+        headers = dict(pairs)
+        length = headers.get(b"content-length", b"")
+        if not length.isdigit() or len(length) > MAX_DIGITS or int(length) != len(data) - found.end():
+            return False
+        if b"connection" in headers or found.end() > MAX_HEAD or self._is_busy():
+            return False
+        ticket = self._express.ticket(found[1], pairs)
+        if ticket is None:
+            return False
+        self._unset_keepalive_if_required()
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        ticket.body += data[found.end() :]
+        ticket.more_body = False
+        self.cycle = ticket  # type: ignore[assignment]
+        self._act(ticket)
+        return True
+
+    def _is_busy(self) -> bool:
+        return self.flow.write_paused or (self.cycle is not None and not self.cycle.response_complete)
+
     def on_message_begin(self) -> None:
         """Begin a request."""
+        self._between = False
         self._receiving = self._in_head = True
         self._head_size = 0
         # What else the base class prepares here, only the application needs.
@@ -323,14 +366,14 @@ class ExpressProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Publish or receive, when that is what the request is for."""
         self._receiving = False
+        self._between = True
         super().on_message_complete()
         ticket: object = self.cycle
         if isinstance(ticket, Ticket) and not ticket.more_body and not ticket.response_complete:
             self._act(ticket)
 
     def _ticket(self) -> Ticket | None:
-        busy = self.cycle is not None and not self.cycle.response_complete
-        if busy or self.flow.write_paused or self.parser.get_method() != b"POST":
+        if self._is_busy() or self.parser.get_method() != b"POST":
             return None
         return self._express.ticket(self.url, self.headers)
 
