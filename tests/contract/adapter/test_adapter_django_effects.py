@@ -95,20 +95,21 @@ def test_who_has_lost_the_lease_leaves_nothing(inbox_of):
     inbox, other = inbox_of(clock=clock), inbox_of(clock=clock)
 
     def fulfil(message, tx):
-        if threading.current_thread() is not late.get("thread", threading.current_thread()):
+        if threading.current_thread() is not late.setdefault("thread", threading.current_thread()):
             Order.objects.using(ALIAS).create(reference="in time")
+            in_time.set()
             return
-        late["thread"] = threading.current_thread()
         clock.advance(3_600)
-        late["other"] = other.drain()
+        # Whose lease has ended may be taken by any worker: by the other, or once more by this one.
+        other.drain()
+        assert in_time.wait(30)
         Order.objects.using(ALIAS).create(reference="too late")
 
-    late = {}
+    late, in_time = {}, threading.Event()
     for one in (inbox, other):
         one.on("xendit", "invoice.paid")(fulfil)
     post(inbox, "1")
     inbox.drain()
-    assert late["other"].succeeded == 1
     assert written() == ["in time"]
     assert_handled(inbox, "xendit", "1")
 
