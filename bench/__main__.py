@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from bench.figures import Figures
-from bench.machine import describe
+from bench.machine import describe, processor_ticks, stolen_percent
 from bench.processes import BenchError
 from bench.scenarios import PAYLOAD, SCENARIOS, Bench, Options, Result
 
@@ -68,12 +68,16 @@ def main(names: tuple[str, ...], folder: Path | None, file: Path | None, **optio
     with tempfile.TemporaryDirectory(prefix="ringback-bench-", dir=folder) as data:
         print(describe(Path(data)))
         print(f"Payload: {len(PAYLOAD)} bytes. Explained in docs/reference/benchmarks.md\n", flush=True)
+        before = processor_ticks()
         bench = Bench(msgspec.convert(options, Options), Path(data))
         try:
             results = measure(bench, chosen)
         except BenchError as error:
             sys.exit(f"bench: {error}")
+        stolen = stolen_percent(before, processor_ticks())
     report(results, file)
+    if stolen >= 1:
+        print(f"Slower than it could be: {stolen:.0f} % of the processors' time went to other machines.")
 
 
 def measure(bench: Bench, chosen: list[str]) -> dict[str, Result]:

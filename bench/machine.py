@@ -6,6 +6,8 @@ import os
 import platform
 from pathlib import Path
 
+# Of the columns of /proc/stat, the one for what a virtual machine wanted and did not get (proc(5)).
+STOLEN = 7
 MEMORY_FILESYSTEMS = {"tmpfs", "ramfs"}
 
 
@@ -23,6 +25,18 @@ def describe(folder: Path) -> str:
     if filesystem in MEMORY_FILESYSTEMS:
         lines.append(f"BUT {filesystem} IS MEMORY, WHERE FSYNC COSTS NOTHING: choose a disk with --folder.")
     return "\n".join(lines)
+
+
+def processor_ticks() -> tuple[int, int]:
+    """Return how many ticks of all processors this machine's host gave to others, and how many there were."""
+    ticks = [int(word) for word in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    return ticks[STOLEN], sum(ticks)
+
+
+def stolen_percent(before: tuple[int, int], after: tuple[int, int]) -> float:
+    """Return how much of the processors' time went to others between two readings of ``processor_ticks``."""
+    passed = after[1] - before[1]
+    return 100 * (after[0] - before[0]) / passed if passed else 0.0
 
 
 def _processor() -> str:

@@ -60,7 +60,6 @@ def _time_part(now: int) -> int:
 
 def _base62(number: int) -> str:
     # Ids are made on the hot path: three digits at a time, of parts small enough to divide quickly.
-    triples = _triples()
     upper, lower = divmod(number, _NINE_DIGITS)
     upper, middle = divmod(upper, _NINE_DIGITS)
     upper, c = divmod(upper, _THREE_DIGITS)
@@ -69,11 +68,13 @@ def _base62(number: int) -> str:
     d, e = divmod(middle, _THREE_DIGITS)
     lower, i = divmod(lower, _THREE_DIGITS)
     g, h = divmod(lower, _THREE_DIGITS)
-    return "".join([triples[part] for part in (a, b, c, d, e, f, g, h, i)])
+    # One text that stays in the processor's cache; a list of as many texts would not.
+    triples = _triples()
+    return "".join([triples[3 * part : 3 * part + 3] for part in (a, b, c, d, e, f, g, h, i)])
 
 
 @functools.cache
-def _triples() -> list[str]:
+def _triples() -> str:
     # Made when the first id is: a command that makes none need not wait for it.
     pairs = [first + second for first in ALPHABET for second in ALPHABET]
-    return [pair + third for pair in pairs for third in ALPHABET]
+    return "".join([pair + third for pair in pairs for third in ALPHABET])

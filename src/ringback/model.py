@@ -190,7 +190,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
         return f"Source(id={self.id!r}, name={self.name!r}, provider={self.provider!r})"
 
 
-class Inbound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Inbound(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What a received message has beyond a published one.
 
     ``headers`` are the request's, without those that hold secrets. ``event_id`` is the provider's id. Deliveries of
@@ -227,7 +227,7 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     more: int = 0
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True):
+class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Something that happened, exactly as it was published or received. ``payload`` of None has been pruned.
 
     ``skipped`` maps the id of each endpoint that gets nothing to the reason.

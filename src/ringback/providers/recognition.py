@@ -20,14 +20,14 @@ MIXED = "batch"
 LONGEST = 255
 
 
-class Content(msgspec.Struct, frozen=True):
+class Content(msgspec.Struct, frozen=True, gc=False):
     """A request and its body read once: JSON, the fields of a form, or None for what is neither."""
 
     request: Request
     body: Any
 
 
-class Recognised(msgspec.Struct, frozen=True, kw_only=True):
+class Recognised(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a request is about, as far as it can be told; ``providers.Received`` explains the fields."""
 
     event_id: str | None = None

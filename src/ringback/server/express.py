@@ -42,8 +42,9 @@ _PLAIN = re.compile(
     rb"POST (/[!-~]*) HTTP/1\.1\r\n"
     rb"((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+: [!-~](?:[ -~]*[!-~])?\r\n)+)\r\n"
 )
-_JSON_TYPES = frozenset({None, JSON.encode()})
-_UNUSUAL = frozenset({b"transfer-encoding", b"expect", b"upgrade"})
+_HEADER = re.compile("([^:]+): ([^\r]+)\r\n")
+_JSON_TYPES = frozenset({None, JSON})
+_UNUSUAL = frozenset({"transfer-encoding", "expect", "upgrade"})
 _PUBLISHING = "POST /api/v1/app/{app}/msg"
 _RECEIVING = "POST /in/{token}"
 
@@ -77,20 +78,19 @@ class Express:
         self._tokens = tokens
         self._gateway = gateway
 
-    def ticket(self, url: bytes, pairs: list[tuple[bytes, bytes]]) -> Ticket | None:
+    def ticket(self, url: bytes, headers: dict[str, str]) -> Ticket | None:
         """Return what is needed to act when the body is there; None when the request is not for this lane.
 
         Args:
             url: The request's target, as sent.
-            pairs: Its headers, names in lower case.
+            headers: Its headers, each of them sent once, names in lower case.
         """
         receive = _RECEIVE.fullmatch(url)
         publish = None if receive else _PUBLISH.fullmatch(url)
         if receive is None and publish is None:
             return None
-        headers = dict(pairs)
-        length = headers.get(b"content-length")
-        if length is None or int(length) > MAX_BODY or len(headers) != len(pairs):
+        length = headers.get("content-length")
+        if length is None or int(length) > MAX_BODY:
             return None
         if not _UNUSUAL.isdisjoint(headers):
             return None
@@ -99,21 +99,19 @@ class Express:
         assert publish is not None  # noqa: S101 - one of the two it is
         return self._ticket_to_publish(publish[1].decode(), headers)
 
-    def _ticket_to_receive(self, token: str, url: bytes, headers: dict[bytes, bytes]) -> Receiving | None:
+    def _ticket_to_receive(self, token: str, url: bytes, headers: dict[str, str]) -> Receiving | None:
         entrance = self._gateway.known(token)
-        host = headers.get(b"host")
+        host = headers.get("host")
         if entrance is None or host is None:
             return None
-        texts = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers.items()}
-        return Receiving(self._gateway, entrance, f"http://{texts['host']}{url.decode()}", texts)
+        return Receiving(self._gateway, entrance, f"http://{host}{url.decode()}", headers)
 
-    def _ticket_to_publish(self, application: str, headers: dict[bytes, bytes]) -> Publishing | None:
-        if headers.get(b"content-type") not in _JSON_TYPES:
+    def _ticket_to_publish(self, application: str, headers: dict[str, str]) -> Publishing | None:
+        if headers.get("content-type") not in _JSON_TYPES:
             return None
-        if not self._tokens.trusts(headers.get(b"authorization", b"").decode("latin-1")):
+        if not self._tokens.trusts(headers.get("authorization", "")):
             return None
-        key = headers.get(b"idempotency-key")
-        return Publishing(self._outbox, application, None if key is None else key.decode("latin-1"))
+        return Publishing(self._outbox, application, headers.get("idempotency-key"))
 
 
 class Ticket:
@@ -182,11 +180,6 @@ class Receiving(Ticket):
         self._gateway.receive(self._entrance, request).tell(
             lambda reply: answer(_reply_head(reply), reply.body)
         )
-
-
-def _pair(line: bytes) -> tuple[bytes, bytes]:
-    name, _, value = line.partition(b": ")
-    return name.lower(), value
 
 
 class _Nobody:
@@ -310,14 +303,14 @@ class ExpressProtocol(HttpToolsProtocol):
         found = _PLAIN.match(data)
         if found is None or self.transport.is_closing():
             return False
-        pairs = [_pair(line) for line in found[2].split(b"\r\n")[:-1]]
-        headers = dict(pairs)
-        length = headers.get(b"content-length", b"")
+        pairs = _HEADER.findall(found[2].decode())
+        headers = {name.lower(): value for name, value in pairs}
+        length = headers.get("content-length", "")
         if not length.isdigit() or len(length) > MAX_DIGITS or int(length) != len(data) - found.end():
             return False
-        if b"connection" in headers or found.end() > MAX_HEAD or self._is_busy():
+        if "connection" in headers or found.end() > MAX_HEAD or self._is_busy():
             return False
-        ticket = self._express.ticket(found[1], pairs)
+        ticket = self._express.ticket(found[1], headers) if len(headers) == len(pairs) else None
         if ticket is None:
             return False
         self._unset_keepalive_if_required()
@@ -375,7 +368,8 @@ class ExpressProtocol(HttpToolsProtocol):
     def _ticket(self) -> Ticket | None:
         if self._is_busy() or self.parser.get_method() != b"POST":
             return None
-        return self._express.ticket(self.url, self.headers)
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in self.headers}
+        return self._express.ticket(self.url, headers) if len(headers) == len(self.headers) else None
 
     def _act(self, ticket: Ticket) -> None:
         try:

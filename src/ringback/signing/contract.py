@@ -19,7 +19,7 @@ FIVE_MINUTES: Duration = 300_000
 END_OF_TIME: Instant = 253_402_300_800_000  # the year 10000, past which no calendar here goes
 
 
-class Request(msgspec.Struct, frozen=True):
+class Request(msgspec.Struct, frozen=True, gc=False):
     """A request that came in. ``headers`` has names in lower case; a header sent twice is joined by commas.
 
     ``url`` is the whole address as the sender wrote it, ``body`` the bytes as they came, before any decoding.
@@ -39,7 +39,7 @@ class Request(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, body=body)
 
 
-class Verified(msgspec.Struct, frozen=True):
+class Verified(msgspec.Struct, frozen=True, gc=False):
     """What a signature that holds tells by itself.
 
     ``event_id``, ``event_type`` and ``sent_at`` are None where the scheme does not carry them; ``key`` is the

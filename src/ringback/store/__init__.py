@@ -52,7 +52,7 @@ class Lease(msgspec.Struct, frozen=True, gc=False):
     until: Instant
 
 
-class Acceptance(msgspec.Struct, frozen=True, kw_only=True):
+class Acceptance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A message to accept. ``application`` is an id or a uid; ``id`` is the new message's.
 
     With *inbound* it was received, ``application`` is a source's id, and an event that was received before is
