@@ -13,7 +13,7 @@ import msgspec
 
 from ringback import ids, policy
 from ringback.errors import FieldError, InvalidInput
-from ringback.model import Application, Endpoint, EndpointState, EventType, HeaderFamily
+from ringback.model import Application, Endpoint, EndpointState, EventType, HeaderFamily, Manner
 from ringback.signing import standard
 from ringback.target import check_header, parse_target
 
@@ -101,6 +101,16 @@ class EndpointDraft(Draft):
     def _filter_problems(self) -> Problems:
         yield from _names_problems("eventTypes", self.event_types, MAX_ENDPOINT_EVENT_TYPES)
         yield from _names_problems("channels", self.channels, MAX_ENDPOINT_CHANNELS)
+
+
+class PlayedDraft(EndpointDraft, kw_only=True):
+    """An endpoint that a sandbox delivers to, in the manner of the sender whom it plays."""
+
+    manner: Manner
+
+    def _problems(self) -> Problems:
+        yield from super()._problems()
+        yield from header_problems({"user-agent": self.manner.user_agent})
 
 
 class ForwardDraft(EndpointDraft):

@@ -12,7 +12,7 @@ import itertools
 from collections import deque
 from collections.abc import Iterator
 
-from ringback import pacing
+from ringback import pacing, policy
 from ringback.model import Duration, Endpoint, EndpointState, Instant, Outcome
 from ringback.store import Work
 
@@ -92,7 +92,7 @@ class Lane:
         self.charge(seconds - self.seconds)
         self.seconds += MEMORY * (seconds - self.seconds)
         self.concurrency = pacing.adapt(self.concurrency, outcome)
-        if self.endpoint.handler is not None:
+        if not policy.is_paced(self.endpoint):
             # One message that a handler fails at says nothing about the next.
             return False
         was_open = pacing.probing(self.breaker)

@@ -106,6 +106,20 @@ class EndpointSecret(msgspec.Struct, frozen=True, repr_omit_defaults=True):
         return f"EndpointSecret({self.key[:6]}…, expires_at={self.expires_at})"
 
 
+class Manner(msgspec.Struct, frozen=True, kw_only=True):
+    """How a sender delivers that is rehearsed, where that is not Ringback's own way.
+
+    Nothing is signed: what proves the sender is among the endpoint's headers. ``webhook-id`` is a UUID. Delays are kept
+    to the letter, whatever the receiver asks for, and no endpoint is ever rested or disabled. Without
+    ``retries_silence`` a receiver that does not answer in time is not tried again. With ``stamps_attempts`` the
+    payload's ``created`` is the time of the attempt.
+    """
+
+    user_agent: str
+    retries_silence: bool = False
+    stamps_attempts: bool = False
+
+
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """A place that messages of one application are delivered to.
 
@@ -113,6 +127,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     ``retry_schedule`` overrides the server's: the delays between attempts. ``secrets`` come current first.
     ``failing_since`` is the first failure since the last success. A URL of ``handler:NAME`` stands for a Python
     function of the application; ``ordered`` says that it takes messages with the same key one after the other.
+    ``manner`` is that of the sender whom a sandbox plays.
     """
 
     id: str
@@ -134,6 +149,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     disabled_reason: str | None = None
     failing_since: Instant | None = None
     ordered: bool = False
+    manner: Manner | None = None
 
     @property
     def handler(self) -> str | None:

@@ -27,7 +27,7 @@ from ringback.model import (
     Instant,
 )
 from ringback.signing import standard
-from ringback.store import Acceptance, Accepted, Idempotency, Page, Store, Task
+from ringback.store import Acceptance, Accepted, Document, Idempotency, Page, Store, Task
 from ringback.store.commit import Committer, Pending
 
 T = TypeVar("T")
@@ -36,6 +36,7 @@ D = TypeVar("D", bound=drafts.Draft)
 MAX_ENDPOINTS = 1_000
 MAX_OLD_SECRETS = 10
 MAX_KEY_LENGTH = 256
+MAX_DOCUMENTS = 1_000_000
 MAX_PAYLOAD = 1024 * 1024
 MANUALLY = "manual"
 
@@ -79,6 +80,7 @@ class Outbox:
         event_id: str | None = None,
         channels: tuple[str, ...] | None = None,
         idempotency_key: str | None = None,
+        documents: tuple[Document, ...] = (),
     ) -> Pending[Accepted]:
         """Publish a message to the endpoints of an application, durably.
 
@@ -89,6 +91,8 @@ class Outbox:
             event_id: The caller's own id for the event, unique in the application.
             channels: Up to five names that endpoints may filter by.
             idempotency_key: Publishing again with the same key answers with the first message.
+            documents: To keep in the same transaction: what the message tells of. For those that no message tells
+                of, see ``keep``.
 
         Raises:
             InvalidInput: Something does not obey the rules.
@@ -101,7 +105,7 @@ class Outbox:
         draft = MessageDraft(
             event_type=event_type, payload=msgspec.Raw(_json(raw)), event_id=event_id, channels=channels
         )
-        return self.publish_draft(application, draft, idempotency_key)
+        return self._committer.accept(self._acceptance_of(application, draft, idempotency_key, documents))
 
     def publish_draft(
         self, application: str, draft: MessageDraft, idempotency_key: str | None = None
@@ -371,13 +375,23 @@ class Outbox:
 
     # --- Looking ------------------------------------------------------------------------------------------
 
+    def keep(self, documents: Sequence[Document]) -> Pending[None]:
+        """Keep documents durably, each in place of the one with its id; remove those without a body."""
+        return self._committer.write(lambda store: store.keep(documents))
+
+    def documents(self, collection: str) -> Pending[list[Document]]:
+        """Return all documents of a collection, in the order of their ids."""
+        return self._committer.read(lambda store: store.documents(collection, Page(limit=MAX_DOCUMENTS)))
+
     def read(self, query: Callable[[Store], T]) -> Pending[T]:
         """Ask the store something, off the event loop; *query* must only use verbs that read."""
         return self._committer.read(query)
 
     # --- From drafts to records ---------------------------------------------------------------------------
 
-    def _acceptance_of(self, application: str, draft: MessageDraft, key: str | None) -> Acceptance:
+    def _acceptance_of(
+        self, application: str, draft: MessageDraft, key: str | None, documents: tuple[Document, ...] = ()
+    ) -> Acceptance:
         draft.check()
         payload = bytes(draft.payload)
         if len(payload) > self._max_payload:
@@ -392,6 +406,7 @@ class Outbox:
             event_id=draft.event_id,
             channels=draft.channels,
             idempotency=idempotency("message", key, draft),
+            documents=documents,
         )
 
     def _application_of(self, draft: ApplicationDraft) -> Application:
@@ -422,6 +437,7 @@ class Outbox:
             throttle_rate=draft.throttle_rate,
             retry_schedule=_schedule(draft),
             header_family=draft.header_family,
+            manner=draft.manner if isinstance(draft, drafts.PlayedDraft) else None,
             state=EndpointState.DISABLED if draft.disabled else EndpointState.ENABLED,
             disabled_reason=MANUALLY if draft.disabled else None,
             secrets=(EndpointSecret(secret),),

@@ -91,11 +91,14 @@ def next_state(state: DeliveryState | None, step: Step) -> DeliveryState:
 class RetrySchedule(msgspec.Struct, frozen=True):
     """The delays between attempts, and the share of each by which it may vary either way (0 to 1).
 
-    A schedule of n delays allows n + 1 attempts.
+    A schedule of n delays allows n + 1 attempts. An *exact* one heeds nothing that the receiver asks for; one without
+    *after_silence* ends when the receiver does not answer in time.
     """
 
     delays: tuple[Duration, ...]
     jitter: float = 0.2
+    exact: bool = False
+    after_silence: bool = True
 
     @property
     def attempts(self) -> int:
@@ -199,9 +202,28 @@ def decide(outcome: Outcome, attempts: int, schedule: RetrySchedule, now: Instan
         return Decision(Step.SUCCEED)
     if outcome.kind is OutcomeKind.DISCARDED:
         return Decision(Step.CANCEL)
-    if outcome.status == GONE or outcome.detail == MISFIT or attempts > len(schedule.delays):
+    if _is_final(outcome, schedule) or attempts > len(schedule.delays):
         return Decision(Step.EXHAUST)
     return Decision(Step.RETRY, now + retry_delay(outcome, attempts, schedule, chance))
+
+
+def _is_final(outcome: Outcome, schedule: RetrySchedule) -> bool:
+    gone = outcome.status == GONE and not schedule.exact
+    silent = outcome.kind is OutcomeKind.TIMEOUT and not schedule.after_silence
+    return gone or silent or outcome.detail == MISFIT
+
+
+def schedule_of(endpoint: Endpoint, usual: RetrySchedule) -> RetrySchedule:
+    """Return the schedule for an endpoint: its own or the *usual* one, in the manner of the sender it is played by."""
+    own = usual if endpoint.retry_schedule is None else RetrySchedule(endpoint.retry_schedule)
+    if endpoint.manner is None:
+        return own
+    return RetrySchedule(own.delays, jitter=0.0, exact=True, after_silence=endpoint.manner.retries_silence)
+
+
+def is_paced(endpoint: Endpoint) -> bool:
+    """Tell whether failures rest or disable an endpoint: not a handler, nor one that a sandbox delivers to."""
+    return endpoint.handler is None and endpoint.manner is None
 
 
 def retry_delay(outcome: Outcome, attempts: int, schedule: RetrySchedule, chance: float) -> Duration:
@@ -215,7 +237,7 @@ def retry_delay(outcome: Outcome, attempts: int, schedule: RetrySchedule, chance
         return min(outcome.retry_after, MAX_DELAY)
     scheduled = schedule.delays[attempts - 1]
     delay = round(scheduled * (1 + schedule.jitter * (2 * chance - 1)))
-    if outcome.retry_after is None:
+    if outcome.retry_after is None or schedule.exact:
         return delay
     return max(delay, min(outcome.retry_after, max(RETRY_AFTER_CEILING, 2 * scheduled)))
 
@@ -238,7 +260,7 @@ def judge_endpoint(
     """
     if outcome.ok:
         return Health() if endpoint.failing_since is not None else None
-    if not counts_as_failure(outcome.kind) or endpoint.handler is not None:
+    if not counts_as_failure(outcome.kind) or not is_paced(endpoint):
         return None
     since = endpoint.failing_since if endpoint.failing_since is not None else now
     if outcome.status == GONE:

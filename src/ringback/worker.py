@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from ringback import ids, pacing, policy
+from ringback import ids, letters, pacing, policy
 from ringback.desk import DEFAULT_BUFFER, Desk
 from ringback.destinations import Destination, Request
 from ringback.entropy import entropy
@@ -26,10 +26,8 @@ from ringback.lanes import Lane, Lanes
 from ringback.model import Attempt, Duration, Endpoint, EndpointState, Instant, Outcome, OutcomeKind
 from ringback.observe import BatchTaken, CircuitChanged, LeaseLost, MessagesPruned, Observer, StepFailed
 from ringback.policy import Decision, RetrySchedule, Step
-from ringback.signing import standard
 from ringback.store import Accepted, Lease, Pruned, Quota, Settlement, Store, Task, Work
 from ringback.store.commit import TOKEN_BITS, Committer
-from ringback.target import content_headers, event_header
 
 TAKE_AT_ONCE = 500
 TAKE_PER_ENDPOINT = 128
@@ -307,7 +305,7 @@ class Worker:
             return
         try:
             if job.work.endpoint.handler is None:
-                self._sign(job)
+                self._write(job)
                 await self._send(job)
             elif not await self._handle(job):
                 return
@@ -321,28 +319,12 @@ class Worker:
         self._free_slot(job)
         self._pump()
 
-    def _sign(self, job: Job) -> None:
-        endpoint, work = job.lane.endpoint, job.work
-        keys = [
-            standard.parse_signing_key(secret.key)
-            for secret in endpoint.secrets
-            if secret.expires_at is None or secret.expires_at > job.started_at
-        ]
-        signature = standard.signature_headers(
-            keys, endpoint.header_family, work.message_id, job.started_at, work.payload
-        )
-        job.request = Request(
-            endpoint.url,
-            (
-                *content_headers({} if work.inbound is None else work.inbound.headers),
-                *([] if work.inbound is None else [event_header(work.event_type)]),
-                ("User-Agent", self._settings.user_agent),
-                *endpoint.headers.items(),
-                *signature.items(),
-            ),
-            work.payload,
-            self._settings.deadline,
-        )
+    def _write(self, job: Job) -> None:
+        endpoint, now, deadline = job.lane.endpoint, job.started_at, self._settings.deadline
+        if endpoint.manner is None:
+            job.request = letters.signed(job.work, endpoint, self._settings.user_agent, now, deadline)
+        else:
+            job.request = letters.played(job.work, endpoint, endpoint.manner, now, deadline)
 
     async def _send(self, job: Job) -> None:
         assert job.request is not None  # noqa: S101 - the step before made it
@@ -381,7 +363,8 @@ class Worker:
             return
         now = self._clock()
         attempts = work.attempts + 1
-        decision = policy.decide(outcome, attempts, self._schedule(lane.endpoint), now, self._chance())
+        schedule = policy.schedule_of(lane.endpoint, self._settings.schedule)
+        decision = policy.decide(outcome, attempts, schedule, now, self._chance())
         health = policy.judge_endpoint(lane.endpoint, outcome, decision, now, self._settings.disable_after)
         reason = outcome.body.decode(errors="replace")[:MAX_REASON] if decision.step is Step.CANCEL else None
         attempt = self._attempt(job, outcome, job.seconds)
@@ -438,11 +421,6 @@ class Worker:
         self._lanes.abandoned(job.lane, job.work)
         self._postpone(job.work, job.started_at, "lease_too_short")
         self._feed_wanted.set()
-
-    def _schedule(self, endpoint: Endpoint) -> RetrySchedule:
-        if endpoint.retry_schedule is None:
-            return self._settings.schedule
-        return policy.RetrySchedule(endpoint.retry_schedule)
 
     def _serves(self, handler: str | None) -> bool:
         return handler is None or (self._handlers is not None and self._handlers.serves(handler))

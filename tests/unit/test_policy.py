@@ -13,6 +13,7 @@ from ringback.model import (
     EndpointState,
     Held,
     Inbound,
+    Manner,
     Outcome,
     OutcomeKind,
     SkipReason,
@@ -346,6 +347,54 @@ def test_an_endpoint_is_disabled_once_it_failed_for_long_enough():
     )
     assert judged(ERROR, EXHAUSTED, since=NOW - DISABLE_AFTER + 1) is None
     assert judged(ERROR, RETRIED, since=NOW - 2 * DISABLE_AFTER) is None
+
+
+# --- Senders that a sandbox plays --------------------------------------------------------------------------
+
+PLAYED = an_endpoint(manner=Manner(user_agent="axios/1"))
+SILENT = Outcome(kind=OutcomeKind.TIMEOUT, retry_after=DAY)
+
+
+@given(schedules.filter(lambda schedule: schedule.delays), failures, chances, st.data())
+@PROPERTY
+def test_a_played_sender_keeps_its_delays_to_the_letter(schedule, outcome, chance, data):
+    """Neither chance nor what the receiver asks for moves a retry, 410 is a failure like any other."""
+    played = policy.schedule_of(PLAYED, schedule)
+    attempts = data.draw(st.integers(1, len(schedule.delays)))
+    if outcome.kind is OutcomeKind.TIMEOUT:
+        outcome = ERROR
+    for one in (outcome, GONE):
+        expected = Decision(Step.RETRY, NOW + schedule.delays[attempts - 1])
+        assert policy.decide(one, attempts, played, NOW, chance) == expected
+    assert policy.decide(ERROR, len(schedule.delays) + 1, played, NOW, chance) == Decision(Step.EXHAUST)
+
+
+def test_silence_ends_a_played_delivery_unless_it_is_retried():
+    """A receiver that did not answer in time is not tried again, but where that is what the sender does."""
+    own = an_endpoint(manner=Manner(user_agent="axios/1", retries_silence=True), retry_schedule=(SECOND,))
+    tried = policy.decide(SILENT, 1, policy.schedule_of(own, policy.XENDIT_SCHEDULE), NOW, 0.5)
+    assert tried == Decision(Step.RETRY, NOW + SECOND)
+    left = policy.decide(SILENT, 1, policy.schedule_of(PLAYED, policy.XENDIT_SCHEDULE), NOW, 0.5)
+    assert left == Decision(Step.EXHAUST)
+
+
+def test_other_endpoints_have_the_usual_schedule_or_their_own():
+    """Without a manner an endpoint's own delays replace the usual ones, with the usual jitter."""
+    assert policy.schedule_of(ENDPOINT, policy.XENDIT_SCHEDULE) is policy.XENDIT_SCHEDULE
+    own = an_endpoint(retry_schedule=(SECOND,))
+    assert policy.schedule_of(own, policy.XENDIT_SCHEDULE) == RetrySchedule((SECOND,))
+
+
+@given(failures | st.just(OK) | st.just(GONE), st.integers(1, 12), st.none() | st.integers(0, NOW))
+@PROPERTY
+def test_a_played_senders_endpoint_is_never_disabled(outcome, attempts, since):
+    """However long it has failed, whatever it answers: the provider goes on, and so does who plays it."""
+    endpoint = msgspec.structs.replace(PLAYED, failing_since=since)
+    decision = policy.decide(
+        outcome, attempts, policy.schedule_of(endpoint, policy.XENDIT_SCHEDULE), NOW, 0.5
+    )
+    health = policy.judge_endpoint(endpoint, outcome, decision, NOW, 0)
+    assert health is None or health.disable is None
 
 
 def test_an_unknown_outcome_says_nothing_about_the_endpoint():

@@ -52,7 +52,31 @@ _RECEIVING = "POST /in/{token}"
 Answering = Callable[[bytes, bytes], None]
 
 
-class Express:
+class Lane:
+    """Nothing but the bounds on every connection: all requests are for the application.
+
+    Args:
+        request_seconds: How long any request may take to arrive.
+        max_connections: How many connections there may be at once.
+    """
+
+    def __init__(
+        self, *, request_seconds: float = REQUEST_SECONDS, max_connections: int = MAX_CONNECTIONS
+    ) -> None:
+        self.request_seconds = request_seconds
+        self.max_connections = max_connections
+
+    def ticket(self, url: bytes, headers: dict[str, str]) -> Ticket | None:  # noqa: ARG002 - none is for a lane without any
+        """Return what is needed to act when the body is there; None when the request is not for this lane.
+
+        Args:
+            url: The request's target, as sent.
+            headers: Its headers, each of them sent once, names in lower case.
+        """
+        return None
+
+
+class Express(Lane):
     """Publishes and receives for requests on the express lane.
 
     Args:
@@ -72,19 +96,13 @@ class Express:
         request_seconds: float = REQUEST_SECONDS,
         max_connections: int = MAX_CONNECTIONS,
     ) -> None:
-        self.request_seconds = request_seconds
-        self.max_connections = max_connections
+        super().__init__(request_seconds=request_seconds, max_connections=max_connections)
         self._outbox = outbox
         self._tokens = tokens
         self._gateway = gateway
 
     def ticket(self, url: bytes, headers: dict[str, str]) -> Ticket | None:
-        """Return what is needed to act when the body is there; None when the request is not for this lane.
-
-        Args:
-            url: The request's target, as sent.
-            headers: Its headers, each of them sent once, names in lower case.
-        """
+        """Return what a request to publish or to receive needs; see ``Lane``."""
         receive = _RECEIVE.fullmatch(url)
         publish = None if receive else _PUBLISH.fullmatch(url)
         if receive is None and publish is None:
@@ -198,7 +216,7 @@ class ExpressProtocol(HttpToolsProtocol):
         options: uvicorn's.
     """
 
-    def __init__(self, express: Express, **options: Any) -> None:
+    def __init__(self, express: Lane, **options: Any) -> None:
         super().__init__(**options)
         self._express = express
         self._receiving = True

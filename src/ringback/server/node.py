@@ -189,7 +189,7 @@ async def _serve(settings: Settings, *, worker: bool, api: bool) -> None:
         _spare_the_collector()
         try:
             # Whoever reads the announcement may send a signal at once.
-            told = _signalled()
+            told = signalled()
             _announce(node, settings, api=api)
             await told.wait()
         finally:
@@ -198,7 +198,7 @@ async def _serve(settings: Settings, *, worker: bool, api: bool) -> None:
         stop_logging()
 
 
-def _signalled() -> asyncio.Event:
+def signalled() -> asyncio.Event:
     """Return an event that the first SIGTERM or SIGINT sets; the next one does what it does by default."""
     told = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -10,7 +10,7 @@ from typing import Any, cast
 import uvicorn
 
 from ringback.config import Address
-from ringback.server.express import Express, ExpressProtocol
+from ringback.server.express import ExpressProtocol, Lane
 
 BACKLOG = 2_048
 IDLE_SECONDS = 75
@@ -22,11 +22,11 @@ class Web:
 
     Args:
         app: The application.
-        express: Publishes without the application where it can.
+        express: Answers without the application where it can.
         address: Where to listen; port 0 takes a free one.
     """
 
-    def __init__(self, app: Any, express: Express, address: Address) -> None:
+    def __init__(self, app: Any, express: Lane, address: Address) -> None:
         self._server = uvicorn.Server(
             uvicorn.Config(
                 app,

@@ -20,6 +20,7 @@ TABLES = (
     "attempt",
     "catalog",
     "delivery",
+    "document",
     "endpoint",
     "event_type",
     "idempotency",

@@ -25,6 +25,7 @@ from ringback.store import (
     Acceptance,
     Accepted,
     Admit,
+    Document,
     DueEndpoint,
     Idempotency,
     Lease,
@@ -33,8 +34,9 @@ from ringback.store import (
     Task,
     Work,
 )
-from ringback.store.sqlite.catalog import UNNAMED, Catalog, Route
+from ringback.store.sqlite.catalog import UNNAMED, Route
 from ringback.store.sqlite.database import Row, chunks
+from ringback.store.sqlite.documents import Documents
 from ringback.store.sqlite.receipts import Receipts
 from ringback.store.sqlite.records import (
     DELIVERY_COLUMNS,
@@ -161,7 +163,7 @@ _RECOVERABLE = f"""
 """
 
 
-class Line(Catalog):
+class Line(Documents):
     """The verbs that messages pass through."""
 
     _last_key = 0
@@ -182,6 +184,8 @@ class Line(Catalog):
         if intake.deliveries:
             self.execute_rows(_INSERT_DELIVERIES, intake.deliveries)
         receipts.keep()
+        if intake.documents:
+            self.keep(intake.documents)
         return answers
 
     def _accept_one(
@@ -199,6 +203,7 @@ class Line(Catalog):
         except RingbackError as error:
             return error
         accepted = intake.add(acceptance, route)
+        intake.documents += acceptance.documents
         receipts.add(accepted.message, route)
         if use is not None:
             self.remember_use(use, acceptance.id, acceptance.created_at)
@@ -432,6 +437,7 @@ class _Intake:
     def __init__(self, first_key: int, lease: Lease, admit: Admit) -> None:
         self.messages: list[Row] = []
         self.deliveries: list[Row] = []
+        self.documents: list[Document] = []
         self.accepted: dict[str, Message] = {}
         self.event_ids: set[tuple[int, str]] = set()
         self._key = first_key

@@ -1,0 +1,248 @@
+"""What goes into a store and comes out of it, beside the model's own values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ringback.model import (
+    Attempt,
+    Endpoint,
+    Inbound,
+    Instant,
+    Message,
+    Trigger,
+)
+from ringback.policy import Decision, Health
+
+
+class Idempotency(msgspec.Struct, frozen=True):
+    """A caller's key for a change: the same scope and key make the change once, whatever is lost on the way.
+
+    ``fingerprint`` identifies the request's content, so that a key reused for something else is noticed. A use
+    whose result has been removed is forgotten. Acceptances of different applications never share a scope.
+    """
+
+    scope: str
+    key: str
+    fingerprint: bytes
+
+
+class Lease(msgspec.Struct, frozen=True, gc=False):
+    """The exclusive right to make the next attempt, until an instant. ``token`` fences out earlier holders."""
+
+    token: int
+    until: Instant
+
+
+class Document(msgspec.Struct, frozen=True):
+    """What a program keeps beside its messages: a *body* of its own under an id in a *collection*; None removes it."""
+
+    collection: str
+    id: str
+    body: bytes | None
+
+
+class Acceptance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A message to accept. ``application`` is an id or a uid; ``id`` is the new message's.
+
+    With *inbound* it was received, ``application`` is a source's id, and an event that was received before is
+    answered with the first message's id. Otherwise it was published, and ``application`` is no source. *documents* are
+    kept in the same transaction, unless it is refused or was accepted before.
+    """
+
+    application: str
+    id: str
+    event_type: str
+    payload: bytes
+    created_at: Instant
+    event_id: str | None = None
+    channels: tuple[str, ...] | None = None
+    idempotency: Idempotency | None = None
+    inbound: Inbound | None = None
+    documents: tuple[Document, ...] = ()
+
+
+class Work(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A leased delivery with all that an attempt needs. ``key`` is the store's own name for the delivery.
+
+    ``attempts`` counts those made before, ``begun`` the runs of a handler that were begun and vanished.
+    """
+
+    key: tuple[int, int]
+    message_id: str
+    event_type: str
+    payload: bytes
+    accepted_at: Instant
+    endpoint: Endpoint
+    attempts: int
+    trigger: Trigger
+    lease: Lease
+    inbound: Inbound | None = None
+    begun: int = 0
+
+
+class Accepted(msgspec.Struct, frozen=True, gc=False):
+    """The stored message, the deliveries born leased to this node, and the endpoints whose share was spilled.
+
+    ``replayed`` tells that it had been stored before: by a call with the same idempotency key, or because the event
+    was received already; then ``message`` has neither payload nor headers.
+    """
+
+    message: Message
+    works: tuple[Work, ...] = ()
+    spilled: tuple[Endpoint, ...] = ()
+    replayed: bool = False
+
+
+class Settlement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The end of a lease: the decision, the attempt if one was made, and what it means for the endpoint.
+
+    ``reason`` says why there was no attempt, or none that counts: postponing uses up none. It takes effect only
+    while ``work.lease`` is still held.
+    """
+
+    work: Work
+    decision: Decision
+    attempt: Attempt | None = None
+    health: Health | None = None
+    reason: str | None = None
+
+
+class Begun(msgspec.Struct, frozen=True):
+    """Whether a handler may run: only while the lease is *held*, and not before *blocked_until* where that is set."""
+
+    held: bool
+    blocked_until: Instant | None = None
+
+
+class Statement(msgspec.Struct, frozen=True):
+    """A statement in the store's SQL, with ``?`` where *values* go; it must change exactly *changes* rows if set."""
+
+    text: str
+    values: tuple[Any, ...]
+    changes: int | None = None
+
+
+class DueEndpoint(msgspec.Struct, frozen=True):
+    """An endpoint with deliveries that may be taken now, and since when the oldest of them could have been.
+
+    ``handler`` is the name of the handler it stands for, if it does.
+    """
+
+    endpoint_id: str
+    oldest_due_at: Instant
+    handler: str | None = None
+
+
+class Quota(msgspec.Struct, frozen=True):
+    """How many deliveries to take for one endpoint."""
+
+    endpoint_id: str
+    limit: int
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """Which part of a list: up to *limit* rows after (or, backwards, before) the row whose id is *cursor*.
+
+    The rows come in the list's order either way: going backwards, the one farthest from the cursor is first.
+    """
+
+    limit: int = 50
+    cursor: str | None = None
+    backwards: bool = False
+    descending: bool = False
+
+
+class MessageFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which messages: accepted at or after *after* and before *before*, of these types, in this channel."""
+
+    before: Instant | None = None
+    after: Instant | None = None
+    event_types: tuple[str, ...] | None = None
+    channel: str | None = None
+
+
+class AttemptFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which attempts: of a message or an endpoint, by time, success, class of HTTP status (0, 100 … 500)."""
+
+    message_id: str | None = None
+    endpoint_id: str | None = None
+    before: Instant | None = None
+    after: Instant | None = None
+    ok: bool | None = None
+    status_class: int | None = None
+    event_types: tuple[str, ...] | None = None
+    channel: str | None = None
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """Long work that survives a restart: recover an endpoint's deliveries of messages from since to until.
+
+    ``moved`` counts the deliveries made due so far.
+    """
+
+    id: str
+    application_id: str
+    endpoint_id: str
+    since: Instant
+    until: Instant
+    updated_at: Instant
+    moved: int = 0
+    done: bool = False
+
+
+class Token(msgspec.Struct, frozen=True, kw_only=True):
+    """An API token as the store knows it: only its SHA-256 digest."""
+
+    id: str
+    name: str
+    digest: bytes
+    created_at: Instant
+
+
+class Pruned(msgspec.Struct, frozen=True):
+    """What one batch of retention removed, and the cursor to go on from (None: the end is reached)."""
+
+    messages: int
+    cursor: int | None
+
+
+class Statistics(msgspec.Struct, frozen=True):
+    """The queue at a glance: deliveries not at rest, those past due, and since when the oldest is.
+
+    ``waiting`` and ``past_due`` stop counting at 100,000: more is "many", and a count must not cost a scan.
+    """
+
+    waiting: int
+    past_due: int
+    oldest_due_at: Instant | None
+    size_bytes: int
+
+
+class Census(msgspec.Struct, frozen=True):
+    """What is left over at a source, each counted to 10,000: deliveries not at rest by endpoint, and more."""
+
+    waiting: dict[str, int]
+    # Those of them that failed before.
+    retrying: dict[str, int]
+    quarantined: int
+    unhandled: int
+    dead: int  # deliveries that were given up
+
+
+class Condition(msgspec.Struct, frozen=True, kw_only=True):
+    """What a database is, before anything is opened or changed.
+
+    ``schema`` is the version of what it holds, None where it holds nothing of Ringback's; ``newest`` the one that
+    this Ringback writes. ``foreign`` tells that it has tables of another program, ``durable`` that its log is of the
+    kind that commits survive in.
+    """
+
+    path: str
+    exists: bool
+    newest: int
+    schema: int | None = None
+    foreign: bool = False
+    durable: bool = True
