@@ -110,7 +110,9 @@ class PlayedDraft(EndpointDraft, kw_only=True):
 
     def _problems(self) -> Problems:
         yield from super()._problems()
-        yield from header_problems({"user-agent": self.manner.user_agent})
+        # No endpoint may set this header itself, so its value is judged under another name.
+        for problem in header_problems({"x-user-agent": self.manner.user_agent}):
+            yield FieldError(("body", "manner", "userAgent"), problem.msg)
 
 
 class ForwardDraft(EndpointDraft):

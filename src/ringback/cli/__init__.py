@@ -68,6 +68,7 @@ COMMANDS = (
     "doctor",
     "inbox",
     "publish",
+    "sandbox",
     "serve",
     "signature",
     "source",

@@ -1,0 +1,161 @@
+"""Serves the sandbox over HTTP, beside a node through which its webhooks leave."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import sys
+from typing import Any
+
+import msgspec
+
+from ringback.config import Address, Settings
+from ringback.outbox import Outbox, system_clock
+from ringback.sandbox.xendit.api import MAX_BODY, Api, Incoming, rendered
+from ringback.sandbox.xendit.calls import Answer, Owner, Refused
+from ringback.sandbox.xendit.products import PRODUCTS
+from ringback.sandbox.xendit.sandbox import BUSINESS, DEFAULT_KEY, LIVE_KEY, Sandbox
+from ringback.sandbox.xendit.slots import SLOTS, Sending
+from ringback.server.express import Lane
+from ringback.server.logs import start_logging
+from ringback.server.node import Node, signalled
+from ringback.server.web import Web
+
+SECURITY = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
+
+
+class SandboxOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How to play.
+
+    Args:
+        listen: Where.
+        webhook_url: The URL of every slot of the test mode; None leaves them as they are.
+        sending: How webhooks are sent, and how fast time passes.
+        seed: Makes ids and numbers come out the same every time; None: they differ.
+        public_url: How others reach it, if not at the address it listens on.
+    """
+
+    listen: Address
+    webhook_url: str | None = None
+    sending: Sending = Sending()
+    seed: int | None = None
+    public_url: str | None = None
+
+
+class SandboxServer:
+    """The sandbox, on an address of its own.
+
+    Args:
+        outbox: Of the node through which webhooks leave.
+        options: How to play.
+    """
+
+    def __init__(self, outbox: Outbox, options: SandboxOptions) -> None:
+        self._options = options
+        chance = random.SystemRandom() if options.seed is None else random.Random(options.seed)  # noqa: S311 - ids of a sandbox
+        self.sandbox = Sandbox(outbox, PRODUCTS, clock=system_clock, chance=chance, sending=options.sending)
+        keys = {DEFAULT_KEY: Owner(BUSINESS), LIVE_KEY: Owner(BUSINESS, live=True)}
+        self._api = Api(self.sandbox, keys=keys, site=lambda: self.url)
+        self._web = Web(self._app, Lane(), options.listen)
+        self._time: asyncio.Task[None] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where it is, without a slash at the end."""
+        return (self._options.public_url or f"http://{Address(*self._web.address)}").rstrip("/")
+
+    async def start(self) -> None:
+        """Remember, begin to listen, and let time pass."""
+        await self.sandbox.start()
+        owner = Owner(BUSINESS)
+        await self.sandbox.slots.open(owner)
+        if self._options.webhook_url is not None:
+            for name in SLOTS:
+                slot = self.sandbox.slots.get(owner, name)
+                changed = msgspec.structs.replace(slot, url=self._options.webhook_url)
+                await self.sandbox.slots.put(owner, changed)
+        await self._web.start()
+        self._time = asyncio.create_task(self.sandbox.run())
+
+    async def stop(self) -> None:
+        """Finish the requests under way; what is due later happens after the next start."""
+        await self._web.stop()
+        if self._time is not None:
+            self._time.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._time
+
+    async def _app(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        body = await _body(receive)
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        if body is None:
+            too_large = f"the body has more than {MAX_BODY} bytes"
+            answer = Refused(413, "REQUEST_TOO_LARGE", too_large).answer()
+        else:
+            incoming = Incoming(
+                method=scope["method"],
+                path=scope["path"],
+                query=scope["query_string"].decode("latin-1"),
+                headers=headers,
+                body=body,
+            )
+            answer = await self._api.answer(incoming)
+        await _send(answer, send, whole=scope["method"] != "HEAD")
+
+
+async def play(settings: Settings, options: SandboxOptions) -> None:
+    """Run a node and the sandbox beside it until SIGTERM or SIGINT.
+
+    Raises:
+        ConfigurationError: The store or a setting cannot be used.
+        OSError: The address or a file cannot be used.
+    """
+    node = Node(settings, api=False)
+    stop_logging = start_logging(settings, node.observer)
+    try:
+        await node.start()
+        try:
+            server = SandboxServer(node.outbox, options)
+            await server.start()
+            told = signalled()
+            _announce(server, settings)
+            await told.wait()
+            await server.stop()
+        finally:
+            await node.stop()
+    finally:
+        stop_logging()
+
+
+def _announce(server: SandboxServer, settings: Settings) -> None:
+    lines = [
+        f"The Xendit sandbox listens on {server.url} and keeps everything in {settings.store}",
+        f"API key: {DEFAULT_KEY}   Dashboard: {server.url}/dashboard",
+    ]
+    print(*lines, sep="\n", file=sys.stderr, flush=True)  # noqa: T201 - told to whoever started it
+
+
+async def _body(receive: Any) -> bytes | None:
+    """Return the request's body; None where it is too large."""
+    parts, size, more = [], 0, True
+    while more:
+        event = await receive()
+        more = event["type"] == "http.request" and event.get("more_body", False)
+        parts.append(event.get("body", b""))
+        size += len(parts[-1])
+        if size > MAX_BODY:
+            return None
+    return b"".join(parts)
+
+
+async def _send(answer: Answer, send: Any, *, whole: bool) -> None:
+    body = rendered(answer)
+    headers = [
+        (b"content-type", answer.content_type.encode()),
+        (b"content-length", str(len(body)).encode()),
+        *SECURITY,
+        *((name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers),
+    ]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body if whole else b""})

@@ -1,0 +1,133 @@
+"""A request to the provider's API and its answer, and how requests are refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from ringback.model import Instant
+
+T = TypeVar("T")
+
+INVALID = "API_VALIDATION_ERROR"
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that came with a key.
+
+    ``owner`` is whose objects it sees: a business and a mode. ``path`` holds what the route's template names,
+    ``headers`` have names in lower case, ``body`` is the decoded JSON, None where there is none. ``site`` is the
+    sandbox's own address, without a slash at the end.
+    """
+
+    owner: Owner
+    path: dict[str, str]
+    query: dict[str, tuple[str, ...]]
+    headers: dict[str, str]
+    body: Any
+    now: Instant
+    site: str
+
+    def one(self, name: str) -> str | None:
+        """Return a parameter of the query that may be given once; None without it.
+
+        Raises:
+            Refused: It was given more than once.
+        """
+        values = self.query.get(name, ())
+        if len(values) > 1:
+            raise Refused(400, INVALID, f"{name} was given {len(values)} times", [f"{name} is given once"])
+        return values[0] if values else None
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """Whose objects: a business (24 hexadecimal digits) in one of its modes."""
+
+    business_id: str
+    live: bool = False
+
+    @property
+    def mode(self) -> str:
+        """How the provider writes the mode."""
+        return "LIVE" if self.live else "TEST"
+
+    def __str__(self) -> str:
+        return f"{self.business_id}-{self.mode.lower()}"
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What to answer: *body* becomes JSON, unless it is bytes of the *content_type* given."""
+
+    body: Any = None
+    status: int = 200
+    content_type: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Refused(Exception):  # noqa: N818 - it is an answer
+    """A call is answered with an error in the provider's shape.
+
+    Args:
+        status: The HTTP status.
+        code: The provider's ``error_code``.
+        message: What is wrong and what to do.
+        errors: One entry for each part at fault, where there are several.
+    """
+
+    def __init__(self, status: int, code: str, message: str, errors: Sequence[Any] = ()) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.errors = tuple(errors)
+
+    def answer(self) -> Answer:
+        """Return it as an answer."""
+        body: dict[str, Any] = {"error_code": self.code, "message": self.message}
+        if self.errors:
+            body["errors"] = list(self.errors)
+        return Answer(body, self.status)
+
+
+Action = Callable[[Call], Awaitable[Answer]]
+
+
+class Route(msgspec.Struct, frozen=True):
+    """What answers calls of one *method* whose path fits the *template*.
+
+    In a template ``{name}`` is one segment and ``{name:rest}`` any text, slashes included. Calls come with a key,
+    but for those that are *open*: pages for people.
+    """
+
+    method: str
+    template: str
+    action: Action
+    open: bool = False
+
+    def pattern(self) -> re.Pattern[str]:
+        """Return what the path has to match."""
+        parts = re.split(r"\{(\w+)(:rest)?\}", self.template)
+        literals, names, rests = parts[::3], parts[1::3], parts[2::3]
+        pattern = re.escape(literals[0])
+        for name, rest, literal in zip(names, rests, literals[1:], strict=True):
+            pattern += f"(?P<{name}>{'.+' if rest else '[^/]+'}){re.escape(literal)}"
+        return re.compile(pattern, re.DOTALL)
+
+
+def read(call: Call, kind: type[T]) -> T:
+    """Return the body of *call* as a *kind* of ``msgspec.Struct``; fields that it does not have are passed over.
+
+    Raises:
+        Refused: The body does not fit: 400 ``API_VALIDATION_ERROR`` with what is wrong.
+    """
+    body = {} if call.body is None else call.body
+    if not isinstance(body, Mapping):
+        raise Refused(400, INVALID, "the body must be a JSON object")
+    try:
+        return msgspec.convert(body, kind, strict=True)
+    except msgspec.ValidationError as error:
+        text = str(error).replace("Object missing required field", "missing required field").replace("`", "")
+        raise Refused(400, INVALID, f"There is an error with the format submitted: {text}", [text]) from None

@@ -1,0 +1,1 @@
+"""Pages for people: the one where a payer pays, and the dashboard. All work without scripts."""

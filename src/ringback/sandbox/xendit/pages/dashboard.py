@@ -1,0 +1,62 @@
+"""The dashboard: its pages, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ringback.sandbox.xendit.calls import Action, Answer, Call, Route
+from ringback.sandbox.xendit.pages import home, payment_links, settings, webhooks
+from ringback.sandbox.xendit.pages.frame import Frame
+from ringback.sandbox.xendit.pages.rendering import ASSETS, see, told
+from ringback.sandbox.xendit.sandbox import Sandbox
+
+
+class Dashboard:
+    """Shows a developer what the sandbox holds and does, and lets them steer it.
+
+    Args:
+        sandbox: What it is about.
+    """
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        frame = Frame(sandbox)
+        self._home = home.Home(sandbox, frame)
+        self._invoices = payment_links.PaymentLinks(sandbox, frame)
+        self._webhooks = webhooks.Webhooks(sandbox, frame)
+        self._settings = settings.Settings(sandbox, frame)
+
+    def routes(self) -> Sequence[Route]:
+        """Return what it answers."""
+        base = "/dashboard"
+        return (
+            ASSETS.route(),
+            _get("/", self.lead),
+            _get(base, self._home.show),
+            _get(payment_links.PLACE, self._invoices.overview),
+            _post(payment_links.PLACE, self._invoices.create),
+            _post(f"{payment_links.PLACE}/{{id}}/expire", self._invoices.expire),
+            _get(webhooks.PLACE, self._webhooks.overview),
+            _get(f"{webhooks.PLACE}/resend", self._webhooks.preview),
+            _post(f"{webhooks.PLACE}/resend", self._webhooks.resend_all),
+            _get(f"{webhooks.PLACE}/{{id}}", self._webhooks.detail),
+            Route("GET", f"{webhooks.PLACE}/{{id}}/state", self._webhooks.state, open=True),
+            _post(f"{webhooks.PLACE}/{{id}}/resend", self._webhooks.resend),
+            _get(settings.PLACE, self._settings.show),
+            _post(f"{settings.PLACE}/slots/{{name}}", self._settings.save_slot),
+            _post(f"{settings.PLACE}/all", self._settings.save_all),
+            _post(f"{settings.PLACE}/options", self._settings.save_options),
+            _post(f"{settings.PLACE}/token", self._settings.rotate),
+        )
+
+    async def lead(self, call: Call) -> Answer:
+        """Lead from the sandbox's address to its first page."""
+        del call
+        return see("/dashboard")
+
+
+def _get(template: str, action: Action) -> Route:
+    return Route("GET", template, told(action), open=True)
+
+
+def _post(template: str, action: Action) -> Route:
+    return Route("POST", template, told(action), open=True)

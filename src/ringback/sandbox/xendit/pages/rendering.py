@@ -1,0 +1,110 @@
+"""Makes pages of templates: everything from outside shown as text, nothing loaded from elsewhere."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import jinja2
+
+from ringback.errors import RingbackError
+from ringback.sandbox.xendit.calls import Action, Answer, Call, Owner, Refused
+from ringback.sandbox.xendit.pages.assets import Assets
+from ringback.sandbox.xendit.pages.ways import channel_name
+from ringback.sandbox.xendit.pages.writing import FILTERS
+
+HTML = "text/html; charset=utf-8"
+# The script of the pages asks the sandbox itself how things stand, hence connect-src.
+POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = (
+    ("content-security-policy", POLICY),
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "same-origin"),
+    ("cache-control", "no-store"),
+)
+TEMPLATES = Path(__file__).parent / "templates"
+ASSETS = Assets()
+LIVE = "live"
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.filters.update(FILTERS, channel=channel_name)
+    environment.globals["asset"] = ASSETS.url
+    return environment
+
+
+ENVIRONMENT = _environment()
+
+
+def page(call: Call, template: str, values: Mapping[str, Any], *, status: int = 200) -> Answer:
+    """Return a page.
+
+    Args:
+        call: What it answers: gives the address and the mode.
+        template: The name of a template.
+        values: What the template names.
+        status: The HTTP status.
+    """
+    given = {"call": call, "link": link_of(call), "live": viewed(call).live, **values}
+    content = ENVIRONMENT.get_template(template).render(given)
+    # A surrogate that stands alone cannot be sent, and does not show either.
+    return Answer(content.encode("utf-8", "replace"), status, HTML, HEADERS)
+
+
+def see(path: str) -> Answer:
+    """Send the browser to another page of the sandbox, after a form (RFC 9110, 15.4.4)."""
+    return Answer(b"", HTTPStatus.SEE_OTHER, HTML, (*HEADERS, ("location", path)))
+
+
+def viewed(call: Call) -> Owner:
+    """Return whose objects a page is about: the sandbox's business, in the mode that the address names."""
+    return Owner(call.owner.business_id, call.query.get("mode", ())[-1:] == (LIVE,))
+
+
+def link_of(call: Call) -> Callable[..., str]:
+    """Return what makes addresses of pages that stay in the mode of the page shown."""
+    live = viewed(call).live
+
+    def link(path: str, **query: Any) -> str:
+        """Return the address of a page; parts of the query that are None are left out."""
+        given = {name: value for name, value in query.items() if value is not None and value != ""}
+        if live:
+            given.setdefault("mode", LIVE)
+        return f"{path}?{urlencode(given, doseq=True, errors='replace')}" if given else path
+
+    return link
+
+
+def told(action: Action) -> Action:
+    """Make an action's refusals a page that says what is wrong and where to go."""
+
+    @functools.wraps(action)
+    async def answered(call: Call) -> Answer:
+        try:
+            return await action(call)
+        except Refused as refused:
+            return problem(call, refused.status, refused.message)
+        except RingbackError as error:
+            return problem(call, HTTPStatus.SERVICE_UNAVAILABLE, error.detail)
+
+    return answered
+
+
+def problem(call: Call, status: int, message: str) -> Answer:
+    """Return a page that says what went wrong."""
+    return page(call, "problem.html", {"status": status, "message": message}, status=status)

@@ -1,0 +1,96 @@
+"""How pages write amounts, instants, durations and payloads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from markupsafe import Markup
+
+from ringback.model import Instant, iso
+
+# How many decimals a currency is shown with (ISO 4217, but for the rupiah, which is paid in whole ones).
+DECIMALS = {"IDR": 0, "VND": 0}
+SIGNS = {"IDR": "Rp", "PHP": "₱", "THB": "฿", "USD": "US$", "VND": "₫", "MYR": "RM"}
+UNITS = (("day", 86_400_000), ("hour", 3_600_000), ("minute", 60_000), ("second", 1_000))
+ELLIPSIS = "…"
+
+
+def amount(value: Any, currency: str) -> str:
+    """Write an amount, such as ``Rp 75,000``; what is no number is written as it is."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return f"{SIGNS.get(currency, currency)} {value}"
+    decimals = DECIMALS.get(currency, 2)
+    exact = value == round(value, decimals)
+    return f"{SIGNS.get(currency, currency)}\N{NO-BREAK SPACE}{value:,.{decimals if exact else 2}f}"
+
+
+def moment(instant: Instant | str | None) -> Markup:
+    """Write an instant as an element that a script may put into the reader's own time zone."""
+    if instant is None:
+        return Markup("\N{EN DASH}")
+    text = iso(instant) if isinstance(instant, int) else str(instant)
+    try:
+        written = datetime.fromisoformat(text).astimezone(UTC).strftime("%d %b %Y, %H:%M:%S UTC")
+    except (ValueError, OverflowError):
+        return Markup("{}").format(text)
+    return Markup('<time datetime="{}">{}</time>').format(text, written)
+
+
+def span(milliseconds: float) -> str:
+    """Write how long something takes, in its two largest units, such as ``23 hours 59 minutes``."""
+    left = max(0, round(milliseconds))
+    if left < UNITS[-1][1]:
+        return f"{left} ms"
+    parts = []
+    for name, size in UNITS:
+        count, left = divmod(left, size)
+        if count:
+            parts.append(f"{count} {name}{'' if count == 1 else 's'}")
+    return " ".join(parts[:2])
+
+
+def pretty(payload: Any) -> str:
+    """Write JSON, given as text or as what it means, with a line for each member."""
+    if isinstance(payload, str):
+        try:
+            payload = json.loads(payload)
+        except ValueError:
+            return str(payload)
+    return json.dumps(payload, indent=2, ensure_ascii=False)
+
+
+def brief(text: Any, most: int = 80) -> str:
+    """Cut a text that is longer than *most* characters."""
+    written = str(text)
+    return written if len(written) <= most else written[: most - 1] + ELLIPSIS
+
+
+def spoken(name: str) -> str:
+    """Write a name of the provider's, such as ``BANK_TRANSFER``, for people: ``Bank transfer``."""
+    return name.replace("_", " ").capitalize()
+
+
+def web_address(url: Any) -> str | None:
+    """Return a URL that a link may lead to; None for any other, such as one that would run a script."""
+    if not isinstance(url, str):
+        return None
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    return url if parts.scheme in {"http", "https"} and parts.netloc else None
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "amount": amount,
+    "moment": moment,
+    "span": span,
+    "pretty": pretty,
+    "brief": brief,
+    "spoken": spoken,
+    "web_address": web_address,
+}

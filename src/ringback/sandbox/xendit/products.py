@@ -1,0 +1,31 @@
+"""The products that the sandbox has."""
+
+from __future__ import annotations
+
+from ringback.sandbox.xendit.callback_urls import CallbackUrls
+from ringback.sandbox.xendit.controls import Controls
+from ringback.sandbox.xendit.ewallets import EWallets
+from ringback.sandbox.xendit.invoices import Invoices
+from ringback.sandbox.xendit.log_api import LogApi
+from ringback.sandbox.xendit.pages.checkout import Checkout
+from ringback.sandbox.xendit.pages.dashboard import Dashboard
+from ringback.sandbox.xendit.paylaters import Paylaters
+from ringback.sandbox.xendit.qr_codes import QRCodes
+from ringback.sandbox.xendit.retail_outlets import RetailOutlets
+from ringback.sandbox.xendit.settings_api import SettingsApi
+from ringback.sandbox.xendit.virtual_accounts import VirtualAccounts
+
+PRODUCTS = (
+    CallbackUrls,
+    Checkout,
+    Controls,
+    Dashboard,
+    EWallets,
+    Invoices,
+    LogApi,
+    Paylaters,
+    QRCodes,
+    RetailOutlets,
+    SettingsApi,
+    VirtualAccounts,
+)

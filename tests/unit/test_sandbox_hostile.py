@@ -1,0 +1,215 @@
+"""Whatever JSON comes to the products that take payments, the answer is one of the provider's."""
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sandboxes import playing
+
+NEW_QR = {"api-version": "2022-07-31"}
+ITEM = {"name": "Kettle", "price": 1, "quantity": 1}
+# Each call that has a body: the path, a body that is taken, and headers.
+CALLS = {
+    "invoice": (
+        "/v2/invoices",
+        {
+            "external_id": "a",
+            "amount": 10_000,
+            "payer_email": "a@b.example",
+            "invoice_duration": 604_800,
+            "callback_virtual_account_id": None,
+            "customer": {"given_names": "Siti", "addresses": [{"city": "Jakarta"}]},
+            "customer_notification_preference": {"invoice_paid": ["email"]},
+            "success_redirect_url": "https://shop.example",
+            "payment_methods": ["BCA"],
+            "currency": "IDR",
+            "reminder_time": 1,
+            "reminder_time_unit": "days",
+            "items": [ITEM],
+            "fees": [{"type": "a", "value": 1}],
+            "channel_properties": {"cards": {"allowed_bins": ["411111"]}},
+            "metadata": {"a": "b"},
+        },
+        {},
+    ),
+    "invoice paid": ("/sandbox/invoices/{invoice}/pay", {"payment_method": "EWALLET"}, {}),
+    "account": (
+        "/callback_virtual_accounts",
+        {
+            "external_id": "a",
+            "bank_code": "BCA",
+            "name": "SITI",
+            "virtual_account_number": "1",
+            "expected_amount": 1,
+            "is_closed": True,
+            "is_single_use": False,
+            "expiration_date": "2026-04-01T00:00:00Z",
+            "currency": "IDR",
+        },
+        {},
+    ),
+    "transfer": ("/callback_virtual_accounts/external_id=va/simulate_payment", {"amount": 1}, {}),
+    "pool transfer": (
+        "/pool_virtual_accounts/simulate_payment",
+        {"transfer_amount": 1, "bank_account_number": "1", "bank_code": "BCA"},
+        {},
+    ),
+    "payment code": (
+        "/fixed_payment_code",
+        {
+            "external_id": "a",
+            "retail_outlet_name": "ALFAMART",
+            "name": "BUDI",
+            "expected_amount": 10_000,
+            "payment_code": "A1",
+            "expiration_date": "2026-04-01",
+            "is_single_use": True,
+        },
+        {},
+    ),
+    "cash": (
+        "/fixed_payment_code/simulate_payment",
+        {"retail_outlet_name": "ALFAMART", "payment_code": "TEST1", "transfer_amount": 1},
+        {},
+    ),
+    "old QR code": (
+        "/qr_codes",
+        {"external_id": "a", "type": "DYNAMIC", "callback_url": "http://shop.example", "amount": 1},
+        {},
+    ),
+    "new QR code": (
+        "/qr_codes",
+        {
+            "reference_id": "a",
+            "type": "DYNAMIC",
+            "currency": "IDR",
+            "amount": 1,
+            "channel_code": "ID_DANA",
+            "expires_at": "2026-04-01",
+            "basket": [ITEM],
+            "metadata": {"a": 1},
+        },
+        NEW_QR,
+    ),
+    "scan": ("/qr_codes/{qr}/payments/simulate", {"amount": 1}, {}),
+    "charge": (
+        "/ewallets/charges",
+        {
+            "reference_id": "a",
+            "currency": "IDR",
+            "amount": 100,
+            "checkout_method": "ONE_TIME_PAYMENT",
+            "channel_code": "ID_DANA",
+            "channel_properties": {"success_redirect_url": "https://shop.example"},
+            "basket": [ITEM],
+            "metadata": {"a": 1},
+        },
+        {},
+    ),
+    "charge paid": (
+        "/sandbox/ewallets/charges/{charge}/simulate",
+        {"status": "FAILED", "failure_code": "a"},
+        {},
+    ),
+    "plan": (
+        "/paylater/plans",
+        {
+            "customer_id": "a",
+            "channel_code": "ID_KREDIVO",
+            "currency": "IDR",
+            "amount": 1_000,
+            "order_items": [ITEM],
+        },
+        {},
+    ),
+    "paylater charge": (
+        "/paylater/charges",
+        {"plan_id": "a", "reference_id": "a", "checkout_method": "ONE_TIME_PAYMENT", "metadata": {"a": 1}},
+        {},
+    ),
+}
+
+TEXTS = st.one_of(
+    st.text(st.characters(codec="utf-8"), max_size=20),
+    st.sampled_from(
+        ["\x00", "a" * 3_000, "9" * 400, "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"]
+    ),
+)
+NUMBERS = st.one_of(
+    st.integers(),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.sampled_from([10**400, -(10**400), 2**63, 2**64, 1e308, -0.0, 5e-324]),
+)
+RUBBISH = st.recursive(
+    st.one_of(st.none(), st.booleans(), NUMBERS, TEXTS),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@pytest.fixture(scope="module")
+def play(tmp_path_factory):
+    with playing(tmp_path_factory.mktemp("sandbox")) as play:
+        yield play
+
+
+@pytest.fixture(scope="module")
+def places(play):
+    """What the paths name, made once: whatever comes may pay it or not."""
+    return {
+        name: play.ok("POST", path, body, headers=headers)["id"]
+        for name, (path, body, headers) in {
+            "invoice": CALLS["invoice"],
+            "qr": CALLS["new QR code"],
+            "charge": CALLS["charge"],
+            "account": ("/callback_virtual_accounts", CALLS["account"][1] | {"external_id": "va"}, {}),
+        }.items()
+    }
+
+
+@st.composite
+def spoilt(draw, body):
+    """A body of which some fields, at any depth, are rubbish."""
+    return {
+        name: draw(RUBBISH) if draw(st.integers(0, 3)) == 0 else draw(_inside(value))
+        for name, value in body.items()
+        if draw(st.integers(0, 19))
+    }
+
+
+def _inside(value):
+    if isinstance(value, dict):
+        return spoilt(value)
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return st.lists(spoilt(value[0]), max_size=2)
+    return st.just(value)
+
+
+@pytest.mark.parametrize("name", CALLS)
+@given(data=st.data())
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_json_surprises_it(play, places, name, data):
+    """Rubbish in any field is taken or refused with a code and a message: never a 500."""
+    path, body, headers = CALLS[name]
+    sent = data.draw(st.one_of(spoilt(body), RUBBISH))
+    answer = play.call("POST", path.format(**places), sent, headers=headers)
+    assert answer.status < 500, answer
+    assert msgspec.json.decode(msgspec.json.encode(answer.body)) is not None
+    if answer.status >= 400:
+        assert {"error_code", "message"} <= set(answer.body)
+
+
+@given(update=spoilt({"name": "a", "expected_amount": 10_000, "expiration_date": "2026-04-01"}) | RUBBISH)
+@settings(deadline=None, max_examples=60)
+def test_no_update_surprises_it(play, places, update):
+    """The same holds for updates, and time goes on afterwards."""
+    answer = play.call("PATCH", f"/callback_virtual_accounts/{places['account']}", update)
+    assert answer.status < 500, answer
+    play.advance(3_000)
+
+
+@given(st.dictionaries(st.sampled_from(["limit", "statuses", "paid_after", "last_invoice"]), TEXTS))
+@settings(deadline=None, max_examples=60)
+def test_no_query_surprises_it(play, query):
+    """Nor does any text in a list's filters."""
+    assert play.call("GET", "/v2/invoices", query=query).status < 500
