@@ -137,7 +137,8 @@ class Api:
 
     async def _once(self, route: Route, call: Call, incoming: Incoming, key: str) -> Answer:
         """Answer a request that may come again with the same key: the second time, as the first time."""
-        place = f"{call.owner}/{route.method} {incoming.path}/{key}"
+        # Where the provider takes a path with and without a slash at its end, both are one call.
+        place = f"{call.owner}/{route.method} {incoming.path.rstrip('/')}/{key}"
         fingerprint = hashlib.sha256(incoming.body).hexdigest()
         lock = self._under_way.setdefault(place, asyncio.Lock())
         try:
