@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
 from ringback.model import Instant
 from ringback.outbox import Outbox
+from ringback.sandbox.xendit.agenda import Agenda
 from ringback.sandbox.xendit.calls import Owner
 from ringback.store import Document
 
@@ -55,6 +55,7 @@ class Ledger:
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
         self._entries: dict[str, dict[str, Entry]] = {}
+        self._agenda = Agenda()
         self._serials = itertools.count(1)
 
     async def load(self) -> None:
@@ -86,8 +87,8 @@ class Ledger:
 
     def next_due(self) -> Entry | None:
         """Return the entry to which something is to happen first; of several, the oldest."""
-        waiting = [entry for entry in self._all() if entry.due_at is not None]
-        return min(waiting, key=lambda entry: (entry.due_at, entry.serial), default=None)
+        place = self._agenda.first()
+        return None if place is None else self.get(*place)
 
     async def keep(self, entries: list[Entry]) -> None:
         """Put *entries* in place of those they replace, durably.
@@ -114,17 +115,16 @@ class Ledger:
         """Return what is kept of an entry."""
         return Document(COLLECTION, f"{entry.kind}/{entry.id}", msgspec.json.encode(entry))
 
-    def _all(self) -> Iterator[Entry]:
-        return itertools.chain.from_iterable(kind.values() for kind in self._entries.values())
-
     def _put(self, entry: Entry) -> None:
         self._entries.setdefault(entry.kind, {})[entry.id] = entry
+        self._agenda.put(entry.place, entry.due_at, entry.serial)
 
     def _restore(self, entry: Entry, old: Entry | None) -> None:
         if self._entries[entry.kind].get(entry.id) is not entry:
             return  # somebody has changed it since, knowing this one
         if old is None:
             del self._entries[entry.kind][entry.id]
+            self._agenda.put(entry.place, None, entry.serial)
         else:
             self._put(old)
 
