@@ -106,7 +106,7 @@ USES = {
     "engine": {"keyring"},
     "inbox": {"engine", "server"},
     "adapters": {"inbox"},
-    "testing": {"inbox"},
+    "testing": {"inbox", "server", "demo", "sandbox"},
     "pytest_plugin": {"inbox", "testing"},
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from collections.abc import Callable, Collection
@@ -15,9 +16,14 @@ from ringback.keyring import check_key, open_vault
 from ringback.model import Duration, Instant
 from ringback.observe import Observer
 from ringback.outbox import system_clock
+from ringback.signing.contract import END_OF_TIME
 from ringback.store import Store, open_store
 from ringback.store.commit import Committer, NoWorker
 from ringback.worker import Worker, WorkerSettings
+
+MAX_DUE = 1_000
+LOOK_SECONDS = 0.002
+PATIENCE_SECONDS = 60.0
 
 
 def open_checked_store(settings: Settings, *, shared: bool = False) -> Store:
@@ -93,6 +99,31 @@ class Engine:
             chance=random.random,
             handlers=handlers,
         )
+
+
+async def until_idle(committer: Committer, worker: Worker, clock: Callable[[], Instant]) -> Instant | None:
+    """Wait until nothing is due and no attempt is under way; return when something will be due, None: never.
+
+    Meant for a clock that stands still: by one that runs, more may be due as soon as this returns.
+
+    Raises:
+        TimeoutError: Nothing was settled or taken for a minute, and yet something is due or under way.
+    """
+    loop = asyncio.get_running_loop()
+    standing, since = (-1, -1), loop.time()
+    while True:
+        # What was settled a moment ago is in the store after the next commit.
+        await committer.write(lambda _: None)
+        due = await committer.read(lambda store: store.due(END_OF_TIME, MAX_DUE))
+        instants = [one.oldest_due_at for one in due if one.handler is None]
+        overdue = sum(instant <= clock() for instant in instants)
+        if not overdue and not worker.in_memory:
+            return min(instants, default=None)
+        if (overdue, worker.in_memory) != standing:
+            standing, since = (overdue, worker.in_memory), loop.time()
+        elif loop.time() - since > PATIENCE_SECONDS:
+            raise TimeoutError(f"{worker.in_memory} deliveries are under way and do not end")
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 def worker_settings(settings: Settings, deadline: Duration) -> WorkerSettings:

@@ -1,4 +1,6 @@
-"""Fixtures that pytest finds by itself wherever Ringback is installed: ``ringback_clock``, ``_request``, ``_inbox``.
+"""Fixtures that pytest finds by itself wherever Ringback is installed.
+
+They are ``ringback_clock``, ``ringback_request``, ``ringback_inbox`` and ``ringback_xendit``.
 
     def test_a_paid_invoice_is_fulfilled(ringback_inbox, ringback_request):
         inbox = ringback_inbox()
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from ringback.inbox import Inbox
     from ringback.signing import Request
     from ringback.testing import FrozenClock
+    from ringback.testing.sandboxes import XenditSandbox
 
 
 @pytest.fixture
@@ -59,3 +62,12 @@ def ringback_inbox(ringback_clock: FrozenClock, tmp_path: Path) -> Iterator[Call
             return opened.enter_context(closing(made))
 
         yield inbox
+
+
+@pytest.fixture
+def ringback_xendit(ringback_clock: FrozenClock, tmp_path: Path) -> Iterator[XenditSandbox]:
+    """A Xendit sandbox on loopback, by ``ringback_clock``: for it, time only passes in its ``advance``."""
+    from ringback.testing.sandboxes import XenditSandbox  # noqa: PLC0415 - see above
+
+    with XenditSandbox(tmp_path, clock=ringback_clock) as sandbox:
+        yield sandbox

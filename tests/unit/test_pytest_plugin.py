@@ -1,9 +1,12 @@
 """The fixtures, in a test run of their own: they are found by themselves and fit together."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 pytest_plugins = ["pytester"]
+DOCS = Path(__file__).parents[2] / "docs" / "how-to"
 
 RECEIVE = """
 from ringback.testing import assert_acknowledged, assert_handled, assert_refused, drain, secret_for
@@ -74,6 +77,14 @@ def test_requests_and_clock_agree(pytester):
     """Requests are signed at the frozen clock's time, and at another when it is given."""
     pytester.makepyfile(CLOCK)
     pytester.runpytest("-q").assert_outcomes(passed=2)
+
+
+def test_the_sandbox_of_the_guide(pytester):
+    """The guide's test of a shop against the Xendit sandbox passes as it stands."""
+    guide = (DOCS / "rehearse-xendit.md").read_text("utf-8")
+    [sample] = re.findall(r"```python\n(import threading.*?)```", guide, re.DOTALL)
+    pytester.makepyfile(sample)
+    pytester.runpytest("-q").assert_outcomes(passed=1)
 
 
 def test_a_run_that_uses_no_fixture_pays_nothing(pytester):

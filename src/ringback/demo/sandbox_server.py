@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 import random
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from ringback.config import Address, Settings
+from ringback.model import Instant
 from ringback.outbox import Outbox, system_clock
 from ringback.sandbox.xendit.api import MAX_BODY, Api, Incoming, rendered
 from ringback.sandbox.xendit.calls import Answer, Owner, Refused
@@ -49,16 +51,28 @@ class SandboxServer:
     Args:
         outbox: Of the node through which webhooks leave.
         options: How to play.
+        clock: Returns the present instant; None: time passes by itself. With a clock that is moved by hand, what is
+            due happens when ``sandbox.tick`` is called.
     """
 
-    def __init__(self, outbox: Outbox, options: SandboxOptions) -> None:
+    def __init__(
+        self, outbox: Outbox, options: SandboxOptions, *, clock: Callable[[], Instant] | None = None
+    ) -> None:
+        self._passes = clock is None
         self._options = options
         chance = random.SystemRandom() if options.seed is None else random.Random(options.seed)  # noqa: S311 - ids of a sandbox
-        self.sandbox = Sandbox(outbox, PRODUCTS, clock=system_clock, chance=chance, sending=options.sending)
+        self.sandbox = Sandbox(
+            outbox, PRODUCTS, clock=clock or system_clock, chance=chance, sending=options.sending
+        )
         keys = {DEFAULT_KEY: Owner(BUSINESS), LIVE_KEY: Owner(BUSINESS, live=True)}
         self._api = Api(self.sandbox, keys=keys, site=lambda: self.url)
         self._web = Web(self._app, Lane(), options.listen)
         self._time: asyncio.Task[None] | None = None
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """The host and port that it listens on."""
+        return self._web.address
 
     @property
     def url(self) -> str:
@@ -76,7 +90,8 @@ class SandboxServer:
                 changed = msgspec.structs.replace(slot, url=self._options.webhook_url)
                 await self.sandbox.slots.put(owner, changed)
         await self._web.start()
-        self._time = asyncio.create_task(self.sandbox.run())
+        if self._passes:
+            self._time = asyncio.create_task(self.sandbox.run())
 
     async def stop(self) -> None:
         """Finish the requests under way; what is due later happens after the next start."""

@@ -9,6 +9,7 @@ import logging
 import signal
 import sys
 import time
+from collections.abc import Callable
 
 import uvloop
 
@@ -16,11 +17,11 @@ from ringback import __version__
 from ringback.adapters.asgi import ASGIAdapter
 from ringback.config import Address, Settings
 from ringback.declared_sources import MARK
-from ringback.engine import Engine, open_checked_store
+from ringback.engine import Engine, open_checked_store, until_idle
 from ringback.gateway import Gateway
 from ringback.intake import Intake
 from ringback.keyring import first_token
-from ringback.model import Source
+from ringback.model import Instant, Source
 from ringback.observe import Observer, StoreFailed
 from ringback.outbox import Outbox, system_clock
 from ringback.provisioning import provision
@@ -33,6 +34,7 @@ from ringback.server.web import Web
 from ringback.sources import Sources
 from ringback.store import Store
 from ringback.store.commit import Committer
+from ringback.worker import Worker
 
 BODY_OVERHEAD = 64 * 1024
 DOUBT_SECONDS = 5.0
@@ -50,13 +52,24 @@ class Node:
         settings: How it behaves.
         worker: Deliver; otherwise what is accepted waits for a node that does.
         api: Listen; otherwise only ``outbox`` accepts.
+        clock: Returns the present instant.
     """
 
-    def __init__(self, settings: Settings, *, worker: bool = True, api: bool = True) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        worker: bool = True,
+        api: bool = True,
+        clock: Callable[[], Instant] = system_clock,
+    ) -> None:
         self.observer = Observer()
         self.new_token: str | None = None
         self.new_sources: tuple[Source, ...] = ()
         self._settings = settings
+        self._clock = clock
+        self._committer: Committer | None = None
+        self._worker: Worker | None = None
         self._with_worker = worker
         self._with_api = api
         self._outbox: Outbox | None = None
@@ -92,20 +105,20 @@ class Node:
             metrics = Metrics(self.observer)
             store = self._open_store()
             undo.callback(store.close)
-            engine = Engine(store, self._settings, self.observer, works=self._with_worker)
+            engine = Engine(store, self._settings, self.observer, works=self._with_worker, clock=self._clock)
             committer = engine.committer
             undo.pop_all()
             undo.push_async_callback(asyncio.to_thread, committer.close)
             self.observer.subscribe(StoreFailed, self._note_failure)
             committer.start()
-            self._outbox = Outbox(committer, max_payload=self._settings.max_payload)
+            self._outbox = Outbox(committer, clock=self._clock, max_payload=self._settings.max_payload)
             if self._with_worker:
-                worker = engine.worker()
-                worker.start()
-                undo.push_async_callback(worker.stop, self._settings.drain_timeout / 1000)
+                self._committer, self._worker = committer, engine.worker()
+                self._worker.start()
+                undo.push_async_callback(self._worker.stop, self._settings.drain_timeout / 1000)
             if self._with_api:
                 declared = {str(one.draft.uid) for one in self._settings.sources if one.draft.token}
-                sources = Sources(committer, declared_tokens=declared)
+                sources = Sources(committer, clock=self._clock, declared_tokens=declared)
                 await self._provision(sources)
                 await self._start_web(committer, sources, metrics, undo)
             self._running = undo.pop_all()
@@ -115,12 +128,22 @@ class Node:
         self._stopping = True
         await self._running.aclose()
 
+    async def until_idle(self) -> Instant | None:
+        """Wait until nothing is due and no attempt is under way; return when something will be due, None: never.
+
+        Raises:
+            TimeoutError: Something is under way that does not end.
+        """
+        if self._committer is None or self._worker is None:
+            raise RuntimeError("the node has no worker")
+        return await until_idle(self._committer, self._worker, self._clock)
+
     def _open_store(self) -> Store:
         store = open_checked_store(self._settings)
         try:
             if self._with_api:
                 with store.transaction():
-                    self.new_token = first_token(store, self._settings, system_clock())
+                    self.new_token = first_token(store, self._settings, self._clock())
         except BaseException:
             store.close()
             raise
@@ -148,8 +171,8 @@ class Node:
         )
         gateway = Gateway(
             committer,
-            Intake(committer, self.observer, clock=system_clock),
-            clock=system_clock,
+            Intake(committer, self.observer, clock=self._clock),
+            clock=self._clock,
             max_body=self._settings.max_payload,
         )
         express = Express(self.outbox, tokens, gateway)
