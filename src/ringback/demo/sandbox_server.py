@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from ringback.config import Address, Settings
+from ringback.errors import ConfigurationError
 from ringback.model import Instant
 from ringback.outbox import Outbox, system_clock
 from ringback.sandbox.xendit.api import MAX_BODY, Api, Incoming, rendered
@@ -80,15 +81,16 @@ class SandboxServer:
         return (self._options.public_url or f"http://{Address(*self._web.address)}").rstrip("/")
 
     async def start(self) -> None:
-        """Remember, begin to listen, and let time pass."""
+        """Remember, begin to listen, and let time pass.
+
+        Raises:
+            ConfigurationError: ``webhook_url`` is no URL for webhooks.
+        """
         await self.sandbox.start()
         owner = Owner(BUSINESS)
         await self.sandbox.slots.open(owner)
         if self._options.webhook_url is not None:
-            for name in SLOTS:
-                slot = self.sandbox.slots.get(owner, name)
-                changed = msgspec.structs.replace(slot, url=self._options.webhook_url)
-                await self.sandbox.slots.put(owner, changed)
+            await self._point_slots(owner, self._options.webhook_url)
         await self._web.start()
         if self._passes:
             self._time = asyncio.create_task(self.sandbox.run())
@@ -100,6 +102,14 @@ class SandboxServer:
             self._time.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._time
+
+    async def _point_slots(self, owner: Owner, url: str) -> None:
+        try:
+            for name in SLOTS:
+                slot = self.sandbox.slots.get(owner, name)
+                await self.sandbox.slots.put(owner, msgspec.structs.replace(slot, url=url))
+        except Refused as refused:
+            raise ConfigurationError(f"--webhook-url: {refused.message}") from None
 
     async def _app(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         body = await _body(receive)
