@@ -127,6 +127,12 @@ CALLS = {
         {"plan_id": "a", "reference_id": "a", "checkout_method": "ONE_TIME_PAYMENT", "metadata": {"a": 1}},
         {},
     ),
+    "event": (
+        "/sandbox/events/payment.capture",
+        {"set": {"data.metadata.a": 1, "data.captures.0": {}}, "fresh": False, "url": "http://127.0.0.1:1"},
+        {},
+    ),
+    "event of one's own": ("/sandbox/events/invoice.paid", {"body": {"a": 1}, "set": {"amount": 1}}, {}),
 }
 
 TEXTS = st.one_of(

@@ -6,6 +6,7 @@ from importlib.resources import files
 KINDS = {
     "string": str,
     "number": (int, float),
+    "integer": int,
     "boolean": bool,
     "object": dict,
     "array": list,
@@ -19,6 +20,11 @@ def faults(event, shape, body):
     table = next(
         entry["fields"] for entry in CATALOGUE if (entry["event_type"], entry["shape"]) == (event, shape)
     )
+    return faults_of(table, body)
+
+
+def faults_of(table, body):
+    """Return what is wrong with a body by a field table."""
     present = dict(_walk(body, table))
     missing = [name for name, kind in table.items() if "!" in kind.split()[0] and name not in present]
     strange = [name for name in present if name not in table and not name.endswith(".*")]

@@ -31,18 +31,22 @@ from ringback.providers import (
     xendit,
     zoom,
 )
+from ringback.providers.catalogue import CATALOGUES, CatalogueEntry, catalogue
 from ringback.providers.explanation import Explanation, explanation_of
 from ringback.providers.profile import Answer, Profile, Received
 from ringback.providers.recognition import LONGEST, read
 from ringback.signing import Request, Verified
 
 __all__ = [
+    "CATALOGUES",
     "PROVIDERS",
     "Answer",
+    "CatalogueEntry",
     "Explanation",
     "Profile",
     "Received",
     "answer_challenge",
+    "catalogue",
     "explain",
     "provider",
     "recognise",

@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from ringback.errors import InvalidInput
+from ringback.providers import catalogue
 from ringback.providers.recognition import FORM, inside
 from ringback.providers.xendit import SHAPES, key_fields, subject_of
 
@@ -157,11 +158,6 @@ class _Entry(Sample, frozen=True, kw_only=True):
     providers: tuple[str, ...]
 
 
-class _Event(msgspec.Struct, frozen=True):
-    event_type: str
-    sample: msgspec.Raw
-
-
 @functools.cache
 def _samples() -> Mapping[str, Sample]:
     data = importlib.resources.files("ringback.testing").joinpath("samples.json").read_bytes()
@@ -171,7 +167,4 @@ def _samples() -> Mapping[str, Sample]:
 
 @functools.cache
 def _xendit_bodies() -> Mapping[str, msgspec.Raw]:
-    data = importlib.resources.files("ringback.providers").joinpath("data/xendit_events.json").read_bytes()
-    # Of several bodies of one type the first is taken, which is the ordinary one.
-    events = reversed(msgspec.json.decode(data, type=list[_Event]))
-    return {event.event_type: event.sample.copy() for event in events}
+    return {entry.event_type: entry.sample for entry in catalogue(XENDIT) if not entry.variant}

@@ -118,6 +118,7 @@ class Api:
             body=body,
             now=self._sandbox.clock(),
             site=self._site(),
+            raw=incoming.body,
         )
 
     def _owner(self, headers: Mapping[str, str]) -> Owner:

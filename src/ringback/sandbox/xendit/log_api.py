@@ -91,7 +91,7 @@ class LogApi:
 
     async def detail(self, call: Call) -> Answer:
         """``GET /sandbox/webhooks/log/{id}``: transaction information, payload and event history."""
-        return Answer(_detail_body(await self._log.detail(call.owner, call.path["id"])))
+        return Answer(detail_body(await self._log.detail(call.owner, call.path["id"])))
 
     async def resend(self, call: Call) -> Answer:
         """``POST /sandbox/webhooks/log/{id}/resend``: send it again, in the name of ``user``; answers as ``detail``."""
@@ -131,7 +131,8 @@ def _row_body(row: Row) -> dict[str, Any]:
     return body | {"created_at": iso(row.created_at), "next_redelivery": _stamp(row.next_redelivery)}
 
 
-def _detail_body(detail: Detail) -> dict[str, Any]:
+def detail_body(detail: Detail) -> dict[str, Any]:
+    """Return what ``GET /sandbox/webhooks/log/{id}`` answers with."""
     return {
         "transaction": _row_body(detail.row),
         "webhook_id": detail.webhook_id,

@@ -13,6 +13,7 @@ from ringback.sandbox.xendit.paylaters import Paylaters
 from ringback.sandbox.xendit.qr_codes import QRCodes
 from ringback.sandbox.xendit.retail_outlets import RetailOutlets
 from ringback.sandbox.xendit.settings_api import SettingsApi
+from ringback.sandbox.xendit.trigger import Triggers
 from ringback.sandbox.xendit.virtual_accounts import VirtualAccounts
 
 PRODUCTS = (
@@ -27,5 +28,6 @@ PRODUCTS = (
     QRCodes,
     RetailOutlets,
     SettingsApi,
+    Triggers,
     VirtualAccounts,
 )

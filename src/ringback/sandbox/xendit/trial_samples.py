@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import functools
-import importlib.resources
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
+from ringback.sandbox.xendit.catalog import PRODUCTS, entries, product_id, sample_of
 from ringback.sandbox.xendit.notices import Notice
 from ringback.sandbox.xendit.slot_names import slot_of
 
@@ -49,25 +46,19 @@ _NEAR = {
 }
 
 
-class _Sample(msgspec.Struct, frozen=True):
-    product: str
-    event_type: str
-    sample: dict[str, Any]
-
-
 def sample_notice(slot: str, url: str) -> Notice:
     """Return the sample for a slot, as a notice that goes to *url* once."""
     event, values = _KNOWN.get(slot, (_NEAR.get(slot), {}))
-    sample = next(
+    entry = next(
         one
-        for one in _samples()
+        for one in entries().values()
         if one.event_type == event or (event is None and slot_of(one.event_type) == slot)
     )
-    body = _with(sample.sample, values)
+    body = _with(sample_of(entry), values)
     return Notice(
-        event=sample.event_type,
-        product=sample.product.replace("_", " ").capitalize(),
-        product_id=_id_in(body.get("data", body)),
+        event=entry.event_type,
+        product=PRODUCTS[entry.product],
+        product_id=product_id(entry.event_type, body),
         body=body,
         url=url,
         test=True,
@@ -78,14 +69,3 @@ def _with(body: dict[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(body.get("data"), dict):
         return body | {"data": {**body["data"], **values}}
     return {**body, **values}
-
-
-def _id_in(subject: Mapping[str, Any]) -> str:
-    ids = [value for name, value in subject.items() if name == "id" or name.endswith("_id")]
-    return str(subject.get("id") or next(iter(ids), ""))
-
-
-@functools.cache
-def _samples() -> tuple[_Sample, ...]:
-    data = importlib.resources.files("ringback.providers").joinpath("data/xendit_events.json").read_bytes()
-    return msgspec.json.decode(data, type=tuple[_Sample, ...])

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import msgspec
 
 from ringback.model import Duration
 from ringback.sandbox.xendit.calls import INVALID, Owner, Refused
-from ringback.sandbox.xendit.ledger import Entry
 from ringback.sandbox.xendit.log_rows import Detail, Status
 from ringback.sandbox.xendit.notices import NOTICE
+from ringback.sandbox.xendit.outcomes import outcome
 from ringback.sandbox.xendit.sandbox import Sandbox
 from ringback.sandbox.xendit.slots import Slot
 from ringback.sandbox.xendit.trial_samples import sample_notice
-
-# In real time: the receiver has 30 seconds, and the worker needs a moment.
-PATIENCE = 45.0
-LOOK_SECONDS = 0.02
-SLOWER = 1.5
 
 
 class Trial(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,27 +65,17 @@ class Trials:
         slots.check(owner, slot)
         if slot.url is None:
             raise Refused(400, INVALID, "there is no URL to test; give one as url", ["url is missing"])
-        detail = await self._outcome(await self._send(owner, slot.name, slot.url))
+        detail = await outcome(self._sandbox.log, owner, await self._send(owner, slot.name, slot.url))
         ok = detail.row.status is Status.COMPLETED
         saved = save and (ok or not slots.options(owner).requires_test)
         if saved:
             await slots.put(owner, slot)
         return _trial(detail, ok, saved)
 
-    async def _send(self, owner: Owner, name: str, url: str) -> Entry:
+    async def _send(self, owner: Owner, name: str, url: str) -> str:
         change = self._sandbox.change()
         await self._sandbox.commit(change, (owner, sample_notice(name, url)))
-        return next(entry for entry in change.entries if entry.kind == NOTICE)
-
-    async def _outcome(self, entry: Entry) -> Detail:
-        loop = asyncio.get_running_loop()
-        until, seconds = loop.time() + PATIENCE, LOOK_SECONDS
-        while True:
-            detail = await self._sandbox.log.detail(entry.owner, entry.id)
-            if detail.history or loop.time() > until:
-                return detail
-            await asyncio.sleep(seconds)
-            seconds = min(seconds * SLOWER, 1.0)
+        return next(entry.id for entry in change.entries if entry.kind == NOTICE)
 
 
 def _trial(detail: Detail, ok: bool, saved: bool) -> Trial:
