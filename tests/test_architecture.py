@@ -123,6 +123,7 @@ THIRD_PARTY = {
     "jinja2": {"server", "sandbox"},
     "markupsafe": {"server", "sandbox"},
     "resvg_py": {"sandbox"},
+    "segno": {"sandbox"},
     "click": {"cli"},
     "rich": {"cli", "demo"},
     "asgiref": {"adapters"},

@@ -1,4 +1,4 @@
-"""The page where a payer pays an invoice: ``invoice_url`` leads to it."""
+"""The page where a payer pays an invoice: ``invoice_url`` leads to it. Other ids lead to the page of approvals."""
 
 from __future__ import annotations
 
@@ -8,15 +8,21 @@ from urllib.parse import quote
 import msgspec
 
 from ringback.sandbox.xendit.calls import Answer, Call, Refused, Route
-from ringback.sandbox.xendit.invoices import INVOICE, PENDING, Invoices
+from ringback.sandbox.xendit.invoices import INVOICE, PAID, PENDING, SETTLED, Invoices
 from ringback.sandbox.xendit.ledger import Entry
+from ringback.sandbox.xendit.pages.approvals import Approvals
 from ringback.sandbox.xendit.pages.forms import asked, field
+from ringback.sandbox.xendit.pages.qr_image import drawn
 from ringback.sandbox.xendit.pages.rendering import page, see, told
 from ringback.sandbox.xendit.pages.ways import Way, groups, way
 from ringback.sandbox.xendit.pages.writing import web_address
 from ringback.sandbox.xendit.sandbox import Sandbox
 
-FAILURE = "failure"
+SUCCESS, FAILURE = "success", "failure"
+QR = "QR_CODE"
+
+
+PAID_FOR = frozenset({PAID, SETTLED})
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +43,8 @@ class Checkout:
     """Shows invoices to payers, and lets them pay or fail to.
 
     After a payment the browser goes to the merchant's page by itself, whatever becomes of the webhook. It is this page
-    that leads there, not the answer to the form: browsers stop a form's redirect that leaves ``form-action``.
+    that leads there, and at once (WCAG 2.2.1), not the answer to the form: browsers stop a form's redirect that leaves
+    ``form-action``.
 
     Args:
         sandbox: Whose invoices.
@@ -45,6 +52,7 @@ class Checkout:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
+        self._approvals = Approvals(sandbox)
 
     def routes(self) -> Sequence[Route]:
         """Return what it answers."""
@@ -53,11 +61,14 @@ class Checkout:
             Route("GET", "/web/{id}/state", self.state, open=True),
             Route("POST", "/web/{id}/choose", told(self.choose), open=True),
             Route("POST", "/web/{id}/pay", told(self.pay), open=True),
+            *self._approvals.routes(),
         )
 
     async def show(self, call: Call) -> Answer:
-        """Show an invoice as it stands."""
-        entry = self._invoice(call)
+        """Show an invoice as it stands, or else what else there is to pay by this id."""
+        entry = self._sandbox.ledger.get(INVOICE, call.path["id"])
+        if entry is None:
+            return await self._approvals.show(call)
         status = entry.body["status"]
         failed = status == PENDING and asked(call, "outcome") == FAILURE
         chosen = way(entry.body, asked(call, "way"))
@@ -71,12 +82,14 @@ class Checkout:
             "way": chosen if chosen is not None and _is_ready(chosen) else None,
             "choice": chosen.choice if chosen is not None else None,
             "failed": failed,
+            "qr": drawn(f"{call.site}{_path(entry)}") if chosen is not None and chosen.method == QR else None,
         }
         return page(call, "checkout.html", values)
 
     async def state(self, call: Call) -> Answer:
         """Answer with the status alone, for a page that waits for it to change."""
-        return Answer({"state": self._invoice(call).body["status"]})
+        entry = self._sandbox.ledger.get(INVOICE, call.path["id"])
+        return Answer({"state": self._approvals.status(call) if entry is None else entry.body["status"]})
 
     async def choose(self, call: Call) -> Answer:
         """Choose a way to pay, which may need a number to pay to."""
@@ -97,7 +110,7 @@ class Checkout:
         if chosen is None:
             raise Refused(400, "UNAVAILABLE_PAYMENT_METHOD_ERROR", "this invoice cannot be paid that way")
         await self._sandbox.product(Invoices).pay(entry, chosen.method, chosen.channel)
-        return see(_path(entry, outcome="success"))
+        return see(_path(entry, outcome=SUCCESS))
 
     def _invoice(self, call: Call) -> Entry:
         entry = self._sandbox.ledger.get(INVOICE, call.path["id"])
@@ -106,11 +119,13 @@ class Checkout:
         return entry
 
     def _shown(self, call: Call, entry: Entry, *, failed: bool) -> Shown:
-        pending = entry.body["status"] == PENDING
-        left = entry.due_at - call.now if pending and entry.due_at is not None else None
-        leads = {"success": "success_redirect_url", FAILURE: "failure_redirect_url"}
-        outcome = asked(call, "outcome") if failed or not pending else ""
-        leads_to = web_address(entry.body.get(leads.get(outcome, "")))
+        status, outcome = entry.body["status"], asked(call, "outcome")
+        left = entry.due_at - call.now if status == PENDING and entry.due_at is not None else None
+        leads_to = None
+        if failed:
+            leads_to = web_address(entry.body.get("failure_redirect_url"))
+        elif status in PAID_FOR and outcome == SUCCESS:
+            leads_to = web_address(entry.body.get("success_redirect_url"))
         return Shown(path=_path(entry), left=left, leads_to=leads_to)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from ringback.sandbox.xendit.channels import CARD, METHODS
+from ringback.sandbox.xendit.money import COUNTRIES
 from ringback.sandbox.xendit.pages.writing import spoken
 
 TITLES = {
@@ -26,6 +27,7 @@ _NAMES = {
     "CREDIT_CARD": "Card",
     "GCASH": "GCash",
     "GRABPAY": "GrabPay",
+    "JENIUSPAY": "Jenius Pay",
     "LINEPAY": "LINE Pay",
     "MAYB2U": "Maybank2u",
     "LINKAJA": "LinkAja",
@@ -41,6 +43,7 @@ _NAMES = {
     "WECHATPAY": "WeChat Pay",
     "ZALOPAY": "ZaloPay",
 }
+_COUNTRIES = frozenset(COUNTRIES.values())
 # Names as short as this are said letter by letter, or written in capitals, but for one.
 _CAPITALS = 4
 _IN_SMALL = frozenset({"MOMO"})
@@ -104,7 +107,8 @@ def way(invoice: Mapping[str, Any], choice: str) -> Way | None:
 
 def channel_name(channel: str) -> str:
     """Return how people know a channel."""
-    plain = channel.removeprefix("DD_").removesuffix("_FPX")
+    country, _, rest = channel.partition("_")
+    plain = (rest if country in _COUNTRIES else channel).removeprefix("DD_").removesuffix("_FPX")
     if plain in _NAMES:
         return _NAMES[plain]
     return plain if len(plain) <= _CAPITALS and plain not in _IN_SMALL else spoken(plain)

@@ -57,12 +57,17 @@ function watch(element) {
 
 function copyOnPress(button) {
   if (!navigator.clipboard) return;
-  button.hidden = false;
+  button.classList.remove("needs-script");
+  const label = button.firstElementChild;
+  const said = document.getElementById("said");
   button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent.trim());
-    const label = button.textContent;
-    button.textContent = "Copied";
-    setTimeout(() => { button.textContent = label; }, 1500);
+    try {
+      await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent.trim());
+      label.textContent = said.textContent = "Copied";
+    } catch {
+      label.textContent = said.textContent = "Refused";
+    }
+    setTimeout(() => { label.textContent = "Copy"; said.textContent = ""; }, 1500);
   });
 }
 
