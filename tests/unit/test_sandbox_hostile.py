@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from sandboxes import playing
 
 NEW_QR = {"api-version": "2022-07-31"}
+# An idempotency key, with which the answer to the first body would be repeated, is made anew for each call.
+ANY_KEY = {"idempotency-key": "{key}"}
 ITEM = {"name": "Kettle", "price": 1, "quantity": 1}
 # Each call that has a body: the path, a body that is taken, and headers.
 CALLS = {
@@ -133,6 +135,60 @@ CALLS = {
         {},
     ),
     "event of one's own": ("/sandbox/events/invoice.paid", {"body": {"a": 1}, "set": {"amount": 1}}, {}),
+    "disbursement": (
+        "/disbursements",
+        {
+            "external_id": "a",
+            "amount": 10_000,
+            "bank_code": "BRI",
+            "account_holder_name": "RINA",
+            "account_number": "1",
+            "description": "a",
+            "email_to": ["a@b.example"],
+        },
+        {},
+    ),
+    "disbursement ended": (
+        "/sandbox/disbursements/{disbursement}/simulate",
+        {"status": "FAILED", "failure_code": "TRANSFER_ERROR"},
+        {},
+    ),
+    "batch": (
+        "/batch_disbursements",
+        {
+            "reference": "a",
+            "disbursements": [
+                {
+                    "amount": 10_000,
+                    "bank_code": "BRI",
+                    "bank_account_name": "RINA",
+                    "bank_account_number": "1",
+                    "description": "a",
+                    "external_id": "a",
+                }
+            ],
+        },
+        {},
+    ),
+    "payout": (
+        "/v2/payouts",
+        {
+            "reference_id": "a",
+            "channel_code": "PH_GCASH",
+            "channel_properties": {"account_number": "1", "account_holder_name": "RINA"},
+            "amount": 1,
+            "currency": "PHP",
+            "description": "a",
+            "receipt_notification": {"email_to": ["a@b.example"]},
+            "metadata": {"a": 1},
+        },
+        ANY_KEY,
+    ),
+    "payout ended": (
+        "/sandbox/payouts/{payout}/simulate",
+        {"status": "FAILED", "failure_code": "TRANSFER_ERROR"},
+        {},
+    ),
 }
 
 TEXTS = st.one_of(
@@ -168,6 +224,8 @@ def places(play):
             "invoice": CALLS["invoice"],
             "qr": CALLS["new QR code"],
             "charge": CALLS["charge"],
+            "disbursement": CALLS["disbursement"],
+            "payout": CALLS["payout"],
             "account": ("/callback_virtual_accounts", CALLS["account"][1] | {"external_id": "va"}, {}),
         }.items()
     }
@@ -198,7 +256,9 @@ def test_no_json_surprises_it(play, places, name, data):
     """Rubbish in any field is taken or refused with a code and a message: never a 500."""
     path, body, headers = CALLS[name]
     sent = data.draw(st.one_of(spoilt(body), RUBBISH))
-    answer = play.call("POST", path.format(**places), sent, headers=headers)
+    names = places | {"key": play.sandbox.new_hex()}
+    headers = {name: value.format(**names) for name, value in headers.items()}
+    answer = play.call("POST", path.format(**names), sent, headers=headers)
     assert answer.status < 500, answer
     assert msgspec.json.decode(msgspec.json.encode(answer.body)) is not None
     if answer.status >= 400:

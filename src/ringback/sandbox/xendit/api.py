@@ -155,7 +155,7 @@ class Api:
         if earlier.hidden["fingerprint"] != fingerprint:
             raise Refused(
                 409,
-                "IDEMPOTENCY_ERROR",
+                route.reused,
                 f"the idempotency key {key[:100]} was used for a request with another body; use a new key",
             )
         return Answer(earlier.hidden["body"], earlier.hidden["status"])

@@ -100,13 +100,15 @@ class Route(msgspec.Struct, frozen=True):
     """What answers calls of one *method* whose path fits the *template*.
 
     In a template ``{name}`` is one segment and ``{name:rest}`` any text, slashes included. Calls come with a key,
-    but for those that are *open*: pages for people.
+    but for those that are *open*: pages for people. An idempotency key that comes again with another body is refused
+    with the code *reused*.
     """
 
     method: str
     template: str
     action: Action
     open: bool = False
+    reused: str = "IDEMPOTENCY_ERROR"
 
     def pattern(self) -> re.Pattern[str]:
         """Return what the path has to match."""

@@ -183,7 +183,11 @@ class EWallets:
         if current.body["status"] != PENDING:
             raise Refused(400, "INELIGIBLE_TRANSACTION", f"the charge is {current.body['status']} already")
         change = self._sandbox.change()
-        done = change.update(current, updated=self._sandbox.stamp(), **outcome)
+        done = change.replace(
+            current,
+            body=current.body | {"updated": self._sandbox.stamp()} | outcome,
+            hidden=current.hidden | {"paid_at": self._sandbox.clock()},
+        )
         await self._sandbox.commit(change, self._told("ewallet.capture", done))
         return done
 

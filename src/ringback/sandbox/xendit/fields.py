@@ -25,6 +25,9 @@ Metadata = Annotated[
     ],
     Meta(max_length=50),
 ]
+# Who gets a receipt; the provider takes three for each kind.
+Email = Annotated[str, Meta(max_length=255, pattern=r"^[^@\s]+@[^@\s]+$")]
+Recipients = Annotated[list[Email], Meta(max_length=3)]
 # What is bought, in the words of the caller: kept and told as it came, so only its size is checked.
 BasketItem = dict[
     Annotated[str, Meta(min_length=1, max_length=100)],

@@ -15,10 +15,11 @@ from ringback.model import Instant
 from ringback.sandbox.xendit.calls import Call
 from ringback.sandbox.xendit.fields import invalid, moment
 from ringback.sandbox.xendit.ledger import Entry
+from ringback.sandbox.xendit.paging import limit_of
 
 STATUSES = ("PENDING", "PAID", "SETTLED", "EXPIRED")
 CLIENT_TYPES = ("DASHBOARD", "API_GATEWAY", "INTEGRATION", "ON_DEMAND", "RECURRING", "MOBILE")
-DEFAULT_LIMIT, LARGEST_LIMIT = 10, 100
+LARGEST_LIMIT = 100
 # Which fields of an invoice's body are asked for by equality.
 _EQUAL = ("external_id", "on_demand_link", "recurring_payment_id")
 # Which moment of an invoice's life each pair of parameters is about.
@@ -91,7 +92,7 @@ def search(call: Call) -> Search:
         after=_moments(call, "after"),
         before=_moments(call, "before"),
         last=call.one("last_invoice"),
-        limit=_limit(call.one("limit")),
+        limit=limit_of(call, most=LARGEST_LIMIT),
     )
 
 
@@ -106,15 +107,3 @@ def _some_of(call: Call, name: str, known: tuple[str, ...]) -> tuple[str, ...]:
 def _moments(call: Call, side: str) -> dict[str, Instant]:
     given = {name: call.one(f"{name}_{side}") for name in _MOMENTS}
     return {name: moment(text, f"{name}_{side}") for name, text in given.items() if text is not None}
-
-
-def _limit(text: str | None) -> int:
-    if text is None:
-        return DEFAULT_LIMIT
-    try:
-        limit = float(text)
-    except ValueError:
-        limit = 0
-    if not (1 <= limit <= LARGEST_LIMIT and limit.is_integer()):
-        raise invalid(f"limit is a whole number from 1 to {LARGEST_LIMIT}")
-    return int(limit)

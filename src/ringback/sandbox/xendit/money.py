@@ -11,7 +11,7 @@ import msgspec
 from ringback.sandbox.xendit.calls import INVALID, Refused
 
 COUNTRIES = {"IDR": "ID", "PHP": "PH", "THB": "TH", "VND": "VN", "MYR": "MY", "USD": "US"}
-WITHOUT_DECIMALS = frozenset({"IDR", "VND"})
+WITHOUT_DECIMALS = frozenset({"IDR", "VND", "KRW"})
 LARGEST = 1_000_000_000_000
 
 Amount = Annotated[float, msgspec.Meta(ge=0, le=1_000 * LARGEST)]
@@ -25,6 +25,11 @@ def money(amount: float, currency: str) -> int | float:
     smallest = Decimal(1) if currency in WITHOUT_DECIMALS else Decimal("0.01")
     cut = Decimal(repr(amount)).quantize(smallest, ROUND_DOWN)
     return whole(float(cut))
+
+
+def major_units(amount: int, currency: str) -> int | float:
+    """Return an *amount* that is stated in the smallest units of its currency, such as cents."""
+    return amount if currency in WITHOUT_DECIMALS else whole(amount / 100)
 
 
 def whole(number: float) -> int | float:

@@ -125,7 +125,11 @@ class Paylaters:
         if entry.body["status"] != PENDING:
             raise Refused(400, "INELIGIBLE_TRANSACTION", f"the charge is {entry.body['status']} already")
         change = self._sandbox.change()
-        done = change.update(entry, status=status, updated=self._sandbox.stamp())
+        done = change.replace(
+            entry,
+            body=entry.body | {"status": status, "updated": self._sandbox.stamp()},
+            hidden={"paid_at": self._sandbox.clock()},
+        )
         event = "paylater.payment"
         data = {name: value for name, value in done.body.items() if name not in {"actions", "redirects"}}
         body = envelope(event, entry.owner, self._sandbox.stamp(), data)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from ringback.sandbox.xendit.balance import Balance
+from ringback.sandbox.xendit.batch_disbursements import BatchDisbursements
 from ringback.sandbox.xendit.callback_urls import CallbackUrls
 from ringback.sandbox.xendit.controls import Controls
+from ringback.sandbox.xendit.disbursements import Disbursements
 from ringback.sandbox.xendit.ewallets import EWallets
 from ringback.sandbox.xendit.invoices import Invoices
 from ringback.sandbox.xendit.log_api import LogApi
 from ringback.sandbox.xendit.pages.checkout import Checkout
 from ringback.sandbox.xendit.pages.dashboard import Dashboard
 from ringback.sandbox.xendit.paylaters import Paylaters
+from ringback.sandbox.xendit.payouts import Payouts
 from ringback.sandbox.xendit.qr_codes import QRCodes
 from ringback.sandbox.xendit.retail_outlets import RetailOutlets
 from ringback.sandbox.xendit.settings_api import SettingsApi
@@ -17,14 +21,18 @@ from ringback.sandbox.xendit.trigger import Triggers
 from ringback.sandbox.xendit.virtual_accounts import VirtualAccounts
 
 PRODUCTS = (
+    Balance,
+    BatchDisbursements,
     CallbackUrls,
     Checkout,
     Controls,
     Dashboard,
+    Disbursements,
     EWallets,
     Invoices,
     LogApi,
     Paylaters,
+    Payouts,
     QRCodes,
     RetailOutlets,
     SettingsApi,

@@ -19,7 +19,7 @@ from ringback.sandbox.xendit.money import LARGEST, Amount, check_currency, check
 from ringback.sandbox.xendit.notices import Notice
 from ringback.sandbox.xendit.sandbox import Sandbox
 
-CODE = "qr_code"
+CODE, PAYMENT = "qr_code", "qr_payment"
 VERSION = "2022-07-31"
 ACTIVE, INACTIVE = "ACTIVE", "INACTIVE"
 DYNAMIC, STATIC = "DYNAMIC", "STATIC"
@@ -119,6 +119,7 @@ class QRCodes:
         change = self._sandbox.change()
         if code["type"] == DYNAMIC:
             change.update(entry, status=INACTIVE, updated=self._sandbox.stamp())
+        change.add(PAYMENT, payment["id"], entry.owner, payment)
         await self._sandbox.commit(change, (entry.owner, self._notice(entry, payment)))
         return payment
 

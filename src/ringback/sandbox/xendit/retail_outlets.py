@@ -20,7 +20,7 @@ from ringback.sandbox.xendit.money import Amount, check_least, check_most, money
 from ringback.sandbox.xendit.notices import Notice
 from ringback.sandbox.xendit.sandbox import Sandbox
 
-CODE = "fixed_payment_code"
+CODE, PAYMENT = "fixed_payment_code", "fixed_payment_code_payment"
 MISSING = "FIXED_PAYMENT_CODE_NOT_FOUND_ERROR"
 ACTIVE, INACTIVE = "ACTIVE", "INACTIVE"
 PREFIX = "TEST"
@@ -156,6 +156,7 @@ class RetailOutlets:
         else:
             change.replace(entry)
         body = self._payment(code)
+        change.add(PAYMENT, body["fixed_payment_code_payment_id"], entry.owner, body)
         notice = Notice(event="fpc.paid", product="Retail outlet", product_id=entry.id, body=body)
         await self._sandbox.commit(change, (entry.owner, notice))
 

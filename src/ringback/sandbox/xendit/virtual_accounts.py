@@ -237,15 +237,17 @@ class VirtualAccounts:
             _check_exact(paid, account["expected_amount"])
         body = self._payment(account, paid)
         change = self._sandbox.change()
-        payment = change.add(PAYMENT, body["payment_id"], entry.owner, body)
         if account["is_single_use"]:
             change.update(entry, status=INACTIVE, updated=self._sandbox.stamp())
         notice = Notice(event="fva.paid", product="Virtual account", product_id=entry.id, body=body)
         told = [(entry.owner, notice)]
         invoices = self._sandbox.product(Invoices)
         invoice = invoices.pending_for(entry)
+        hidden = {}
         if invoice is not None and invoice.body["amount"] == paid:
             told.append(invoices.payment(change, invoice, "BANK_TRANSFER", account["bank_code"])[1])
+            hidden = {"invoice": invoice.id}
+        payment = change.add(PAYMENT, body["payment_id"], entry.owner, body, hidden=hidden)
         await self._sandbox.commit(change, *told)
         return payment
 
