@@ -10,6 +10,35 @@ NEW_QR = {"api-version": "2022-07-31"}
 # An idempotency key, with which the answer to the first body would be repeated, is made anew for each call.
 ANY_KEY = {"idempotency-key": "{key}"}
 ITEM = {"name": "Kettle", "price": 1, "quantity": 1}
+CARD = {"card_number": "4000000000001091", "cvn": "123", "expiry_month": "12", "expiry_year": "2040"}
+PAYMENT_REQUEST = {
+    "reference_id": "a",
+    "type": "PAY",
+    "country": "ID",
+    "currency": "IDR",
+    "request_amount": 1,
+    "capture_method": "MANUAL",
+    "channel_code": "CARDS",
+    "channel_properties": {
+        "card_details": CARD,
+        "skip_three_ds": True,
+        "expires_at": "2040-01-01T00:00:00Z",
+        "failure_return_url": "https://shop.example",
+        "billing_information": {"city": "Jakarta", "lines": {"a": "b"}},
+    },
+    "customer_id": "cust-a",
+    "customer": {
+        "reference_id": "a",
+        "type": "INDIVIDUAL",
+        "individual_detail": {"given_names": "a"},
+        "email": "a@b.example",
+    },
+    "items": [ITEM],
+    "shipping_information": {"country": "ID"},
+    "description": "a",
+    "metadata": {"a": "b"},
+}
+TOKEN_FIELDS = frozenset(PAYMENT_REQUEST) - {"type", "request_amount", "capture_method", "items"}
 # Each call that has a body: the path, a body that is taken, and headers.
 CALLS = {
     "invoice": (
@@ -189,6 +218,35 @@ CALLS = {
         {"status": "FAILED", "failure_code": "TRANSFER_ERROR"},
         {},
     ),
+    "payment request": ("/v3/payment_requests", PAYMENT_REQUEST, {}),
+    "reusable code": (
+        "/v3/payment_requests",
+        PAYMENT_REQUEST
+        | {
+            "type": "REUSABLE_PAYMENT_CODE",
+            "capture_method": "AUTOMATIC",
+            "channel_code": "BRI_VIRTUAL_ACCOUNT",
+            "channel_properties": {"virtual_account_number": "1"},
+        },
+        {},
+    ),
+    "payment simulated": ("/v3/payment_requests/{request}/simulate", {"amount": 1}, {}),
+    "payment decided": (
+        "/sandbox/v3/payment_requests/{request}/simulate",
+        {"status": "FAILED", "failure_code": "a", "amount": 1},
+        {},
+    ),
+    "capture": ("/v3/payments/{held}/capture", {"capture_amount": 1}, {}),
+    "token": (
+        "/v3/payment_tokens",
+        {name: value for name, value in PAYMENT_REQUEST.items() if name in TOKEN_FIELDS},
+        {},
+    ),
+    "token decided": (
+        "/sandbox/v3/payment_tokens/{token}/simulate",
+        {"status": "FAILED", "failure_code": "a"},
+        {},
+    ),
 }
 
 TEXTS = st.one_of(
@@ -218,8 +276,8 @@ def play(tmp_path_factory):
 @pytest.fixture(scope="module")
 def places(play):
     """What the paths name, made once: whatever comes may pay it or not."""
-    return {
-        name: play.ok("POST", path, body, headers=headers)["id"]
+    made = {
+        name: play.ok("POST", path, body, headers=headers)
         for name, (path, body, headers) in {
             "invoice": CALLS["invoice"],
             "qr": CALLS["new QR code"],
@@ -227,8 +285,13 @@ def places(play):
             "disbursement": CALLS["disbursement"],
             "payout": CALLS["payout"],
             "account": ("/callback_virtual_accounts", CALLS["account"][1] | {"external_id": "va"}, {}),
+            "request": CALLS["reusable code"],
+            "held": CALLS["payment request"],
+            "token": CALLS["token"],
         }.items()
     }
+    named = {"request": "payment_request_id", "held": "latest_payment_id", "token": "payment_token_id"}
+    return {name: body[named.get(name, "id")] for name, body in made.items()}
 
 
 @st.composite

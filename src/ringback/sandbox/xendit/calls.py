@@ -129,8 +129,13 @@ def read(call: Call, kind: type[T]) -> T:
     body = {} if call.body is None else call.body
     if not isinstance(body, Mapping):
         raise Refused(400, INVALID, "the body must be a JSON object")
+    return fitting(body, kind)
+
+
+def fitting(value: Any, kind: type[T]) -> T:
+    """Return a part of a body as a *kind*; as ``read``."""
     try:
-        return msgspec.convert(body, kind, strict=True)
+        return msgspec.convert(value, kind, strict=True)
     except msgspec.ValidationError as error:
         raise _unfit(error) from None
 

@@ -125,3 +125,9 @@ def account_number(bank_code: str, chance: random.Random) -> str:
 def payment_code(prefix: str, chance: random.Random) -> str:
     """Return a new code to be said at a retail outlet's till."""
     return prefix + str(chance.randrange(10**8, 10**9))
+
+
+def qr_string(chance: random.Random) -> str:
+    """Return the text of a new QR code."""
+    # The beginning of every such code (EMVCo: version 01, for one payment), and digits that no bank knows.
+    return f"00020101021226{chance.randrange(10**39, 10**40)}6304{chance.getrandbits(16):04X}"

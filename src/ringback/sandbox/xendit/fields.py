@@ -34,6 +34,14 @@ BasketItem = dict[
     Text | _Number | Annotated[float, Meta(ge=-1e15, le=1e15)] | bool | Metadata | None,
 ]
 Basket = Annotated[list[BasketItem], Meta(max_length=100)]
+# What a channel wants to know, in its own words: kept as it came, so only its size and its depth are checked.
+_Key = Annotated[str, Meta(min_length=1, max_length=100)]
+_Plain = Text | _Number | Annotated[float, Meta(ge=-1e15, le=1e15)] | bool | None
+_List = Annotated[list[_Plain], Meta(max_length=100)]
+Properties = Annotated[
+    dict[_Key, _Plain | _List | Annotated[dict[_Key, _Plain | dict[_Key, _Plain]], Meta(max_length=50)]],
+    Meta(max_length=50),
+]
 
 
 class Draft(msgspec.Struct, frozen=True, omit_defaults=True):

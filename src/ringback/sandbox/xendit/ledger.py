@@ -76,6 +76,10 @@ class Ledger:
         entry = self._entries.get(kind, {}).get(entry_id)
         return None if entry is None or owner not in {None, entry.owner} else entry
 
+    def at(self, kind: str, entry_id: str) -> Entry:
+        """Return an entry that is known to be there, such as one that another entry names."""
+        return self._entries[kind][entry_id]
+
     def entries(self, kind: str, owner: Owner | None = None, **fields: Any) -> list[Entry]:
         """Return the entries of a kind, newest first: *owner*'s, whose bodies have these *fields*."""
         return [
@@ -164,7 +168,8 @@ class Change:
     def replace(self, entry: Entry, **fields: Any) -> Entry:
         """Replace fields of an entry, such as ``body``, ``hidden`` or ``due_at``; return the new one."""
         new = msgspec.structs.replace(entry, **fields)
-        self.entries.append(new)
+        # A change keeps each entry once: as it is in the end.
+        self.entries = [*(one for one in self.entries if one.place != new.place), new]
         return new
 
     def update(self, entry: Entry, *, due_at: Instant | None = None, **body: Any) -> Entry:

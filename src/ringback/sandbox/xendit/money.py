@@ -37,6 +37,12 @@ def whole(number: float) -> int | float:
     return int(number) if number == int(number) else number
 
 
+def less(amount: float, *parts: float) -> int | float:
+    """Return what is left of an amount without its *parts*, exactly."""
+    left = Decimal(repr(amount)) - sum(Decimal(repr(part)) for part in parts)
+    return whole(float(left))
+
+
 def check_currency(currency: str, allowed: Collection[str] = COUNTRIES, code: str = INVALID) -> str:
     """Return *currency*.
 

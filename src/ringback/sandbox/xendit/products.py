@@ -13,6 +13,8 @@ from ringback.sandbox.xendit.log_api import LogApi
 from ringback.sandbox.xendit.pages.checkout import Checkout
 from ringback.sandbox.xendit.pages.dashboard import Dashboard
 from ringback.sandbox.xendit.paylaters import Paylaters
+from ringback.sandbox.xendit.payment_tokens import PaymentTokens
+from ringback.sandbox.xendit.payments_v3 import PaymentsV3
 from ringback.sandbox.xendit.payouts import Payouts
 from ringback.sandbox.xendit.qr_codes import QRCodes
 from ringback.sandbox.xendit.retail_outlets import RetailOutlets
@@ -32,6 +34,8 @@ PRODUCTS = (
     Invoices,
     LogApi,
     Paylaters,
+    PaymentTokens,
+    PaymentsV3,
     Payouts,
     QRCodes,
     RetailOutlets,

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from ringback.sandbox.xendit.calls import INVALID, Answer, Call, Refused, Route, read
+from ringback.sandbox.xendit.channels import qr_string
 from ringback.sandbox.xendit.envelopes import envelope
 from ringback.sandbox.xendit.fields import DAY, Basket, Draft, Metadata, Name, Text, Url, invalid, later
 from ringback.sandbox.xendit.ledger import Entry
@@ -143,7 +144,7 @@ class QRCodes:
             "external_id": draft.external_id,
             "amount": _amount(draft.type, draft.amount, "IDR"),
             "description": draft.description or "",
-            "qr_string": self._qr_string(),
+            "qr_string": qr_string(self._sandbox.chance),
             "callback_url": draft.callback_url,
             "type": draft.type,
             "status": ACTIVE,
@@ -173,7 +174,7 @@ class QRCodes:
             "amount": _amount(draft.type, draft.amount, draft.currency),
             "channel_code": channel,
             "status": ACTIVE,
-            "qr_string": self._qr_string(),
+            "qr_string": qr_string(self._sandbox.chance),
             "description": draft.description,
             "expires_at": None if expires_at is None else self._sandbox.stamp(expires_at),
             "created": now,
@@ -187,10 +188,6 @@ class QRCodes:
             return self._sandbox.after(LASTS) if draft.type == DYNAMIC else None
         now = self._sandbox.clock()
         return later(draft.expires_at, "expires_at", now, at_most=now + LONGEST)
-
-    def _qr_string(self) -> str:
-        # The beginning of every such code (EMVCo: version 01, for one payment), and digits that no bank knows.
-        return f"00020101021226{self._sandbox.new_digits(40)}6304{self._sandbox.new_hex(4).upper()}"
 
     def _old_payment(self, code: dict[str, Any], amount: float) -> dict[str, Any]:
         return {
