@@ -39,6 +39,16 @@ PAYMENT_REQUEST = {
     "metadata": {"a": "b"},
 }
 TOKEN_FIELDS = frozenset(PAYMENT_REQUEST) - {"type", "request_amount", "capture_method", "items"}
+SCHEDULE = {
+    "interval": "YEAR",
+    "interval_count": 1,
+    "total_recurrence": 20_000,
+    "anchor_date": "2030-02-28T00:00:00Z",
+    "retry_interval": "DAY",
+    "retry_interval_count": 1,
+    "total_retry": 3,
+    "failed_attempt_notifications": [1, 3],
+}
 # Each call that has a body: the path, a body that is taken, and headers.
 CALLS = {
     "invoice": (
@@ -247,6 +257,49 @@ CALLS = {
         {"status": "FAILED", "failure_code": "a"},
         {},
     ),
+    "recurring plan": (
+        "/recurring/plans",
+        {
+            "reference_id": "a",
+            "customer_id": "a",
+            "currency": "IDR",
+            "amount": 1,
+            "payment_tokens": [{"payment_token_id": "a", "rank": 1}],
+            "payment_methods": [{"payment_method_id": "a", "rank": 2}],
+            "immediate_payment": True,
+            "failed_cycle_action": "STOP",
+            "notification_channels": ["EMAIL"],
+            "locale": "en",
+            "items": [ITEM],
+            "schedule": SCHEDULE,
+        },
+        {},
+    ),
+    "recurring verdict": (
+        "/sandbox/recurring/plans/{recurring}/next_charge",
+        {"status": "FAILED", "failure_code": "a", "charges": 1},
+        {},
+    ),
+}
+# Those of updates: the path, and a body that is taken.
+UPDATES = {
+    "account": (
+        "/callback_virtual_accounts/{account}",
+        {"name": "a", "expected_amount": 10_000, "expiration_date": "2026-04-01"},
+    ),
+    "recurring plan": (
+        "/recurring/plans/{recurring}",
+        {
+            "amount": 1,
+            "items": [ITEM],
+            "payment_tokens": [{"payment_token_id": "a", "rank": 1}],
+            "schedule": SCHEDULE,
+        },
+    ),
+    "recurring cycle": (
+        "/recurring/plans/{recurring}/cycles/{cycle}",
+        {"scheduled_timestamp": "2030-01-01", "currency": "IDR", "amount": 1, "metadata": {"a": "b"}},
+    ),
 }
 
 TEXTS = st.one_of(
@@ -288,10 +341,12 @@ def places(play):
             "request": CALLS["reusable code"],
             "held": CALLS["payment request"],
             "token": CALLS["token"],
+            "recurring": ("/recurring/plans", CALLS["recurring plan"][1] | {"immediate_payment": False}, {}),
         }.items()
     }
     named = {"request": "payment_request_id", "held": "latest_payment_id", "token": "payment_token_id"}
-    return {name: body[named.get(name, "id")] for name, body in made.items()}
+    [cycle] = play.ok("GET", f"/recurring/plans/{made['recurring']['id']}/cycles")["data"]
+    return {name: body[named.get(name, "id")] for name, body in made.items()} | {"cycle": cycle["id"]}
 
 
 @st.composite
@@ -328,11 +383,13 @@ def test_no_json_surprises_it(play, places, name, data):
         assert {"error_code", "message"} <= set(answer.body)
 
 
-@given(update=spoilt({"name": "a", "expected_amount": 10_000, "expiration_date": "2026-04-01"}) | RUBBISH)
-@settings(deadline=None, max_examples=60)
-def test_no_update_surprises_it(play, places, update):
+@pytest.mark.parametrize("name", UPDATES)
+@given(data=st.data())
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_update_surprises_it(play, places, name, data):
     """The same holds for updates, and time goes on afterwards."""
-    answer = play.call("PATCH", f"/callback_virtual_accounts/{places['account']}", update)
+    path, body = UPDATES[name]
+    answer = play.call("PATCH", path.format(**places), data.draw(st.one_of(spoilt(body), RUBBISH)))
     assert answer.status < 500, answer
     play.advance(3_000)
 

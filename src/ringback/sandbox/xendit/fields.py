@@ -68,13 +68,16 @@ def moment(text: str, name: str) -> Instant:
     Raises:
         Refused: 400 ``API_VALIDATION_ERROR``.
     """
+    return round(date_and_time(text, name).timestamp() * 1_000)
+
+
+def date_and_time(text: str, name: str) -> datetime:
+    """Return what an ISO 8601 *text* names, in the text's own offset; see ``moment``."""
     try:
         parsed = datetime.fromisoformat(text)
     except ValueError:
         raise invalid(f"{name} must be a date and time such as 2026-03-02T04:05:06Z") from None
-    if parsed.tzinfo is None:
-        parsed = parsed.replace(tzinfo=UTC)
-    return round(parsed.timestamp() * 1_000)
+    return parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)
 
 
 def later(text: str, name: str, now: Instant, *, at_most: Instant, code: str = INVALID) -> Instant:

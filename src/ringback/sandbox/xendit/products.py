@@ -17,6 +17,8 @@ from ringback.sandbox.xendit.payment_tokens import PaymentTokens
 from ringback.sandbox.xendit.payments_v3 import PaymentsV3
 from ringback.sandbox.xendit.payouts import Payouts
 from ringback.sandbox.xendit.qr_codes import QRCodes
+from ringback.sandbox.xendit.recurring_cycles import RecurringCycles
+from ringback.sandbox.xendit.recurring_plans import RecurringPlans
 from ringback.sandbox.xendit.retail_outlets import RetailOutlets
 from ringback.sandbox.xendit.settings_api import SettingsApi
 from ringback.sandbox.xendit.trigger import Triggers
@@ -38,6 +40,8 @@ PRODUCTS = (
     PaymentsV3,
     Payouts,
     QRCodes,
+    RecurringCycles,
+    RecurringPlans,
     RetailOutlets,
     SettingsApi,
     Triggers,
