@@ -30,9 +30,7 @@ class CardDetails(Draft, frozen=True):
     @property
     def ends_at(self) -> Instant:
         """The instant at which the month is over in which it ends."""
-        year, month = int(self.expiry_year), int(self.expiry_month)
-        following = datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC)
-        return round(following.timestamp() * 1_000)
+        return month_end(int(self.expiry_month), int(self.expiry_year))
 
     def check(self, now: Instant) -> None:
         """Check that the card has not ended.
@@ -50,3 +48,9 @@ class CardDetails(Draft, frozen=True):
         network = _NETWORKS.get(self.card_number[0], "VISA")
         kept = {name: value for name, value in given.items() if name not in SECRET}
         return {"masked_card_number": masked, **kept, "type": "CREDIT", "network": network}
+
+
+def month_end(month: int, year: int) -> Instant:
+    """Return the instant at which a month is over."""
+    following = datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC)
+    return round(following.timestamp() * 1_000)

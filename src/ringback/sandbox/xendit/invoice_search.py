@@ -13,13 +13,13 @@ import msgspec
 
 from ringback.model import Instant
 from ringback.sandbox.xendit.calls import Call
-from ringback.sandbox.xendit.fields import invalid, moment
+from ringback.sandbox.xendit.fields import moment
+from ringback.sandbox.xendit.filters import LARGEST_LIMIT, some_of
 from ringback.sandbox.xendit.ledger import Entry
 from ringback.sandbox.xendit.paging import limit_of
 
 STATUSES = ("PENDING", "PAID", "SETTLED", "EXPIRED")
 CLIENT_TYPES = ("DASHBOARD", "API_GATEWAY", "INTEGRATION", "ON_DEMAND", "RECURRING", "MOBILE")
-LARGEST_LIMIT = 100
 # Which fields of an invoice's body are asked for by equality.
 _EQUAL = ("external_id", "on_demand_link", "recurring_payment_id")
 # Which moment of an invoice's life each pair of parameters is about.
@@ -86,22 +86,14 @@ def search(call: Call) -> Search:
     """
     return Search(
         equal={name: value for name in _EQUAL if (value := call.one(name)) is not None},
-        statuses=_some_of(call, "statuses", STATUSES),
-        client_types=_some_of(call, "client_types", CLIENT_TYPES),
+        statuses=some_of(call, "statuses", STATUSES),
+        client_types=some_of(call, "client_types", CLIENT_TYPES),
         payment_channels=call.query.get("payment_channels", ()),
         after=_moments(call, "after"),
         before=_moments(call, "before"),
         last=call.one("last_invoice"),
         limit=limit_of(call, most=LARGEST_LIMIT),
     )
-
-
-def _some_of(call: Call, name: str, known: tuple[str, ...]) -> tuple[str, ...]:
-    values = call.query.get(name, ())
-    strange = [value for value in values if value not in known]
-    if strange:
-        raise invalid(f"{name} are some of {', '.join(known)}, not {strange[0][:100]}")
-    return values
 
 
 def _moments(call: Call, side: str) -> dict[str, Instant]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from ringback.sandbox.xendit.balance import Balance
 from ringback.sandbox.xendit.batch_disbursements import BatchDisbursements
 from ringback.sandbox.xendit.callback_urls import CallbackUrls
+from ringback.sandbox.xendit.captures import Captures
 from ringback.sandbox.xendit.controls import Controls
+from ringback.sandbox.xendit.customers import Customers
 from ringback.sandbox.xendit.disbursements import Disbursements
 from ringback.sandbox.xendit.ewallets import EWallets
 from ringback.sandbox.xendit.invoices import Invoices
@@ -13,7 +15,10 @@ from ringback.sandbox.xendit.log_api import LogApi
 from ringback.sandbox.xendit.pages.checkout import Checkout
 from ringback.sandbox.xendit.pages.dashboard import Dashboard
 from ringback.sandbox.xendit.paylaters import Paylaters
+from ringback.sandbox.xendit.payment_methods import PaymentMethods
+from ringback.sandbox.xendit.payment_requests import PaymentRequests
 from ringback.sandbox.xendit.payment_tokens import PaymentTokens
+from ringback.sandbox.xendit.payments_v2 import PaymentsV2
 from ringback.sandbox.xendit.payments_v3 import PaymentsV3
 from ringback.sandbox.xendit.payouts import Payouts
 from ringback.sandbox.xendit.qr_codes import QRCodes
@@ -28,16 +33,21 @@ PRODUCTS = (
     Balance,
     BatchDisbursements,
     CallbackUrls,
+    Captures,
     Checkout,
     Controls,
+    Customers,
     Dashboard,
     Disbursements,
     EWallets,
     Invoices,
     LogApi,
     Paylaters,
-    PaymentTokens,
+    PaymentMethods,
+    PaymentRequests,
+    PaymentsV2,
     PaymentsV3,
+    PaymentTokens,
     Payouts,
     QRCodes,
     RecurringCycles,
