@@ -252,6 +252,36 @@ CALLS = {
         {name: value for name, value in PAYMENT_REQUEST.items() if name in TOKEN_FIELDS},
         {},
     ),
+    "session": (
+        "/sessions",
+        {
+            "reference_id": "a",
+            "session_type": "PAY",
+            "mode": "PAYMENT_LINK",
+            "amount": 1,
+            "currency": "IDR",
+            "country": "ID",
+            "customer_id": "cust-a",
+            "customer": PAYMENT_REQUEST["customer"],
+            "allow_save_payment_method": "OPTIONAL",
+            "capture_method": "AUTOMATIC",
+            "channel_properties": {"cards": {"allowed_bins": {"a": "411111"}}},
+            "allowed_payment_channels": ["DANA"],
+            "expires_at": "2040-01-01T00:00:00Z",
+            "locale": "en",
+            "metadata": {"a": "b"},
+            "description": "a",
+            "items": [ITEM],
+            "success_return_url": "https://shop.example",
+            "components_configuration": {"origins": ["https://shop.example"]},
+        },
+        {},
+    ),
+    "session decided": (
+        "/sandbox/sessions/{session}/simulate",
+        {"status": "FAILED", "channel_code": "DANA", "saves": True, "failure_code": "a"},
+        {},
+    ),
     "token decided": (
         "/sandbox/v3/payment_tokens/{token}/simulate",
         {"status": "FAILED", "failure_code": "a"},
@@ -341,10 +371,16 @@ def places(play):
             "request": CALLS["reusable code"],
             "held": CALLS["payment request"],
             "token": CALLS["token"],
+            "session": CALLS["session"],
             "recurring": ("/recurring/plans", CALLS["recurring plan"][1] | {"immediate_payment": False}, {}),
         }.items()
     }
-    named = {"request": "payment_request_id", "held": "latest_payment_id", "token": "payment_token_id"}
+    named = {
+        "request": "payment_request_id",
+        "held": "latest_payment_id",
+        "token": "payment_token_id",
+        "session": "payment_session_id",
+    }
     [cycle] = play.ok("GET", f"/recurring/plans/{made['recurring']['id']}/cycles")["data"]
     return {name: body[named.get(name, "id")] for name, body in made.items()} | {"cycle": cycle["id"]}
 

@@ -36,6 +36,7 @@ PAY, SAVE, REUSABLE = "PAY", "PAY_AND_SAVE", "REUSABLE_PAYMENT_CODE"
 AUTOMATIC, MANUAL = "AUTOMATIC", "MANUAL"
 LASTS, LONGEST = DAY, 36_500 * DAY
 
+RequestType = Literal["PAY", "PAY_AND_SAVE", "REUSABLE_PAYMENT_CODE"]
 Country = Literal["ID", "PH", "VN", "TH", "SG", "MY", "HK", "MX"]
 CustomerId = Annotated[str, Meta(pattern=r"^cust-.{1,36}$")]
 
@@ -190,7 +191,7 @@ def terms(draft: D, now: Instant, *, has_token: bool = False) -> Terms[D]:
 class PaymentRequestDraft(ChannelDraft, frozen=True, kw_only=True):
     """A payment request to be made."""
 
-    type: Literal["PAY", "PAY_AND_SAVE", "REUSABLE_PAYMENT_CODE"]
+    type: RequestType
     request_amount: Amount | None = None
     capture_method: Literal["AUTOMATIC", "MANUAL"] | None = None
     payment_token_id: Name | None = None

@@ -7,9 +7,10 @@ expires: here, when nobody has consented within a day, and the token of a card w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from ringback.model import Instant
 from ringback.sandbox.xendit.calls import Answer, Call, Owner, Refused, Route, read
 from ringback.sandbox.xendit.envelopes import envelope
 from ringback.sandbox.xendit.fields import DAY, Draft, Name
@@ -92,21 +93,29 @@ class PaymentTokens:
 
     # --- What happens to a token --------------------------------------------------------------------------
 
-    def saved(self, change: Change, request: Entry) -> tuple[Entry, Told]:
-        """Make the token of a payment that is also to be saved a part of *change*; return it and what to tell.
+    def saved(
+        self, change: Change, owner: Owner, source: Mapping[str, Any], ends_at: Instant | None = None
+    ) -> tuple[Entry, Told]:
+        """Make the token of a payer who has consented elsewhere a part of *change*; return it and what to tell.
 
         Args:
             change: What it becomes a part of.
-            request: The payment request, which has been paid.
+            owner: Whose it is.
+            source: The payment request or the session where that happened, of which it has its fields.
+            ends_at: When the card ends; None: it is none, or that is not known.
         """
-        taken = {name: request.body[name] for name in _SHARED if name in request.body}
-        now = self._sandbox.stamp()
-        token_id = f"pt-{self._sandbox.new_uuid()}"
-        body = {"payment_token_id": token_id, **taken, "actions": [], "status": ACTIVE}
-        body |= _details(request.body["channel_code"]) | {"created": now, "updated": now}
-        ends_at = request.hidden["card_ends_at"]
-        entry = change.add(TOKEN, token_id, request.owner, body, hidden={"ends_at": ends_at}, due_at=ends_at)
+        body = self._like(source, ACTIVE) | _details(source["channel_code"])
+        token_id, hidden = body["payment_token_id"], {"ends_at": ends_at}
+        entry = change.add(TOKEN, token_id, owner, body, hidden=hidden, due_at=ends_at)
         return entry, self._told("payment_token.activation", entry)
+
+    def refused(
+        self, change: Change, owner: Owner, source: Mapping[str, Any], failure_code: str | None = None
+    ) -> Told:
+        """Make the token of a payer who failed to consent elsewhere a part of *change*; as ``saved``."""
+        body = self._like(source, FAILED) | {"failure_code": failure_code or REASON}
+        entry = change.add(TOKEN, body["payment_token_id"], owner, body, hidden={"ends_at": None})
+        return self._told("payment_token.failure", entry)
 
     def usable(self, call: Call, token_id: str) -> Entry:
         """Return the token by which a call wants to pay.
@@ -186,6 +195,14 @@ class PaymentTokens:
         active = change.add(TOKEN, token_id, call.owner, body, hidden=hidden, due_at=asked.card_ends_at)
         return active, [self._told("payment_token.activation", active)]
 
+    def _like(self, source: Mapping[str, Any], status: str) -> dict[str, Any]:
+        """Return a token that has its fields of what its payer was asked for elsewhere."""
+        now = self._sandbox.stamp()
+        shared = {name: source[name] for name in _SHARED if source.get(name) is not None}
+        token_id = f"pt-{self._sandbox.new_uuid()}"
+        ending = {"actions": [], "status": status, "created": now, "updated": now}
+        return {"payment_token_id": token_id, **shared, **ending}
+
     def _new(self, owner: Owner, asked: Terms[ChannelDraft]) -> dict[str, Any]:
         draft, now = asked.draft, self._sandbox.stamp()
         body: dict[str, Any] = {
@@ -207,7 +224,7 @@ class PaymentTokens:
         return {name: value for name, value in body.items() if value is not None}
 
 
-# What a token has from the payment request with which it was saved.
+# What a token has from the payment request or the session with which it was saved.
 _SHARED = (
     "business_id",
     "reference_id",

@@ -211,7 +211,9 @@ class PaymentsV3:
         told: list[Told] = []
         fields: dict[str, Any] = {}
         if request.body["type"] == SAVE:
-            token, activated = self._sandbox.product(PaymentTokens).saved(change, request)
+            token, activated = self._sandbox.product(PaymentTokens).saved(
+                change, request.owner, request.body, request.hidden["card_ends_at"]
+            )
             told.append(activated)
             fields = {"payment_token_id": token.id}
         manual = request.body.get("capture_method") == MANUAL

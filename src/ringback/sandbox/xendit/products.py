@@ -17,6 +17,7 @@ from ringback.sandbox.xendit.pages.dashboard import Dashboard
 from ringback.sandbox.xendit.paylaters import Paylaters
 from ringback.sandbox.xendit.payment_methods import PaymentMethods
 from ringback.sandbox.xendit.payment_requests import PaymentRequests
+from ringback.sandbox.xendit.payment_sessions import PaymentSessions
 from ringback.sandbox.xendit.payment_tokens import PaymentTokens
 from ringback.sandbox.xendit.payments_v2 import PaymentsV2
 from ringback.sandbox.xendit.payments_v3 import PaymentsV3
@@ -45,9 +46,10 @@ PRODUCTS = (
     Paylaters,
     PaymentMethods,
     PaymentRequests,
+    PaymentSessions,
+    PaymentTokens,
     PaymentsV2,
     PaymentsV3,
-    PaymentTokens,
     Payouts,
     QRCodes,
     RecurringCycles,
