@@ -14,17 +14,17 @@ LOOK_SECONDS = 0.02
 SLOWER = 1.5
 
 
-async def outcome(log: Log, owner: Owner, webhook: str) -> Detail:
+async def outcome(log: Log, owner: Owner, webhook: str, *, patience: float = PATIENCE) -> Detail:
     """Return what is known of a webhook after its first attempt.
 
     Returns at once where none will be made soon: no URL is set, or it is held back on purpose. Without any after
-    45 seconds, what is returned says so.
+    *patience* seconds, what is returned says so.
 
     Raises:
         Refused: 404 ``WEBHOOK_NOT_FOUND_ERROR``.
     """
     loop = asyncio.get_running_loop()
-    until, seconds = loop.time() + PATIENCE, LOOK_SECONDS
+    until, seconds = loop.time() + patience, LOOK_SECONDS
     while True:
         detail = await log.detail(owner, webhook)
         held = detail.webhook_id is None and detail.mishap is not None

@@ -187,7 +187,7 @@ def _put(here: Any, steps: Sequence[str], value: Any, path: str) -> Any:
 
 
 def _wrong(path: str, kind: Kind) -> Refused:
-    return invalid(f"{_brief(path)} is {kind}")
+    return invalid(f"{_brief(path)} must be {kind}")
 
 
 def _unknown(entry: CatalogueEntry, body: Mapping[str, Any], path: str) -> Refused:

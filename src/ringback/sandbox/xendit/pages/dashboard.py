@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ringback.sandbox.xendit.calls import Action, Answer, Call, Route
-from ringback.sandbox.xendit.pages import home, payment_links, settings, webhooks
+from ringback.sandbox.xendit.pages import events, home, payment_links, settings, webhooks
 from ringback.sandbox.xendit.pages.frame import Frame
 from ringback.sandbox.xendit.pages.rendering import ASSETS, see, told
 from ringback.sandbox.xendit.sandbox import Sandbox
@@ -23,6 +23,7 @@ class Dashboard:
         self._home = home.Home(sandbox, frame)
         self._invoices = payment_links.PaymentLinks(sandbox, frame)
         self._webhooks = webhooks.Webhooks(sandbox, frame)
+        self._events = events.Events(sandbox, frame)
         self._settings = settings.Settings(sandbox, frame)
 
     def routes(self) -> Sequence[Route]:
@@ -41,6 +42,9 @@ class Dashboard:
             _get(f"{webhooks.PLACE}/{{id}}", self._webhooks.detail),
             Route("GET", f"{webhooks.PLACE}/{{id}}/state", self._webhooks.state, open=True),
             _post(f"{webhooks.PLACE}/{{id}}/resend", self._webhooks.resend),
+            _get(events.PLACE, self._events.overview),
+            _get(f"{events.PLACE}/{{name}}", self._events.show),
+            _post(f"{events.PLACE}/{{name}}", self._events.trigger),
             _get(settings.PLACE, self._settings.show),
             _post(f"{settings.PLACE}/slots/{{name}}", self._settings.save_slot),
             _post(f"{settings.PLACE}/all", self._settings.save_all),

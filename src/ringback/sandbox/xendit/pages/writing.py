@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -74,6 +75,11 @@ def spoken(name: str) -> str:
     return name.replace("_", " ").capitalize()
 
 
+def breakable(name: str) -> Markup:
+    """Write a name such as ``payment_method.activated`` so that a narrow place may break it between its words."""
+    return Markup("<wbr>").join(re.findall(r"[^._:]+[._:]*|[._:]+", name))
+
+
 def web_address(url: Any) -> str | None:
     """Return a URL that a link may lead to; None for any other, such as one that would run a script."""
     if not isinstance(url, str):
@@ -92,5 +98,6 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "pretty": pretty,
     "brief": brief,
     "spoken": spoken,
+    "breakable": breakable,
     "web_address": web_address,
 }
