@@ -223,6 +223,50 @@ CALLS = {
         },
         ANY_KEY,
     ),
+    "payout v3": (
+        "/v3/payouts",
+        {
+            "reference_id": "a",
+            "sender": {"type": "BUSINESS", "business_name": "a", "details": {"a": "b"}},
+            "recipient": {
+                "type": "INDIVIDUAL",
+                "given_name": "Rina",
+                "surname": "S",
+                "relationship": "CUSTOMER",
+                "address": {"country": "PH"},
+                "account_details": {
+                    "currency": "PHP",
+                    "account_country": "PH",
+                    "account_holder_name": "Rina S",
+                    "account_number": "1",
+                    "routing_type_1": "WALLET",
+                    "routing_value_1": "PH_GCASH",
+                },
+            },
+            "payout_details": {
+                "source_currency": "PHP",
+                "source_amount": 100,
+                "destination_currency": "PHP",
+            },
+            "source_of_fund": "OTHER",
+            "purpose_code": "OTHER",
+            "receipt_notification": {"email_to": ["a@b.example"]},
+            "underlying_documents": [{"type": "INVOICE"}],
+            "metadata": {"a": 1},
+        },
+        {"api-version": "2025-09-01"},
+    ),
+    "report": (
+        "/reports",
+        {
+            "type": "BALANCE_HISTORY",
+            "filter": {"from": "2020-01-01", "to": "2020-01-02"},
+            "format": "CSV",
+            "currency": "IDR",
+            "report_version": "VERSION_0",
+        },
+        {},
+    ),
     "payout ended": (
         "/sandbox/payouts/{payout}/simulate",
         {"status": "FAILED", "failure_code": "TRANSFER_ERROR"},
@@ -435,3 +479,25 @@ def test_no_update_surprises_it(play, places, name, data):
 def test_no_query_surprises_it(play, query):
     """Nor does any text in a list's filters."""
     assert play.call("GET", "/v2/invoices", query=query).status < 500
+
+
+MONEY_PARAMETERS = [
+    "limit",
+    "types",
+    "amount",
+    "created",
+    "created[gte]",
+    "updated[lte]",
+    "after_id",
+    "before_id",
+]
+
+
+@given(
+    st.dictionaries(st.sampled_from([*MONEY_PARAMETERS, "currency", "at_timestamp", "reference_id"]), TEXTS)
+)
+@settings(deadline=None, max_examples=60)
+def test_no_query_about_money_surprises_it(play, query):
+    """The same holds for the lists of money, and for balances."""
+    for path in ("/transactions", "/balance", "/v2/payouts", "/payouts_channels"):
+        assert play.call("GET", path, query=query).status < 500

@@ -7,7 +7,6 @@ currency begins with is the sandbox's choice. No fees or taxes are taken.
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal
 
 from ringback.model import Duration, Instant
 from ringback.sandbox.xendit import (
@@ -16,13 +15,14 @@ from ringback.sandbox.xendit import (
     invoices,
     outgoing,
     paylaters,
+    payments_v3,
     qr_codes,
     retail_outlets,
 )
 from ringback.sandbox.xendit import virtual_accounts as accounts
 from ringback.sandbox.xendit.calls import Owner
 from ringback.sandbox.xendit.ledger import Entry
-from ringback.sandbox.xendit.money import whole
+from ringback.sandbox.xendit.money import plus
 from ringback.sandbox.xendit.movements import CASH, SETTLED_AFTER, Movement
 from ringback.sandbox.xendit.sandbox import Sandbox
 
@@ -47,6 +47,7 @@ _INCOMING: dict[str, Callable[[Entry, Duration], Movement | None]] = {
     qr_codes.PAYMENT: incoming.qr_payment,
     ewallets.CHARGE: incoming.wallet_charge,
     paylaters.CHARGE: incoming.paylater_charge,
+    payments_v3.PAYMENT: incoming.payment_v3,
 }
 _OUTGOING: dict[str, Callable[[Entry], Movement]] = {
     outgoing.DISBURSEMENT: outgoing.disbursement,
@@ -89,11 +90,11 @@ class Books:
         """
         until = self._sandbox.clock() if at is None else at
         changes = (
-            Decimal(repr(line.amount))
+            line.amount
             for movement in self.movements(owner)
             if movement.currency == currency
             for line in movement.lines
             if line.account == account and line.at <= until
         )
         opening = OPENING.get(currency, 0) if account == CASH else 0
-        return whole(float(sum(changes, Decimal(opening))))
+        return plus(opening, *changes)

@@ -20,7 +20,7 @@ from ringback.sandbox.xendit.notices import Notice
 from ringback.sandbox.xendit.outgoing import INSUFFICIENT_BALANCE, Fate, fate_of
 from ringback.sandbox.xendit.sandbox import Sandbox
 
-FAILED, REVERSED, CANCELLED = "FAILED", "REVERSED", "CANCELLED"
+FAILED, REJECTED, REVERSED, CANCELLED = "FAILED", "REJECTED", "REVERSED", "CANCELLED"
 STEP: Duration = 5_000
 REVERSED_AFTER: Duration = 120_000  # the documentation says: within 5 minutes
 INELIGIBLE = "INELIGIBLE_TRANSACTION_STATUS"
@@ -132,13 +132,12 @@ class Course:
         status = current.body["status"]
         if not self._stages.leads(status, to):
             raise Refused(403, INELIGIBLE, f"what is {status} cannot become {to}")
-        if fate_of(current).unfunded and to not in {FAILED, CANCELLED}:
+        if fate_of(current).unfunded and to not in {FAILED, REJECTED, CANCELLED}:
             raise Refused(400, INSUFFICIENT_BALANCE, "the balance could not pay for it, so it can only fail")
         change = self._sandbox.change()
-        failed = {"failure_code": failure_code or REASON} if to == FAILED else {}
         moved = change.replace(
             current,
-            body=current.body | {"status": to, "updated": self._sandbox.stamp()} | failed,
+            body=current.body | {"status": to, "updated": self._sandbox.stamp()} | _failure(to, failure_code),
             hidden=current.hidden | self._moments(status, to),
             due_at=self._due_at(current, to),
         )
@@ -173,3 +172,9 @@ class Course:
     def _notice(self, event: str, entry: Entry) -> tuple[Owner, Notice]:
         body = self._told(event, entry)
         return entry.owner, Notice(event=event, product=self._product, product_id=entry.id, body=body)
+
+
+def _failure(status: str, code: str | None) -> dict[str, str]:
+    if status == FAILED:
+        return {"failure_code": code or REASON}
+    return {"failure_code": code} if status == REJECTED and code is not None else {}

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from ringback.model import Duration, Instant
 from ringback.sandbox.xendit.fields import moment
 from ringback.sandbox.xendit.ledger import Entry
+from ringback.sandbox.xendit.money import plus
 from ringback.sandbox.xendit.movements import Line, Movement, movement_id, settled
+from ringback.sandbox.xendit.payment_channels import payment_channel
 
-# The categories by an invoice's method of payment.
+# The categories of the methods of payment; others are called like theirs.
 _CATEGORIES = {
     "BANK_TRANSFER": "VIRTUAL_ACCOUNT",
     "POOL": "VIRTUAL_ACCOUNT",
@@ -39,6 +43,7 @@ def invoice(entry: Entry, settling: Duration) -> Movement | None:
         reference=body["external_id"],
         currency=body["currency"],
         amount=payment["paid_amount"],
+        product_data={"payment_link_id": entry.id},
     )
 
 
@@ -100,6 +105,40 @@ def wallet_charge(entry: Entry, settling: Duration) -> Movement | None:
 def paylater_charge(entry: Entry, settling: Duration) -> Movement | None:
     """Return the movement of a pay-later charge; None where its payer has done nothing yet."""
     return _charge(entry, settling, "PAYLATER", entry.body["amount"])
+
+
+def payment_v3(entry: Entry, settling: Duration) -> Movement | None:
+    """Return the movement of a payment v3; None where it is not decided, or ended without any money.
+
+    One that is captured in parts settles in parts.
+    """
+    body = entry.body
+    if body["status"] not in {"SUCCEEDED", "FAILED"}:
+        return None
+    captures = body["captures"]
+    method = payment_channel(body["channel_code"], body["currency"]).method
+    ids = {"payment_request_id": body["payment_request_id"]}
+    plain = _paid(
+        entry,
+        settling,
+        status="SUCCESS" if captures else "FAILED",
+        product_id=entry.id,
+        category=_CATEGORIES.get(method, method),
+        channel=body["channel_code"],
+        account=None,
+        reference=body["reference_id"],
+        currency=body["currency"],
+        amount=plus(*(capture["capture_amount"] for capture in captures))
+        if captures
+        else body["request_amount"],
+        product_data=ids | ({"capture_id": captures[-1]["capture_id"]} if captures else {}),
+    )
+    taken = [
+        (capture["capture_amount"], moment(capture["capture_timestamp"], "captured")) for capture in captures
+    ]
+    lines = [line for amount, at in taken for line in settled(amount, at, at + settling)]
+    settles_at = taken[-1][1] + settling if taken else None
+    return msgspec.structs.replace(plain, lines=tuple(lines), settles_at=settles_at)
 
 
 def _charge(entry: Entry, settling: Duration, category: str, amount: float) -> Movement | None:

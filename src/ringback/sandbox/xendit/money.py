@@ -43,6 +43,11 @@ def less(amount: float, *parts: float) -> int | float:
     return whole(float(left))
 
 
+def plus(*parts: float) -> int | float:
+    """Return the sum of amounts, exactly."""
+    return whole(float(sum((Decimal(repr(part)) for part in parts), Decimal(0))))
+
+
 def check_currency(currency: str, allowed: Collection[str] = COUNTRIES, code: str = INVALID) -> str:
     """Return *currency*.
 

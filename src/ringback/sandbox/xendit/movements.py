@@ -48,6 +48,7 @@ class Movement(msgspec.Struct, frozen=True, kw_only=True):
         updated_at: When it last changed.
         settles_at: When incoming money can be spent; None: it never can, or it goes out.
         lines: How it changes the accounts.
+        product_data: Ids of other objects that it belongs to, such as ``payment_link_id``.
     """
 
     id: str
@@ -67,6 +68,7 @@ class Movement(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: Instant
     settles_at: Instant | None = None
     lines: tuple[Line, ...] = ()
+    product_data: dict[str, str] = {}
 
 
 def movement_id(entry: Entry) -> str:

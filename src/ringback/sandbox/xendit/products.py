@@ -22,11 +22,14 @@ from ringback.sandbox.xendit.payment_tokens import PaymentTokens
 from ringback.sandbox.xendit.payments_v2 import PaymentsV2
 from ringback.sandbox.xendit.payments_v3 import PaymentsV3
 from ringback.sandbox.xendit.payouts import Payouts
+from ringback.sandbox.xendit.payouts_v3 import PayoutsV3
 from ringback.sandbox.xendit.qr_codes import QRCodes
 from ringback.sandbox.xendit.recurring_cycles import RecurringCycles
 from ringback.sandbox.xendit.recurring_plans import RecurringPlans
+from ringback.sandbox.xendit.reports import Reports
 from ringback.sandbox.xendit.retail_outlets import RetailOutlets
 from ringback.sandbox.xendit.settings_api import SettingsApi
+from ringback.sandbox.xendit.transactions import Transactions
 from ringback.sandbox.xendit.trigger import Triggers
 from ringback.sandbox.xendit.virtual_accounts import VirtualAccounts
 
@@ -51,11 +54,14 @@ PRODUCTS = (
     PaymentsV2,
     PaymentsV3,
     Payouts,
+    PayoutsV3,
     QRCodes,
     RecurringCycles,
     RecurringPlans,
+    Reports,
     RetailOutlets,
     SettingsApi,
+    Transactions,
     Triggers,
     VirtualAccounts,
 )
