@@ -50,6 +50,24 @@ SCHEDULE = {
     "failed_attempt_notifications": [1, 3],
 }
 # Each call that has a body: the path, a body that is taken, and headers.
+ACCOUNT_V2 = {
+    "type": "VIRTUAL_ACCOUNT",
+    "reusability": "MULTIPLE_USE",
+    "reference_id": "a",
+    "virtual_account": {
+        "channel_code": "BCA",
+        "channel_properties": {
+            "customer_name": "SITI",
+            "virtual_account_number": None,
+            "expires_at": "2040-01-01T00:00:00Z",
+            "suggested_amount": 1,
+        },
+        "min_amount": 1,
+        "max_amount": 1_000,
+        "alternative_display_types": ["QR_STRING"],
+    },
+    "metadata": {"a": 1},
+}
 CALLS = {
     "invoice": (
         "/v2/invoices",
@@ -354,9 +372,105 @@ CALLS = {
         {"status": "FAILED", "failure_code": "a", "charges": 1},
         {},
     ),
+    "customer": (
+        "/customers",
+        {
+            "reference_id": "a",
+            "type": "INDIVIDUAL",
+            "individual_detail": {"given_names": "Siti", "employment": {"employer_name": "a"}},
+            "business_detail": {"business_name": "a"},
+            "addresses": [{"country": "ID", "line_1": "a", "is_primary": True}],
+            "identity_accounts": [{"type": "EWALLET", "properties": {"account_number": "1"}}],
+            "kyc_documents": [{"country": "ID", "document_images": ["a"]}],
+            "metadata": {"a": 1},
+        },
+        {},
+    ),
+    "virtual account v2": ("/v2/payment_methods", ACCOUNT_V2, {}),
+    "card v2": (
+        "/v2/payment_methods",
+        {
+            "type": "CARD",
+            "reusability": "MULTIPLE_USE",
+            "country": "ID",
+            "customer_id": None,
+            "card": {
+                "currency": "IDR",
+                "channel_properties": {"success_return_url": "a://b", "expires_at": "2040-01-01"},
+                "card_information": CARD,
+            },
+            "billing_information": {"country": "ID"},
+        },
+        {},
+    ),
+    "direct debit v2": (
+        "/v2/payment_methods",
+        {
+            "type": "DIRECT_DEBIT",
+            "reusability": "MULTIPLE_USE",
+            "direct_debit": {
+                "channel_code": "BRI",
+                "channel_properties": {"card_expiry": "12/40", "card_last_four": "1234"},
+                "type": "DEBIT_CARD",
+            },
+        },
+        {},
+    ),
+    "transfer v2": ("/v2/payment_methods/{account_v2}/payments/simulate", {"amount": 1}, {}),
+    "code v2": ("/v2/payment_methods/{debit_v2}/auth", {"auth_code": "222001"}, {}),
+    "agreement v2": (
+        "/sandbox/payment_methods/{debit_v2}/simulate",
+        {"status": "FAILED", "failure_code": "a"},
+        {},
+    ),
+    "payment request v2": (
+        "/payment_requests",
+        {
+            "reference_id": "a",
+            "currency": "IDR",
+            "amount": 1,
+            "country": "ID",
+            "payment_method": ACCOUNT_V2,
+            "capture_method": "AUTOMATIC",
+            "channel_properties": {"success_return_url": "a://b", "require_auth": True},
+            "shipping_information": {"country": "ID"},
+            "items": [ITEM],
+            "customer": {"reference_id": "a", "addresses": [{"city": "a"}]},
+            "metadata": {"a": 1},
+        },
+        {},
+    ),
+    "authorization v2": ("/payment_requests/{held_v2}/auth", {"auth_code": "222001"}, {}),
+    "outcome v2": (
+        "/sandbox/payment_requests/{held_v2}/simulate",
+        {"status": "PENDING", "failure_code": "a"},
+        {},
+    ),
+    "capture v2": (
+        "/payment_requests/{held_v2}/captures",
+        {"capture_amount": 1, "reference_id": "a"},
+        {},
+    ),
+    "failing capture v2": (
+        "/sandbox/payment_requests/{held_v2}/captures/simulate",
+        {"failure_code": "a"},
+        {},
+    ),
 }
 # Those of updates: the path, and a body that is taken.
 UPDATES = {
+    "customer": ("/customers/{customer}", CALLS["customer"][1] | {"status": "ACTIVE"}),
+    "payment method v2": (
+        "/v2/payment_methods/{account_v2}",
+        {
+            "description": "a",
+            "reference_id": "a",
+            "reusability": "MULTIPLE_USE",
+            "status": "ACTIVE",
+            "virtual_account": {"min_amount": 1, "channel_properties": {"expires_at": "2040-01-01"}},
+            "over_the_counter": None,
+        },
+    ),
     "account": (
         "/callback_virtual_accounts/{account}",
         {"name": "a", "expected_amount": 10_000, "expiration_date": "2026-04-01"},
@@ -416,6 +530,10 @@ def places(play):
             "held": CALLS["payment request"],
             "token": CALLS["token"],
             "session": CALLS["session"],
+            "customer": ("/customers", {"reference_id": "known"}, {}),
+            "account_v2": ("/v2/payment_methods", ACCOUNT_V2, {}),
+            "debit_v2": CALLS["direct debit v2"],
+            "held_v2": CALLS["payment request v2"],
             "recurring": ("/recurring/plans", CALLS["recurring plan"][1] | {"immediate_payment": False}, {}),
         }.items()
     }
