@@ -47,7 +47,8 @@ class Approvals:
         Raises:
             Refused: 404.
         """
-        bill = self._asked(call).bill
+        asked_for = self._asked(call)
+        bill = asked_for.bill
         leads_to = bill.returns.get(bill.standing) if asked(call, "done") else None
         values = {
             "bill": bill,
@@ -56,6 +57,7 @@ class Approvals:
             "path": _path(bill),
             "goes_to": bill.returns.get(bill.standing),
             "leads_to": leads_to,
+            "of_live": asked_for.entry.owner.live,
         }
         return page(call, "approval.html", values)
 

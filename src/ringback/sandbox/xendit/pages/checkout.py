@@ -82,6 +82,7 @@ class Checkout:
             "way": chosen if chosen is not None and _is_ready(chosen) else None,
             "choice": chosen.choice if chosen is not None else None,
             "failed": failed,
+            "of_live": entry.owner.live,
             "qr": drawn(f"{call.site}{_path(entry)}") if chosen is not None and chosen.method == QR else None,
         }
         return page(call, "checkout.html", values)

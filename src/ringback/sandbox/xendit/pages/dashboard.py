@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ringback.sandbox.xendit.calls import Action, Answer, Call, Route
+from ringback.sandbox.xendit.calls import Action, Answer, Call, Refused, Route
 from ringback.sandbox.xendit.pages import events, home, payment_links, settings, webhooks
 from ringback.sandbox.xendit.pages.frame import Frame
 from ringback.sandbox.xendit.pages.rendering import ASSETS, see, told
@@ -33,6 +33,8 @@ class Dashboard:
             ASSETS.route(),
             _get("/", self.lead),
             _get(base, self._home.show),
+            Route("GET", f"{base}/state", self._home.state, open=True),
+            _get(f"{base}/{{place:rest}}", self.missing),
             _get(payment_links.PLACE, self._invoices.overview),
             _post(payment_links.PLACE, self._invoices.create),
             _post(f"{payment_links.PLACE}/{{id}}/expire", self._invoices.expire),
@@ -51,6 +53,14 @@ class Dashboard:
             _post(f"{settings.PLACE}/options", self._settings.save_options),
             _post(f"{settings.PLACE}/token", self._settings.rotate),
         )
+
+    async def missing(self, call: Call) -> Answer:
+        """Refuse what is no page of the dashboard, as a page.
+
+        Raises:
+            Refused: 404.
+        """
+        raise Refused(404, "NOT_FOUND", f"the dashboard has no page {call.path['place'][:100]}")
 
     async def lead(self, call: Call) -> Answer:
         """Lead from the sandbox's address to its first page."""

@@ -13,6 +13,7 @@ import jinja2
 
 from ringback.errors import RingbackError
 from ringback.sandbox.xendit.calls import Action, Answer, Call, Owner, Refused
+from ringback.sandbox.xendit.pages.advice import advice
 from ringback.sandbox.xendit.pages.assets import Assets
 from ringback.sandbox.xendit.pages.ways import channel_name
 from ringback.sandbox.xendit.pages.writing import FILTERS
@@ -32,6 +33,10 @@ HEADERS = (
 TEMPLATES = Path(__file__).parent / "templates"
 ASSETS = Assets()
 LIVE = "live"
+PROBLEMS: dict[int, str] = {
+    HTTPStatus.NOT_FOUND: "There is nothing here",
+    HTTPStatus.SERVICE_UNAVAILABLE: "This does not work now",
+}
 
 
 def _environment() -> jinja2.Environment:
@@ -43,7 +48,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.filters.update(FILTERS, channel=channel_name)
+    environment.filters.update(FILTERS, channel=channel_name, advice=advice)
     environment.globals["asset"] = ASSETS.url
     return environment
 
@@ -107,4 +112,6 @@ def told(action: Action) -> Action:
 
 def problem(call: Call, status: int, message: str) -> Answer:
     """Return a page that says what went wrong."""
-    return page(call, "problem.html", {"status": status, "message": message}, status=status)
+    heading = PROBLEMS.get(status, "This did not work")
+    values = {"status": status, "heading": heading, "message": message}
+    return page(call, "problem.html", values, status=status)

@@ -12,8 +12,8 @@ from ringback.sandbox.xendit.log_rows import Detail
 from ringback.sandbox.xendit.pages.forms import asked, field, is_ticked
 from ringback.sandbox.xendit.pages.frame import Frame
 from ringback.sandbox.xendit.pages.rendering import link_of, see, viewed
+from ringback.sandbox.xendit.pages.slot_groups import grouped
 from ringback.sandbox.xendit.sandbox import Sandbox
-from ringback.sandbox.xendit.slot_names import SLOTS
 from ringback.sandbox.xendit.slots import Mishap, Options, Slot
 from ringback.sandbox.xendit.trials import Trials
 
@@ -44,6 +44,7 @@ class Fault(msgspec.Struct, frozen=True):
     form: str
     url: str
     message: str
+    slot: Slot | None = None
 
 
 class Settings:
@@ -67,16 +68,16 @@ class Settings:
     async def save_slot(self, call: Call) -> Answer:
         """Save a slot's settings, after a test where that was asked for."""
         owner, name = viewed(call), call.path["name"]
+        self._slots.check_name(name)
+        slot = _slot(call, self._slots.get(owner, name))
         try:
-            slot = _slot(call, self._slots.get(owner, name))
+            slot = _delayed(call, slot)
             if field(call, "action") == "test":
                 trial = await self._trials.test(owner, slot, save=True)
                 return _back(call, name, tested=trial.webhook)
             await self._slots.put(owner, slot)
         except Refused as refused:
-            if name not in SLOTS:
-                raise
-            return await self._page(call, Fault(name, field(call, "url"), refused.message))
+            return await self._page(call, Fault(name, field(call, "url"), refused.message, slot))
         return _back(call, name, done="saved", slot=name)
 
     async def save_all(self, call: Call) -> Answer:
@@ -100,15 +101,16 @@ class Settings:
         if field(call, "action") == "switch":
             await self._slots.switch_token(viewed(call))
             return _back(call, "token", done="switched")
-        await self._slots.rotate_token(viewed(call), _seconds(call, "overlap") * SECOND)
-        return _back(call, "token", done="rotated")
+        overlap = _seconds(call, "overlap") * SECOND
+        await self._slots.rotate_token(viewed(call), overlap)
+        return _back(call, "token", done="rotated" if overlap else "switched")
 
     async def _page(self, call: Call, fault: Fault | None = None) -> Answer:
         owner = viewed(call)
         await self._slots.open(owner)
         values = {
             "place": PLACE,
-            "slots": [(slot, SLOTS[slot.name]) for slot in self._slots.all(owner)],
+            "groups": grouped(self._shown(owner, fault)),
             "options": self._slots.options(owner),
             "token": self._slots.token(owner),
             "overlaps": OVERLAPS,
@@ -120,6 +122,12 @@ class Settings:
             "fault": fault,
         }
         return self._frame.page(call, "settings.html", values, status=400 if fault else 200)
+
+    def _shown(self, owner: Owner, fault: Fault | None) -> list[Slot]:
+        """Return the slots as they are set, but for one whose form is to be corrected: as that was typed."""
+        typed = None if fault is None else fault.slot
+        slots = self._slots.all(owner)
+        return slots if typed is None else [typed if slot.name == typed.name else slot for slot in slots]
 
     async def _tested(self, owner: Owner, webhook: str) -> Detail | None:
         try:
@@ -137,8 +145,14 @@ def _slot(call: Call, slot: Slot) -> Slot:
         also_expired=is_ticked(call, "also_expired"),
         also_late=is_ticked(call, "also_late"),
         mishaps=mishaps,
-        delay=_seconds(call, "seconds") * SECOND if Mishap.DELAY in mishaps else slot.delay,
     )
+
+
+def _delayed(call: Call, slot: Slot) -> Slot:
+    """Return a slot with the delay of its form, where that matters."""
+    if Mishap.DELAY not in slot.mishaps:
+        return slot
+    return msgspec.structs.replace(slot, delay=_seconds(call, "seconds") * SECOND)
 
 
 def _seconds(call: Call, name: str) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from ringback.model import Instant
-from ringback.sandbox.xendit.calls import INVALID, Answer, Call, Refused
+from ringback.sandbox.xendit.calls import INVALID, Answer, Call, Owner, Refused
 from ringback.sandbox.xendit.log import MAX_RESENT
 from ringback.sandbox.xendit.log_rows import Filter, Status
 from ringback.sandbox.xendit.pages.forms import asked, number_asked
@@ -18,6 +18,7 @@ from ringback.sandbox.xendit.sandbox import Sandbox
 
 PLACE = "/dashboard/webhooks"
 ROWS = 25
+SHOWN = 5
 MAX_TEXT = 255
 # In whose name the pages send webhooks again: there is nobody to sign in.
 USER = "Dashboard"
@@ -77,9 +78,7 @@ class Webhooks:
             "rows": listing.rows,
             "after": listing.after,
             "is_first": not asked(call, "after"),
-            "statuses": [status.value for status in Status],
-            "products": self._log.products(owner),
-            "events": self._log.events(owner),
+            **self._choices(owner),
             "resent": number_asked(call, "resent"),
             "refused": number_asked(call, "refused"),
         }
@@ -105,14 +104,16 @@ class Webhooks:
     async def preview(self, call: Call) -> Answer:
         """Say how many webhooks a custom resend would send."""
         what = _asked(call)
-        count = await self._log.count(viewed(call), what.filter)
-        listing = await self._log.page(viewed(call), what.filter, limit=5)
+        owner = viewed(call)
+        count = await self._log.count(owner, what.filter)
+        listing = await self._log.page(owner, what.filter, limit=SHOWN)
         values = {
             "place": PLACE,
             "asked": what,
             "count": count,
             "most": MAX_RESENT,
             "rows": listing.rows,
+            **self._choices(owner),
         }
         return self._frame.page(call, "resend.html", values)
 
@@ -121,6 +122,14 @@ class Webhooks:
         what = _asked(call)
         resent = await self._log.resend_all(viewed(call), what.filter, USER)
         return see(link_of(call)(PLACE, **what.query, resent=resent.sent, refused=resent.refused))
+
+    def _choices(self, owner: Owner) -> dict[str, list[str]]:
+        """Return what a filter can be set to."""
+        return {
+            "statuses": [status.value for status in Status],
+            "products": self._log.products(owner),
+            "events": self._log.events(owner),
+        }
 
 
 def _asked(call: Call) -> Asked:
