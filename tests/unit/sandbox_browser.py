@@ -41,14 +41,12 @@ class Form:
 
     def sent(self, button: dict[str, str], typed: dict[str, Any]) -> list[tuple[str, str]]:
         """Return what is sent when *button* is pressed; of *typed*, True and False tick boxes."""
-        pairs = [(name, value) for name, value in self.fields if name not in typed]
+        pairs = [(name, str(typed.get(name, value))) for name, value in self.fields]
         for (name, value), ticked in self.boxes.items():
             if typed.get(name, ticked) is True or typed.get(name) == value:
                 pairs.append((name, value))
-        boxed = {name for name, _ in self.boxes}
-        unknown = set(typed) - boxed - {name for name, _ in self.fields}
+        unknown = set(typed) - {name for name, _ in [*self.boxes, *self.fields]}
         assert not unknown, f"the form has no field {unknown}"
-        pairs += [(name, value) for name, value in typed.items() if name not in boxed]
         if "name" in button:
             pairs.append((button["name"], button.get("value", "")))
         return pairs
@@ -71,7 +69,7 @@ class Page(HTMLParser):
         self._label: list[str] | None = None
         self._select = ""
         self.headings: list[str] = []
-        self.rows: list[list[str]] = []
+        self._cells: list[list[str]] = []
         self.feed(self.source)
         self.close()
 
@@ -79,6 +77,11 @@ class Page(HTMLParser):
     def text(self) -> str:
         """All text of the page, with single spaces."""
         return " ".join("".join(self._written).split())
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """The texts of the cells of all tables, row by row."""
+        return [[" ".join(cell.split()) for cell in row] for row in self._cells]
 
     def link(self, label: str) -> str:
         """Return where the link leads whose text begins with *label*."""
@@ -104,9 +107,9 @@ class Page(HTMLParser):
         elif tag == "form":
             self.forms.append(Form(given.get("method", "get").upper(), given.get("action", "")))
         elif tag == "tr":
-            self.rows.append([])
-        elif tag in {"td", "th"} and self.rows:
-            self.rows[-1].append("")
+            self._cells.append([])
+        elif tag in {"td", "th"} and self._cells:
+            self._cells[-1].append("")
         if tag in {"a", "button", "h1", "h2"}:
             self._label = []
         self._take_field(tag, given)
@@ -157,8 +160,8 @@ class Page(HTMLParser):
             self._written.append(data)
             if self._label is not None:
                 self._label.append(data)
-            if self.rows and {"td", "th"} & set(self._open):
-                self.rows[-1][-1] = " ".join((self.rows[-1][-1] + data).split())
+            if self._cells and {"td", "th"} & set(self._open):
+                self._cells[-1][-1] += data
 
     def close(self) -> None:
         """End; every element must have been closed."""
@@ -172,18 +175,18 @@ class Browser:
     def __init__(self, play: Any) -> None:
         self._play = play
 
-    def open(self, path: str, *, status: int = 200) -> Page:
-        """Open a page, with its query; it must answer with *status*."""
-        return self._read(path, self._ask("GET", path), status)
+    def open(self, path: str, *, expect: int = 200) -> Page:
+        """Open a page, with its query; it must answer with *expect*."""
+        return self._read(path, self._ask("GET", path), expect)
 
-    def press(self, page: Page, label: str, *, status: int = 200, **typed: Any) -> Page:
+    def press(self, page: Page, label: str, *, expect: int = 200, **typed: Any) -> Page:
         """Press the button on which *label* is written, with fields as *typed*; return the page that comes then."""
         form, button = self._button(page, label)
         target = urljoin(page.url, button.get("formaction", form.action) or page.url)
         sent = form.sent(button, typed)
         if form.method == "GET":
-            return self.open(f"{urlsplit(target).path}?{urlencode(sent)}", status=status)
-        return self._read(target, self._ask("POST", target, dict(sent)), status)
+            return self.open(f"{urlsplit(target).path}?{urlencode(sent)}", expect=expect)
+        return self._read(target, self._ask("POST", target, dict(sent)), expect)
 
     def _button(self, page: Page, label: str) -> tuple[Form, dict[str, str]]:
         for form in page.forms:
@@ -198,11 +201,11 @@ class Browser:
         query = parse_qsl(parts.query, keep_blank_values=True)
         return self._play.call(method, unquote(parts.path), query=query, headers=OWN, key=None, form=form)
 
-    def _read(self, target: str, answer: Any, status: int) -> Page:
+    def _read(self, target: str, answer: Any, expect: int) -> Page:
         if answer.status == 303:
             location = dict(answer.headers)["location"]
             assert location.startswith("/"), location
-            return self.open(location, status=status)
+            return self.open(location, expect=expect)
         page = Page(target.removeprefix(SITE), answer)
-        assert answer.status == status, (answer.status, page.text)
+        assert answer.status == expect, (answer.status, page.text)
         return page

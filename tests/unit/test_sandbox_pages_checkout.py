@@ -235,7 +235,7 @@ def test_ways_that_an_invoice_does_not_offer(play, browser, way):
 def test_ids_that_are_not_there(play, browser):
     """Unknown ids are a page that says so, and leads on."""
     for path in ("/web/nothing", "/web/ewc_nothing", "/web/%F0%9F%92%B8"):
-        page = browser.open(path, status=404)
+        page = browser.open(path, expect=404)
         assert "there is nothing to pay" in page.text.lower()
         assert page.link("Go to the dashboard") == "/dashboard"
     for action in ("choose", "pay", "approve", "decline"):
