@@ -101,7 +101,7 @@ COMPOSITION_ROOTS = {
 USES = {
     "__main__": {"cli"},
     "cli": {"inbox", "engine", "keyring", "server", "adapters", "demo", "sandbox"},
-    "demo": {"server", "sandbox"},
+    "demo": {"inbox", "server", "sandbox"},
     "server": {"adapters", "engine", "keyring"},
     "engine": {"keyring"},
     "inbox": {"engine", "server"},

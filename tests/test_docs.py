@@ -123,7 +123,8 @@ def test_python_samples_run(code, tmp_path):
 @contextmanager
 def server(folder):
     """Run `ringback dev` in *folder*; yield its address and the id of a message, when all is delivered."""
-    command = [sys.executable, "-m", "ringback", "dev", "--listen", "127.0.0.1:0"]
+    anywhere = [word for flag in ("listen", "sandbox", "shop") for word in (f"--{flag}", "127.0.0.1:0")]
+    command = [sys.executable, "-m", "ringback", "dev", *anywhere]
     environment = without_own_settings()
     with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:

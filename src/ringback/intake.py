@@ -14,7 +14,7 @@ from ringback import ids, policy
 from ringback.entrance import Entrance, Reply, error_reply
 from ringback.entropy import entropy
 from ringback.errors import NotFound, SignatureInvalid, StoreUnavailable, Unavailable
-from ringback.model import Held, Inbound, Instant
+from ringback.model import Inbound, Instant, Message
 from ringback.observe import FoundByPoll, Observer, RequestRefused, WebhookReceived
 from ringback.providers import Received, answer_challenge, stored_headers, verify
 from ringback.refusals import Refusals
@@ -132,11 +132,11 @@ class Intake:
     def _store(self, entrance: Entrance, acceptance: Acceptance, since: float) -> Ready | After:
         def acknowledge(accepted: Accepted) -> Reply:
             outcome = REPEATED if accepted.replayed else ACCEPTED
-            self._tell(entrance, outcome, accepted.message.held, since)
+            self._tell(entrance, outcome, since, accepted.message)
             return entrance.ack
 
         def not_stored(error: Exception) -> Reply:
-            self._tell(entrance, NOT_STORED, None, since)
+            self._tell(entrance, NOT_STORED, since)
             return _not_stored(error)
 
         if self._is_full(acceptance.created_at):
@@ -147,11 +147,16 @@ class Intake:
             return Ready(not_stored(error))
         return After(accepted, acknowledge, otherwise=not_stored)
 
-    def _tell(self, entrance: Entrance, outcome: str, held: Held | None, since: float) -> None:
+    def _tell(self, entrance: Entrance, outcome: str, since: float, message: Message | None = None) -> None:
         if self._observer.wants(WebhookReceived):
-            seconds = time.perf_counter() - since
             self._observer.emit(
-                WebhookReceived(source=entrance.source, outcome=outcome, held=held, seconds=seconds)
+                WebhookReceived(
+                    source=entrance.source,
+                    outcome=outcome,
+                    message_id=message.id if message is not None else None,
+                    held=message.held if message is not None else None,
+                    seconds=time.perf_counter() - since,
+                )
             )
 
     def _acceptance(

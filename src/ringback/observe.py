@@ -39,10 +39,12 @@ class WebhookReceived(Event, frozen=True):
 
     ``outcome`` is ``accepted``, ``repeated`` (it had come before) or ``not_stored`` (the provider is to send it
     again). ``held`` says why nothing handles it. ``seconds`` is from the request to its acknowledgement.
+    ``message_id`` is that of the message as it was stored first, None where it was not.
     """
 
     source: Source
     outcome: str
+    message_id: str | None
     held: Held | None
     seconds: float
 

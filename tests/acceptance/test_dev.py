@@ -10,15 +10,23 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.parse
 import urllib.request
+from pathlib import Path
 from socket import create_server
 
 import pytest
 
 DEV = [sys.executable, "-m", "ringback", "dev"]
-ANYWHERE = ["--listen", "127.0.0.1:0"]
-MESSAGES = 6
+FLAGS = ("--listen", "--sandbox", "--shop")
+ANYWHERE = [word for flag in FLAGS for word in (flag, "127.0.0.1:0")]
+MESSAGES = 3
 WITHOUT_SETTINGS = {name: value for name, value in os.environ.items() if not name.startswith("RINGBACK_")}
+LAST = "# Send it again to one endpoint\n"
+PATIENCE = 60
+BROWSER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 @pytest.fixture(autouse=True)
@@ -47,23 +55,114 @@ def dev(*arguments, folder=None):
     )
 
 
+@pytest.fixture(scope="module")
+def demonstration(tmp_path_factory):
+    """Run `ringback dev` for several tests, each of which reads on where the one before has stopped."""
+    with running(tmp_path_factory.mktemp("demonstration")) as started:
+        yield started
+
+
 @contextlib.contextmanager
-def running():
+def running(folder=None):
     """Run `ringback dev`; yield the process and all it told until the story was over."""
     with subprocess.Popen(
-        [*DEV, *ANYWHERE], env=WITHOUT_SETTINGS, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*DEV, *ANYWHERE],
+        cwd=folder,
+        env=WITHOUT_SETTINGS,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as process:
         try:
-            yield process, "".join(iter(process.stdout.readline, "# Send it again to one endpoint\n"))
+            told = iter(process.stdout.readline, "\n")
+            lines = "".join(iter(process.stdout.readline, LAST))
+            yield process, lines + LAST + "".join(told)
         finally:
             process.kill()
             process.communicate()
 
 
-def test_the_story_is_told_from_acceptance_to_recovery(first_run):
-    """`dev --once` tells of each acceptance, delivery, refusal, retry and recovery, and leaves with 0."""
-    _, done = first_run
+def of_order(out, what):
+    """Return what is told of orders under a heading such as `paid`, as pairs of the order and the text."""
+    return re.findall(rf"^(order-\d+|webhook) +{what} +(.+)$", out, re.MULTILINE)
+
+
+def booked(folder):
+    """Return the payments that the shop has written."""
+    with contextlib.closing(sqlite3.connect(folder / ".ringback" / "shop.db")) as database:
+        return database.execute("SELECT reference, status, amount FROM payments ORDER BY 1").fetchall()
+
+
+def page(url):
+    with BROWSER.open(url, timeout=PATIENCE) as answer:
+        assert answer.status == 200
+        return answer.read().decode()
+
+
+def until_page_has(url, words):
+    """Look at a page until the words are in it, as its reader does by reloading it."""
+    deadline = time.monotonic() + PATIENCE
+    while words not in (content := page(url)):
+        assert time.monotonic() < deadline, content
+        time.sleep(0.05)
+    return content
+
+
+# --- The story ---------------------------------------------------------------------------------------------
+
+
+def test_an_order_is_told_from_its_invoice_to_its_fulfilment(first_run):
+    """The SDK's invoice, the payment, the redirect, the acknowledgement and the handler are told with their latency."""
+    folder, done = first_run
     assert done.returncode == 0, done.stdout + done.stderr
+    out = done.stdout
+    order, made = of_order(out, "invoiced")[0]
+    assert re.fullmatch(r"by xendit-python, the official SDK, in [\d.]+ ms: PENDING, Rp 250,000", made)
+    assert of_order(out, "page")[0][0] == order
+    assert re.fullmatch(r"by transfer to BCA on that page, in [\d.]+ ms", dict(of_order(out, "paid"))[order])
+    assert re.search(r"in [\d.]+ ms", dict(of_order(out, "came back"))[order])
+    received = dict(of_order(out, "received"))[order]
+    assert re.fullmatch(r"invoice\.paid on disk and acknowledged with 200 in [\d.]+ ms", received)
+    fulfilled = r"by the handler in [\d.]+ ms, attempt 1, [\d.]+ m?s after the payment"
+    assert re.fullmatch(fulfilled, dict(of_order(out, "fulfilled"))[order])
+    assert (order, "PAID", 250_000) in booked(folder)
+    assert "\x1b" not in out
+    assert "127.0.0.0/8" in out
+
+
+def test_a_handler_that_fails_is_tried_again_and_writes_once(first_run):
+    """The second order's handler fails, all it wrote is undone, and the next attempt fulfils the order once."""
+    folder, done = first_run
+    order, failed = of_order(done.stdout, "failed")[0]
+    assert re.fullmatch(
+        r"the handler raised WarehouseClosedError after \d+ ms, attempt 1; all it wrote is undone, next in \d\.\d s",
+        failed,
+    )
+    recovered = r"by the handler in [\d.]+ ms, attempt 2, \d\.\d s after the payment"
+    assert re.fullmatch(recovered, dict(of_order(done.stdout, "fulfilled"))[order])
+    assert booked(folder).count((order, "PAID", 85_000)) == 1
+
+
+def test_duplicates_are_absorbed_and_forgeries_refused(first_run):
+    """The same webhook again is acknowledged and not handled; a guessed token gets 401; neither writes anything."""
+    folder, done = first_run
+    resent = of_order(done.stdout, "resent")[0][0]
+    ((order, repeated),) = of_order(done.stdout, "repeated")
+    assert order == resent
+    known = r"its webhook-id is known: acknowledged with 200 in [\d.]+ ms, not handled again"
+    assert re.fullmatch(known, repeated)
+    ((_, forged),) = of_order(done.stdout, "forged")
+    guessed = r"invoice\.paid with a guessed x-callback-token: answered with 401 in [\d.]+ ms"
+    assert re.fullmatch(guessed, forged)
+    assert of_order(done.stdout, "refused") == [
+        ("webhook", "by the inbox, and nothing is stored: token mismatch")
+    ]
+    assert len(booked(folder)) == 2
+
+
+def test_the_sending_half_is_told_from_acceptance_to_recovery(first_run):
+    """Each published message's acceptance, delivery, refusal, retry and recovery is told."""
+    _, done = first_run
     out = done.stdout
     accepted = re.findall(r"^#(\d+) +accepted +\S+ (msg_\w{27}): durable in \d+\.\d ms$", out, re.MULTILINE)
     assert [number for number, _ in accepted] == [str(n) for n in range(1, MESSAGES + 1)]
@@ -75,43 +174,114 @@ def test_the_story_is_told_from_acceptance_to_recovery(first_run):
     assert re.search(
         r"^#1 +recovered flaky +204 in .*, attempt 3, \d\.\d s after acceptance$", out, re.MULTILINE
     )
-    assert f"All {MESSAGES} messages reached both endpoints." in out
-    assert "\x1b" not in out
-    assert "127.0.0.0/8" in out
+    assert f"all {MESSAGES} messages reached both endpoints." in out
 
 
 def test_a_second_run_in_the_same_folder_works(first_run):
-    """What the first run left is taken up: the same token, and nothing is in the way."""
+    """What the first run left is taken up: the token and the old orders stay, and new orders are fulfilled."""
     folder, _ = first_run
-    token = (folder / ".ringback" / "token").read_text()
+    token, before = (folder / ".ringback" / "token").read_text(), booked(folder)
     done = dev("--once", *ANYWHERE, folder=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (folder / ".ringback" / "token").read_text() == token
+    after = booked(folder)
+    assert after[: len(before)] == before
+    assert len({reference for reference, _, _ in after}) == len(after) == len(before) + 2
 
 
-def test_the_token_s_file_is_for_its_owner_only(first_run):
-    """Nobody else on the machine can read the token."""
+def test_secret_files_are_for_their_owner_only(first_run):
+    """Nobody else on the machine can read the token, or the keys of the databases."""
     folder, _ = first_run
-    assert stat.S_IMODE((folder / ".ringback" / "token").stat().st_mode) == 0o600
+    files = [folder / ".ringback" / "token", *(folder / ".ringback").glob("*.key")]
+    assert len(files) == 4
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+
+
+def test_a_story_that_goes_wrong_leaves_with_1(first_run, tmp_path):
+    """Where an order is not written exactly once, that is said and the exit code is 1."""
+    folder, _ = first_run
+    shutil.copytree(folder / ".ringback", tmp_path / ".ringback")
+    with contextlib.closing(sqlite3.connect(tmp_path / ".ringback" / "shop.db")) as database, database:
+        database.execute(
+            "CREATE TRIGGER twice AFTER INSERT ON payments WHEN (SELECT count(*) FROM payments "
+            "WHERE reference = new.reference) = 1 BEGIN INSERT INTO payments "
+            "SELECT new.reference, new.status, new.amount, new.written_at; END"
+        )
+    done = dev("--once", *ANYWHERE)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert re.search(
+        r"^Something went wrong: 2 payments are written for order-\d+ ", done.stdout, re.MULTILINE
+    )
+
+
+# --- What to try next --------------------------------------------------------------------------------------
+
+
+def test_the_pages_it_names_open_and_an_order_paid_there_is_fulfilled(demonstration):
+    """Each page opens; who pays on the one of the last order sees it fulfilled in the terminal and on its page."""
+    process, told = demonstration
+    named = told.split("Open in a browser")[1].split("Or in another terminal")[0]
+    shop, checkout, dashboard = re.findall(r"http://\S+", named)
+    front = page(shop)
+    assert "Orders" in front
+    assert front.count("Fulfilled: written once") == 2
+    assert "not handled again" in front
+    assert "WarehouseClosedError" in front
+    assert "Webhook" in page(dashboard)
+    order = re.search(r"Pay (order-\d+) yourself", named)[1]
+    assert "Pending" in page(f"{shop}orders/{order}")
+    form = urllib.parse.urlencode({"way": "EWALLET/OVO", "outcome": "success"}).encode()
+    with BROWSER.open(f"{checkout}/pay", form, timeout=PATIENCE) as paid:
+        leads_to = re.search(r'content="\d+;url=([^"]+)"', paid.read().decode())[1]
+    assert leads_to == f"{shop}orders/{order}?returned=1"
+    fulfilled = next(line for line in process.stdout if "fulfilled" in line)
+    assert order in fulfilled
+    assert "Fulfilled: written once" in until_page_has(leads_to, "came back from the checkout")
+
+
+def test_a_new_order_leads_to_its_checkout_page(demonstration):
+    """The shop's button makes an invoice, and sends the browser to the page where it is paid."""
+    _, told = demonstration
+    shop = re.search(r"The shop is on (http://\S+),", told)[1]
+    request = urllib.request.Request(f"{shop}/orders?item=coffee", b"", method="POST")
+    with BROWSER.open(request, timeout=PATIENCE) as checkout:
+        assert re.search(r"/web/[0-9a-f]{24}$", checkout.url)
+        assert "Kopi Gayo" in checkout.read().decode()
+    for wrong in ("item=nothing", "item=tea&trouble=99", "trouble=1"):
+        request = urllib.request.Request(f"{shop}/orders?{wrong}", b"", method="POST")
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            BROWSER.open(request, timeout=PATIENCE)
+        assert refused.value.code in {404, 422}
+        refused.value.close()
 
 
 def test_the_commands_it_suggests_work_as_they_stand():
-    """Each command it prints, pasted into a shell, succeeds; what it publishes is told of."""
+    """Each command it prints, pasted into a shell, does what its title says; what happens is told."""
     with running() as (process, told):
-        resend = "".join(iter(process.stdout.readline, "\n"))
-        publish, listing = told.split("# Publish a message\n")[1].split("# List a message's attempts\n")
-        answers = []
-        for command in (publish, listing, resend):
-            fails_loudly = command.replace("curl -sS", "curl -sSf --noproxy '*'")
+        titled = dict(re.findall(r"^# (.+)\n(curl (?:.+\\\n)*.+)\n", told, re.MULTILINE))
+        answers = {}
+        for title, command in titled.items():
+            there = command.replace("curl -sS", "curl -sS --noproxy '*'")
             done = subprocess.run(
-                ["bash", "-c", fails_loudly], capture_output=True, text=True, timeout=60, check=False
+                ["bash", "-c", there], capture_output=True, text=True, timeout=PATIENCE, check=False
             )
             assert done.returncode == 0, done.stderr
-            answers.append(done.stdout)
-        message = json.loads(answers[0])["id"]
-        assert [attempt["responseStatusCode"] for attempt in json.loads(answers[1])["data"]].count(204) == 2
-        line = next(line for line in process.stdout if message in line)
-        assert "accepted" in line
+            answers[title] = done.stdout
+        pay, forge, publish, listing, resend = answers
+        order = pay.removeprefix("Pay ")
+        assert json.loads(answers[pay])["status"] == "PAID"
+        assert answers[forge].startswith("HTTP/1.1 401")
+        message = json.loads(answers[publish])["id"]
+        assert [one["responseStatusCode"] for one in json.loads(answers[listing])["data"]].count(204) == 2
+        assert json.loads(answers[resend]) == {}
+        wanted = {f"{order} fulfilled", "webhook    refused", message}
+        for line in process.stdout:
+            wanted = {words for words in wanted if words not in line}
+            if not wanted:
+                break
+
+
+# --- Starting and stopping ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -123,14 +293,14 @@ def test_it_stops_when_told_to(number):
         assert (process.returncode, "Traceback" in talk) == (0, False)
 
 
-def test_the_api_needs_the_token():
+def test_the_api_needs_the_token(demonstration):
     """The API it starts refuses whoever does not have the folder's token."""
-    with running() as (_, told):
-        url = re.search(r"listens on (http://\S+)", told)[1]
-        with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{url}/api/v1/app", timeout=30)
-        assert refused.value.code == 401
-        refused.value.close()
+    _, told = demonstration
+    url = re.search(r"listens on (http://\S+)", told)[1]
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{url}/api/v1/app", timeout=30)
+    assert refused.value.code == 401
+    refused.value.close()
 
 
 def assert_one_line(done, *words):
@@ -141,11 +311,41 @@ def assert_one_line(done, *words):
         assert word in done.stderr
 
 
-def test_a_taken_port_is_said_in_one_line():
+@pytest.mark.parametrize("flag", FLAGS)
+def test_a_taken_port_is_said_in_one_line(flag):
     """A port that another program has is named, with the flag that chooses another."""
     with create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        assert_one_line(dev("--once", "--listen", address), address, "taken", "--listen")
+        assert_one_line(dev("--once", *ANYWHERE, flag, address), address, "taken", f"{flag} HOST:PORT")
+
+
+@pytest.mark.parametrize("flag", FLAGS)
+def test_what_is_no_address_is_said(flag):
+    """A flag whose value is no address is refused before anything is made."""
+    done = dev("--once", *ANYWHERE, flag, "nowhere")
+    assert done.returncode in {2, 3}
+    assert "an address is HOST:PORT" in done.stderr
+    assert not Path(".ringback").exists()
+
+
+def test_a_missing_package_is_said_in_one_line(tmp_path):
+    """Without what the shop is made of, it says what to install."""
+    (tmp_path / "without.py").write_text(
+        "import sys\n"
+        "sys.modules['xendit'] = None\n"
+        "from ringback.cli import main\n"
+        "sys.argv[1:] = ['dev', '--once']\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "without.py"],
+        env=WITHOUT_SETTINGS,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert_one_line(done, "xendit", "pip install 'ringback[demo]'")
 
 
 def test_an_address_that_is_not_this_machine_s_is_said_in_one_line():

@@ -55,7 +55,7 @@ FASTAPI = Example(
     "fastapi_shop",
     ["uvicorn", "shop:app"],
     ["ringback", "worker", "--inbox", "payments:inbox"],
-    "SELECT reference, sum(amount) FROM orders GROUP BY reference",
+    "SELECT reference, sum(amount) FROM payments GROUP BY reference",
 )
 DJANGO = Example(
     "django_shop",

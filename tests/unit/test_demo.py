@@ -1,22 +1,28 @@
-"""The demonstration's parts: made-up payloads, the receiver, and how events are told."""
+"""The demonstration's parts: made-up payloads, the receiver, the buyer, and how events are told."""
 
+import asyncio
 import http.client
+import json
 import time
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import pytest
 
+from ringback.demo.buyer import Button, Page
 from ringback.demo.payloads import fresh, samples
 from ringback.demo.receiver import FLAKY, HEALTHY, Receiver
+from ringback.demo.till import Till
 from ringback.demo.view import View
-from ringback.model import Attempt, Endpoint, EndpointSecret, Message, Outcome, OutcomeKind, Trigger
+from ringback.model import Attempt, Endpoint, EndpointSecret, Message, Outcome, OutcomeKind, Source, Trigger
 from ringback.observe import (
     AttemptFinished,
     DeliveryPostponed,
     EndpointDisabled,
     MessageAccepted,
+    RequestRefused,
     StoreFailed,
+    WebhookReceived,
 )
 from ringback.signing import Request, scheme
 
@@ -151,3 +157,109 @@ def test_each_event_is_one_line():
         "    disabled  flaky    gone",
         "    the store failed: disk full",
     ]
+
+
+# --- The shop's till ---------------------------------------------------------------------------------------
+
+SOURCE = Source(id="src_1", uid="xendit", name="xendit", provider="xendit", created_at=NOW, updated_at=NOW)
+PAID = {"external_id": "order-7", "paid_at": "2026-09-21T14:13:19.000Z"}
+
+
+def webhook(outcome, message_id="msg_1"):
+    return WebhookReceived(source=SOURCE, outcome=outcome, message_id=message_id, held=None, seconds=0.00234)
+
+
+def accepted(body=PAID):
+    message = Message(
+        id="msg_1",
+        application_id="src_1",
+        event_type="invoice.paid",
+        payload=json.dumps(body).encode(),
+        created_at=NOW,
+    )
+    return MessageAccepted(message=message, deliveries=1, spilled=0, waited=0.001)
+
+
+def rung(*events):
+    lines = []
+    till = Till(lambda line: lines.append(line.text))
+    for event in events:
+        till.note(event)
+    till.go_live()
+    return lines
+
+
+def test_each_event_at_the_till_is_one_line():
+    """What becomes of a webhook is told by its order, with latencies and with what follows."""
+    raised = Outcome(kind=OutcomeKind.RAISED, detail="WarehouseClosedError")
+    assert rung(
+        accepted(),
+        webhook("accepted"),
+        finished(raised, "retry", due_at=NOW + 1_104),
+        finished(Outcome(kind=OutcomeKind.SUCCESS), "succeed", number=2),
+        finished(raised, "exhaust", number=3),
+        webhook("repeated"),
+        webhook("not_stored", message_id=None),
+        RequestRefused(source=SOURCE, reason="token_mismatch"),
+    ) == [
+        "order-7    received  invoice.paid on disk and acknowledged with 200 in 2.3 ms",
+        "order-7    failed    the handler raised WarehouseClosedError after 4 ms, attempt 1; "
+        + "all it wrote is undone, next in 1.1 s",
+        "order-7    fulfilled by the handler in 4 ms, attempt 2, 1.0 s after the payment",
+        "order-7    gave up   the handler raised WarehouseClosedError after 4 ms, attempt 3",
+        "order-7    repeated  its webhook-id is known: acknowledged with 200 in 2.3 ms, not handled again",
+        "webhook    refused   503 in 2.3 ms: it could not be stored",
+        "webhook    refused   by the inbox, and nothing is stored: token mismatch",
+    ]
+
+
+@pytest.mark.parametrize("body", [[], "text", {}, {"external_id": None, "paid_at": 7}])
+def test_a_webhook_about_no_order_is_told_all_the_same(body):
+    """A body that names no order, or no time of a payment, is told of without."""
+    lines = rung(accepted(body), webhook("accepted"), finished(Outcome(kind=OutcomeKind.SUCCESS), "succeed"))
+    assert lines[1].endswith("fulfilled by the handler in 4 ms, attempt 1")
+
+
+def test_the_story_waits_for_what_happens_to_its_order():
+    """What happens before is shown first, in its order; what happens after waits for its turn."""
+
+    async def play():
+        lines = []
+        till = Till(lambda line: lines.append(line.text.split()[1]))
+        waiting = asyncio.ensure_future(till.until("fulfilled", "order-7"))
+        await asyncio.sleep(0)
+        for event in (accepted(), webhook("accepted")):
+            till.note(event)
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        till.note(finished(Outcome(kind=OutcomeKind.SUCCESS), "succeed"))
+        till.note(webhook("repeated"))
+        await waiting
+        assert lines == ["received", "fulfilled"]
+        till.go_live()
+        assert lines == ["received", "fulfilled", "repeated"]
+
+    asyncio.run(play())
+
+
+# --- The buyer ---------------------------------------------------------------------------------------------
+
+FORMS = """
+<meta http-equiv="refresh" content="4;url=/orders/order-7?returned=1&amp;x=2">
+<form method="post" action="/web/1/pay"><input type="hidden" name="way" value="A/B"><input name="typed">
+<button name="outcome" value="success">Pay</button><button name="outcome" value="failure">Fail</button></form>
+<form method="post" action="/orders"><button formaction="/orders?item=tea">Tea</button></form>
+"""
+
+
+def test_the_buyer_sees_a_page_s_buttons_and_where_it_leads():
+    """A button sends its own field with the hidden ones of its form; a page that leads on says where."""
+    page = Page("http://127.0.0.1/web/1", FORMS)
+    assert page.leads_to == "http://127.0.0.1/orders/order-7?returned=1&x=2"
+    pressed = Button("http://127.0.0.1/web/1/pay", (("way", "A/B"), ("outcome", "success")))
+    assert page.button("outcome", "success") == pressed
+    assert page.leading_to("item=tea") == Button("http://127.0.0.1/orders?item=tea", ())
+    with pytest.raises(LookupError):
+        page.button("outcome", "maybe")
+    with pytest.raises(LookupError):
+        page.leading_to("item=coffee")

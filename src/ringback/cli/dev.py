@@ -1,4 +1,4 @@
-"""``ringback dev``: a server, made-up payments, and receivers of which one fails and recovers."""
+"""``ringback dev``: a shop, the sandbox that its buyers pay in, and a server, in one command."""
 
 from __future__ import annotations
 
@@ -6,30 +6,60 @@ import asyncio
 import os
 import secrets
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ringback import tokens
+from ringback.cli.options import read_address
 from ringback.cli.start import explained
-from ringback.config import Settings, load_here
+from ringback.config import Address, Settings, load_here
+
+if TYPE_CHECKING:
+    from ringback.demo.stage import Places
 
 LOOPBACK = "127.0.0.0/8,::1/128"
 RETRIES = "1s,2s,5s"
+SANDBOX_TIMEOUT = "30s"  # how long Xendit waits for an answer
 
 
-@click.command("dev", short_help="Run a server here and watch made-up payments delivered.")
+@click.command("dev", short_help="Run a shop with the Xendit sandbox here and watch its orders being paid.")
 @click.option("--listen", metavar="HOST:PORT", help="Where the API listens.  [default: 127.0.0.1:8400]")
+@click.option(
+    "--sandbox",
+    metavar="HOST:PORT",
+    callback=read_address,
+    default="127.0.0.1:8700",
+    show_default=True,
+    help="Where the Xendit sandbox listens.",
+)
+@click.option(
+    "--shop",
+    metavar="HOST:PORT",
+    callback=read_address,
+    default="127.0.0.1:8600",
+    show_default=True,
+    help="Where the shop listens.",
+)
 @click.option(
     "--data",
     metavar="DIRECTORY",
     type=click.Path(path_type=Path),
     default=Path(".ringback"),
     show_default=True,
-    help="Where the database, its key and the token are kept.",
+    help="Where the databases, their keys and the token are kept.",
 )
-@click.option("--once", is_flag=True, help="Leave when the story is over: 0 if all was delivered, 1 if not.")
-def command(listen: str | None, data: Path, *, once: bool) -> int:
-    """Run a server here and watch messages being accepted, delivered, refused, retried and recovered."""
+@click.option("--once", is_flag=True, help="Leave when the story is over: 0 if all went well, 1 if not.")
+def command(listen: str | None, sandbox: Address, shop: Address, data: Path, *, once: bool) -> int:
+    """Run a shop, the Xendit sandbox and a server here, and watch orders being paid and webhooks delivered.
+
+    The shop is a FastAPI application. Its invoices are made by Xendit's official SDK, paid on the sandbox's checkout
+    page, and fulfilled by the webhook: exactly once, though a handler fails, a webhook comes twice, and one is forged.
+    """
+    from ringback.demo.shop import check_packages  # noqa: PLC0415 - a server's imports would slow `--help`
+    from ringback.demo.stage import Places  # noqa: PLC0415 - as above
+
+    check_packages()
     flags = {
         "listen": listen,
         "store": f"sqlite:///{data / 'ringback.db'}",
@@ -37,16 +67,25 @@ def command(listen: str | None, data: Path, *, once: bool) -> int:
         "retry_schedule": RETRIES,
     }
     settings = load_here(flags)
-    with explained(settings, place="--data"):
+    places = Places(data, sandbox, shop)
+    with explained(settings, place="--data", flags={sandbox: "--sandbox", shop: "--shop"}):
         token = _token(data)
-        delivered = asyncio.run(_demonstrate(load_here({**flags, "admin_token": token}), data, once=once))
-    return int(once and not delivered)
+        settings = load_here({**flags, "admin_token": token})
+        well = asyncio.run(_demonstrate(settings, places, once=once))
+    return int(once and not well)
 
 
-async def _demonstrate(settings: Settings, data: Path, *, once: bool) -> bool:
+async def _demonstrate(settings: Settings, places: Places, *, once: bool) -> bool:
     from ringback.demo.stage import Demonstration  # noqa: PLC0415 - a server's imports would slow `--help`
 
-    return await Demonstration(settings, f"{data}{os.sep}").run(once=once)
+    carrier = load_here(
+        {
+            "store": f"sqlite:///{places.data / 'sandbox.db'}",
+            "allow_subnets": LOOPBACK,
+            "delivery_timeout": SANDBOX_TIMEOUT,
+        }
+    )
+    return await Demonstration(settings, carrier, places).run(once=once)
 
 
 def _token(data: Path) -> str:

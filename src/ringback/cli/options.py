@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from ringback.config import SETTINGS, Setting, Settings, load_here
+from ringback.config import SETTINGS, Address, Setting, Settings, load_here, parse_address
 
 SERVER_SETTINGS = tuple(setting for setting in SETTINGS if not setting.client)
 CLIENT_SETTINGS = tuple(setting for setting in SETTINGS if setting.client)
@@ -18,6 +18,14 @@ STORE_SETTINGS = tuple(setting for setting in SERVER_SETTINGS if setting.name in
 
 Command = Callable[..., Any]
 Load = Callable[[], Settings]
+
+
+def read_address(ctx: click.Context, param: click.Parameter, value: str) -> Address:
+    """Read an option that says where to listen and is no setting, as its callback."""
+    try:
+        return parse_address(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from None
 
 
 def settings_options(settings: Iterable[Setting]) -> Callable[[Command], Command]:

@@ -1,1 +1,1 @@
-"""``ringback dev``: a shop's payments told to two endpoints, one of which fails and recovers."""
+"""``ringback dev``: a shop paid through the Xendit sandbox, and messages of which one is refused at first."""

@@ -1,23 +1,48 @@
-"""Runs the demonstration: a node, a receiver, the story, and a view of it."""
+"""Sets the demonstration's stage and plays on it: a node, the sandbox, the shop, and receivers of what is published."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import http.client
 import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
 
 from ringback.config import Address, Settings
-from ringback.demo import story
+from ringback.demo import sending
 from ringback.demo.receiver import Receiver
-from ringback.demo.story import Cast
+from ringback.demo.sandbox_server import SandboxOptions, SandboxServer
+from ringback.demo.selling import Invoiced, Selling, Wrong
+from ringback.demo.sending import Cast
+from ringback.demo.shop import HOOK, Shop, ShopOptions, folder
+from ringback.demo.suggestions import suggestions
+from ringback.demo.till import HEARD, Till
 from ringback.demo.view import SHOWN, Line, View, printer
 from ringback.model import Message
-from ringback.observe import AttemptFinished, Event
+from ringback.observe import AttemptFinished, Event, Observer
 from ringback.policy import Step
+from ringback.sandbox.xendit.calls import Owner
+from ringback.sandbox.xendit.sandbox import BUSINESS, DEFAULT_KEY
 from ringback.server.node import Node
 
 PATIENCE_SECONDS = 60
-EXAMPLE = '{"eventType": "invoice.paid", "payload": {"external_id": "order-1", "amount": 250000}}'
+
+
+class Places(msgspec.Struct, frozen=True):
+    """Where things are.
+
+    Args:
+        data: The folder with all that is kept.
+        sandbox: Where the sandbox listens.
+        shop: Where the shop listens.
+    """
+
+    data: Path
+    sandbox: Address
+    shop: Address
 
 
 class Progress:
@@ -53,98 +78,177 @@ class Progress:
 
 
 class Demonstration:
-    """A node, the receivers it delivers to, and what is told of them.
+    """Everything that takes part, and what is told of it.
 
     Args:
         settings: Of the node; loopback must be among the networks allowed, and the token must be known.
-        data: What to call the folder with the data.
+        sandbox: Of the node through which the sandbox's webhooks leave; loopback as above.
+        places: Where things are.
     """
 
-    def __init__(self, settings: Settings, data: str) -> None:
+    def __init__(self, settings: Settings, sandbox: Settings, places: Places) -> None:
         self._settings = settings
-        self._data = data
+        self._places = places
         self._node = Node(settings)
+        self._carrier = Node(sandbox, api=False)
         self._receiver = Receiver()
         self._show = printer()
         self._names: dict[str, str] = {}
         self._view = View(self._names, self._show)
+        self._till = Till(self._show)
         self._progress = Progress()
 
     async def run(self, *, once: bool) -> bool:
-        """Run the story and tell whether everything was delivered within a minute.
+        """Play the story and tell whether all went well within a minute.
 
         Args:
             once: Return when the story is over; otherwise keep running until SIGINT or SIGTERM.
 
         Raises:
-            RingbackError: The node cannot be started.
-            OSError: Its address or its files cannot be used.
+            RingbackError: Something cannot be started.
+            OSError: An address or a file cannot be used.
         """
         stopped = asyncio.ensure_future(_stop_signal())
-        self._subscribe()
-        await self._node.start()
-        self._receiver.start()
-        try:
-            playing = asyncio.ensure_future(self._play())
+        async with contextlib.AsyncExitStack() as stage:
+            shop, sandbox = await self._set(stage)
+            playing = asyncio.ensure_future(self._play(shop, sandbox))
             await asyncio.wait({playing, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            delivered = playing.done() and playing.result()
+            if not playing.done():
+                playing.cancel()
+                await asyncio.wait({playing})
+                return False
+            well = playing.result()
             if not once:
                 await stopped
-            return delivered
-        finally:
-            await self._node.stop()
-            self._receiver.stop()
+            return well
 
-    def _subscribe(self) -> None:
+    # --- The stage ----------------------------------------------------------------------------------------
+
+    async def _set(self, stage: contextlib.AsyncExitStack) -> tuple[Shop, SandboxServer]:
+        """Start everything; what *stage* undoes at its end is stopped in the opposite order."""
+        for node in (self._node, self._carrier):
+            await node.start()
+            stage.push_async_callback(node.stop)
+        self._receiver.start()
+        stage.callback(self._receiver.stop)
+        shop = Shop(self._places.shop)
+        stage.push_async_callback(shop.stop)
+        options = SandboxOptions(listen=self._places.sandbox, webhook_url=f"{shop.url}{HOOK}")
+        sandbox = SandboxServer(self._carrier.outbox, options)
+        stage.push_async_callback(sandbox.stop)
+        await sandbox.start()
+        await self._open(shop, sandbox)
+        return shop, sandbox
+
+    async def _open(self, shop: Shop, sandbox: SandboxServer) -> None:
+        token = sandbox.sandbox.slots.token(Owner(BUSINESS)).current
+        shop.load(
+            ShopOptions(
+                database=self._places.data / "shop.db",
+                api_url=sandbox.url,
+                api_key=DEFAULT_KEY,
+                callback_token=token,
+            )
+        )
+        self._subscribe(self._node.observer, SHOWN, self._tell)
+        self._subscribe(shop.inbox.observer, HEARD, self._till.note)
+        await shop.start()
+
+    def _subscribe(
+        self, observer: Observer, kinds: tuple[type[Event], ...], tell: Callable[[Event], None]
+    ) -> None:
         loop = asyncio.get_running_loop()
 
         def pass_on(event: Event) -> None:
             # Events happen on the engine's threads, which must not wait for a terminal.
             with contextlib.suppress(RuntimeError):  # the very last ones happen after the loop was closed
-                loop.call_soon_threadsafe(self._tell, event)
+                loop.call_soon_threadsafe(tell, event)
 
-        for kind in SHOWN:
-            self._node.observer.subscribe(kind, pass_on)
+        for kind in kinds:
+            observer.subscribe(kind, pass_on)
 
     def _tell(self, event: Event) -> None:
         self._view.tell(event)
         self._progress.note(event)
 
-    async def _play(self) -> bool:
-        self._introduce()
-        cast = await story.assemble(self._node.outbox, self._receiver)
+    # --- The story ----------------------------------------------------------------------------------------
+
+    async def _play(self, shop: Shop, sandbox: SandboxServer) -> bool:
+        self._introduce(shop, sandbox)
+        selling = Selling(shop.url, sandbox.url, DEFAULT_KEY, self._till, self._show)
+        try:
+            unpaid = await asyncio.wait_for(selling.play(), PATIENCE_SECONDS)
+        except TimeoutError:
+            self._fail(f"what should have happened next has not within {PATIENCE_SECONDS} s")
+            return False
+        except (Wrong, LookupError, OSError, http.client.HTTPException) as error:
+            self._fail(str(error))
+            return False
+        self._show(
+            Line("\nThe other half: messages are published to two endpoints, one of which fails", "bold")
+        )
+        cast = await sending.assemble(self._node.outbox, self._receiver)
         self._names |= {cast.healthy.id: "healthy", cast.flaky.id: "flaky"}
-        messages = await story.publish(self._node.outbox, cast)
+        messages = await sending.publish(self._node.outbox, cast)
         self._progress.want(messages, cast)
         try:
             await asyncio.wait_for(self._progress.complete(), PATIENCE_SECONDS)
         except TimeoutError:
-            missing = self._progress.missing()
-            self._show(Line(f"{missing} deliveries are still missing after {PATIENCE_SECONDS} s", "red"))
+            self._fail(f"{self._progress.missing()} deliveries are missing after {PATIENCE_SECONDS} s")
             return False
-        self._show(Line(f"\nAll {len(messages)} messages reached both endpoints.", "green"))
-        self._suggest(cast, messages[0])
+        self._conclude(shop, sandbox, unpaid, cast, messages)
         return True
 
-    def _introduce(self) -> None:
-        allowed = ", ".join(map(str, self._settings.allow_subnets))
-        self._show(Line(f"Ringback listens on {self._url()} and keeps its data in {self._data}", "bold"))
-        self._show(Line(f"Only for this demonstration it may deliver to this machine itself ({allowed})"))
-        self._show(Line("and retries within seconds. Every payload is made up.\n"))
+    def _introduce(self, shop: Shop, sandbox: SandboxServer) -> None:
+        networks = ", ".join(map(str, self._settings.allow_subnets))
+        self._show(
+            Line(f"Ringback listens on {self._url()} and keeps its data in {self._places.data}/", "bold")
+        )
+        self._show(Line(f"The Xendit sandbox is on {sandbox.url}; it takes the API key {DEFAULT_KEY}"))
+        self._show(Line(f"The shop is on {shop.url}, a FastAPI application: {_shown(folder())}"))
+        self._show(
+            Line(f"Nothing leaves this machine: webhooks may go to {networks}, for this demonstration")
+        )
+        self._show(Line("only, and what fails is tried again within seconds."))
 
-    def _suggest(self, cast: Cast, message: Message) -> None:
-        api = f"{self._url()}/api/v1/app/{cast.application.uid}"
-        curl = f"curl -sS -H 'Authorization: Bearer {self._settings.admin_token}'"
-        self._show(Line("\nTry next, in another terminal:"))
-        self._show(Line("\n# Publish a message", "bold"))
-        self._show(Line(f"{curl} -H 'Content-Type: application/json' \\\n  {api}/msg -d '{EXAMPLE}'"))
-        self._show(Line("\n# List a message's attempts", "bold"))
-        self._show(Line(f"{curl} \\\n  {api}/attempt/msg/{message.id}"))
-        self._show(Line("\n# Send it again to one endpoint", "bold"))
-        self._show(Line(f"{curl} -X POST \\\n  {api}/msg/{message.id}/endpoint/{cast.healthy.id}/resend\n"))
+    def _conclude(
+        self, shop: Shop, sandbox: SandboxServer, unpaid: Invoiced, cast: Cast, messages: list[Message]
+    ) -> None:
+        count = len(messages)
+        self._show(
+            Line(
+                f"\nTwo orders are fulfilled, each once; all {count} messages reached both endpoints.",
+                "green",
+            )
+        )
+        lines = suggestions(
+            api=f"{self._url()}/api/v1/app/{cast.application.uid}",
+            token=str(self._settings.admin_token),
+            shop=shop.url,
+            sandbox=sandbox.url,
+            key=DEFAULT_KEY,
+            unpaid=unpaid,
+            message=messages[0],
+            endpoint=cast.healthy,
+        )
+        for line in lines:
+            self._show(line)
+        self._till.go_live()
+
+    def _fail(self, why: str) -> None:
+        self._till.go_live()
+        self._show(Line(f"Something went wrong: {why}", "red"))
 
     def _url(self) -> str:
         return f"http://{Address(*self._node.address)}"
+
+
+def _shown(path: Path) -> str:
+    """Write a path as it is seen from here, where it is below."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
 
 
 async def _stop_signal() -> None:

@@ -17,6 +17,14 @@ IDLE_SECONDS = 75
 FINISH_SECONDS = 3
 
 
+class CannotListen(OSError):  # noqa: N818 - named for what is the matter
+    """An address cannot be listened on; ``address`` says which."""
+
+    def __init__(self, error: OSError, address: Address) -> None:
+        super().__init__(error.errno, error.strerror)
+        self.address = address
+
+
 class Web:
     """Serves an ASGI application on an address.
 
@@ -24,6 +32,9 @@ class Web:
         app: The application.
         express: Answers without the application where it can.
         address: Where to listen; port 0 takes a free one.
+
+    Raises:
+        CannotListen: Another program listens there, or it is not this machine's.
     """
 
     def __init__(self, app: Any, express: Lane, address: Address) -> None:
@@ -72,6 +83,13 @@ class Web:
 
 
 def _listening(address: Address) -> socket.socket:
+    try:
+        return _opened(address)
+    except OSError as error:
+        raise CannotListen(error, address) from None
+
+
+def _opened(address: Address) -> socket.socket:
     family, kind, protocol, _, place = socket.getaddrinfo(
         address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]

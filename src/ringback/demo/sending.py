@@ -1,4 +1,4 @@
-"""What is published in the demonstration, and to whom."""
+"""The sending half of the demonstration: what is published, and to whom."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ringback.drafts import ApplicationDraft, EndpointDraft, EventTypeDraft
 from ringback.model import Application, Endpoint, Message
 from ringback.outbox import Outbox, system_clock
 
-MESSAGES = 6
+MESSAGES = 3
 PACE_SECONDS = 0.15
 APPLICATION = ApplicationDraft(name="Toko Contoh", uid="toko-contoh")
 EVENT_TYPES = (
