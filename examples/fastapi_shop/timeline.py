@@ -142,7 +142,7 @@ def summary():
     latest = "none yet" if arrivals.latest is None else f"{arrivals.latest:.1f} ms"
     return [
         (arrivals.counts["accepted"], "webhooks stored"),
-        (latest, "the latest acknowledgement"),
+        (latest, "last acknowledged in"),
         (arrivals.counts["repeated"], "duplicates absorbed"),
         (refused, "forged ones refused"),
     ]

@@ -20,6 +20,7 @@ from ringback.observe import (
     DeliveryPostponed,
     EndpointDisabled,
     MessageAccepted,
+    MessageReplayed,
     RequestRefused,
     StoreFailed,
     WebhookReceived,
@@ -203,14 +204,21 @@ def test_each_event_at_the_till_is_one_line():
         RequestRefused(source=SOURCE, reason="token_mismatch"),
     ) == [
         "order-7    received  invoice.paid on disk and acknowledged with 200 in 2.3 ms",
-        "order-7    failed    the handler raised WarehouseClosedError after 4 ms, attempt 1; "
-        + "all it wrote is undone, next in 1.1 s",
+        "order-7    failed    the handler raised WarehouseClosedError after 4 ms, attempt 1; next in 1.1 s",
         "order-7    fulfilled by the handler in 4 ms, attempt 2, 1.0 s after the payment",
         "order-7    gave up   the handler raised WarehouseClosedError after 4 ms, attempt 3",
         "order-7    repeated  its webhook-id is known: acknowledged with 200 in 2.3 ms, not handled again",
         "webhook    refused   503 in 2.3 ms: it could not be stored",
         "webhook    refused   by the inbox, and nothing is stored: token mismatch",
     ]
+
+
+def test_an_acknowledgement_waits_for_the_word_what_it_is_about():
+    """The inbox may tell of an acknowledgement before it tells which message that was: no line is without its order."""
+    message = accepted().message
+    assert [line.split()[:2] for line in rung(webhook("accepted"), accepted())] == [["order-7", "received"]]
+    again = rung(webhook("repeated"), webhook("repeated"), MessageReplayed(message=message))
+    assert [line.split()[:2] for line in again] == [["order-7", "repeated"]] * 2
 
 
 @pytest.mark.parametrize("body", [[], "text", {}, {"external_id": None, "paid_at": 7}])

@@ -7,6 +7,7 @@ fulfilled. The payment's time is the one in the webhook's body.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -14,11 +15,24 @@ import msgspec
 
 from ringback.demo.view import Line, Printer, seconds
 from ringback.intake import ACCEPTED, REPEATED
-from ringback.model import Attempt, Instant
-from ringback.observe import AttemptFinished, Event, MessageAccepted, RequestRefused, WebhookReceived
+from ringback.model import Attempt, Instant, Message
+from ringback.observe import (
+    AttemptFinished,
+    Event,
+    MessageAccepted,
+    MessageReplayed,
+    RequestRefused,
+    WebhookReceived,
+)
 from ringback.policy import Step
 
-HEARD: tuple[type[Event], ...] = (MessageAccepted, WebhookReceived, AttemptFinished, RequestRefused)
+HEARD: tuple[type[Event], ...] = (
+    MessageAccepted,
+    MessageReplayed,
+    WebhookReceived,
+    AttemptFinished,
+    RequestRefused,
+)
 NOBODY = "webhook"
 RECEIVED, AGAIN, FAILED, DONE, GAVE_UP, REFUSED = (
     "received",
@@ -61,20 +75,19 @@ class Till:
     def __init__(self, show: Printer) -> None:
         self._show = show
         self._told: dict[str, Told] = {}
+        self._early: dict[str, list[WebhookReceived]] = {}
         self._waiting: list[Happening] = []
         self._live = False
         self._happened = asyncio.Event()
 
     def note(self, event: Event) -> None:
         """Take an event into account, on the loop's thread; kinds that are not in ``HEARD`` are passed over."""
-        happening = self._happening(event)
-        if happening is None:
-            return
-        if self._live:
-            self._show(happening.line())
-        else:
-            self._waiting.append(happening)
-            self._happened.set()
+        for happening in self._happenings(event):
+            if self._live:
+                self._show(happening.line())
+            else:
+                self._waiting.append(happening)
+                self._happened.set()
 
     async def until(self, what: str, order: str) -> Happening:
         """Show all that happened, and return once that has happened to the order."""
@@ -93,22 +106,29 @@ class Till:
         while self._waiting:
             self._show(self._waiting.pop(0).line())
 
-    def _happening(self, event: Event) -> Happening | None:
+    def _happenings(self, event: Event) -> Iterator[Happening]:
         match event:
-            case MessageAccepted(message=message):
-                body = _object_in(message.payload)
-                order = str(body.get("external_id", NOBODY))
-                self._told[message.id] = Told(order, message.event_type, _instant(body.get("paid_at")))
-                return None
+            case MessageAccepted(message=message) | MessageReplayed(message=message):
+                self._remember(message)
+                for early in self._early.pop(message.id, ()):
+                    yield self._received(early)
+            case WebhookReceived(message_id=str(message_id)) if message_id not in self._told:
+                # A commit answers whoever waits for it before it tells of what it holds.
+                self._early.setdefault(message_id, []).append(event)
             case WebhookReceived():
-                return self._received(event)
+                yield self._received(event)
             case AttemptFinished():
-                return self._attempted(event)
+                yield self._attempted(event)
             case RequestRefused():
                 text = f"by the inbox, and nothing is stored: {event.reason.replace('_', ' ')}"
-                return Happening(NOBODY, REFUSED, text, "yellow")
+                yield Happening(NOBODY, REFUSED, text, "yellow")
             case _:
-                return None
+                pass
+
+    def _remember(self, message: Message) -> None:
+        body = _object_in(message.payload)
+        order = str(body.get("external_id", NOBODY))
+        self._told[message.id] = Told(order, message.event_type, _instant(body.get("paid_at")))
 
     def _received(self, event: WebhookReceived) -> Happening:
         told = self._about(event.message_id or "")
@@ -136,7 +156,7 @@ class Till:
         if event.due_at is None:
             return Happening(told.order, GAVE_UP, why, "red")
         wait = seconds(event.due_at - attempt.started_at - attempt.duration)
-        return Happening(told.order, FAILED, f"{why}; all it wrote is undone, next in {wait}", "yellow")
+        return Happening(told.order, FAILED, f"{why}; next in {wait}", "yellow")
 
     def _about(self, message_id: str) -> Told:
         return self._told.get(message_id, Told(NOBODY, NOBODY, None))
