@@ -128,7 +128,12 @@ def server(folder):
     environment = without_own_settings()
     with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
-            told = "".join(iter(process.stdout.readline, "# Send it again to one endpoint\n"))
+            told = ""
+            for line in process.stdout:
+                told += line
+                assert "went wrong" not in line, told
+                if line == "# Send it again to one endpoint\n":
+                    break
             yield re.search(r"listens on (http://\S+)", told)[1], re.search(r"msg_\w{27}", told)[0]
         finally:
             process.terminate()

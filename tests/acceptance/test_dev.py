@@ -62,6 +62,17 @@ def demonstration(tmp_path_factory):
         yield started
 
 
+def told_by(process):
+    """Return what is told until all is: the command under the last title is followed by an empty line."""
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        assert "went wrong" not in line, "".join(lines)
+        if line == "\n" and LAST in lines:
+            return "".join(lines)
+    pytest.fail("".join([*lines, process.stderr.read()]))
+
+
 @contextlib.contextmanager
 def running(folder=None):
     """Run `ringback dev`; yield the process and all it told until the story was over."""
@@ -74,9 +85,7 @@ def running(folder=None):
         text=True,
     ) as process:
         try:
-            told = iter(process.stdout.readline, "\n")
-            lines = "".join(iter(process.stdout.readline, LAST))
-            yield process, lines + LAST + "".join(told)
+            yield process, told_by(process)
         finally:
             process.kill()
             process.communicate()

@@ -126,6 +126,9 @@ class Till:
                 pass
 
     def _remember(self, message: Message) -> None:
+        if message.id in self._told:
+            return
+        # Of a message that was stored in an earlier run, only the id and the event type are told.
         body = _object_in(message.payload)
         order = str(body.get("external_id", NOBODY))
         self._told[message.id] = Told(order, message.event_type, _instant(body.get("paid_at")))
