@@ -14,6 +14,16 @@ OTHER = {"for-user-id": "0123456789abcdef01234567"}
 V3 = {"api-version": "2024-11-11"}
 INVALID = (400, "API_VALIDATION_ERROR")
 MISSING = (404, "DATA_NOT_FOUND")
+CARD = {
+    "card_number": "4000000000001091",
+    "expiry_month": "12",
+    "expiry_year": "2030",
+    "cvn": "123",
+    "cardholder_first_name": "Siti",
+    "cardholder_last_name": "Aminah",
+    "cardholder_email": "siti@example.com",
+}
+CARD_V2 = {name: CARD[name] for name in ("card_number", "expiry_month", "expiry_year")}
 PERIOD = {"from": "2020-01-01", "to": "2020-03-01"}
 
 
@@ -60,7 +70,7 @@ def transfer(play, amount, external_id="va-1"):
     play.ok("POST", path, {"amount": amount})
 
 
-def card(play, **more):
+def request_v3(play, **more):
     draft = {
         "reference_id": f"card-{play.sandbox.new_hex()}",
         "type": "PAY",
@@ -239,7 +249,7 @@ def test_a_charge_that_is_taken_back(play):
 
 def test_payments_v3(play):
     """A payment v3 that succeeds or fails is a transaction that names its request; one that waits is none."""
-    good, bad, waits = card(play), card(play), card(play)
+    good, bad, waits = request_v3(play), request_v3(play), request_v3(play)
     play.ok("POST", f"/sandbox/v3/payment_requests/{good['payment_request_id']}/simulate")
     play.ok(
         "POST", f"/sandbox/v3/payment_requests/{bad['payment_request_id']}/simulate", {"status": "FAILED"}
@@ -250,6 +260,81 @@ def test_payments_v3(play):
     assert waits["payment_request_id"] not in str((failed, paid))
     play.advance(DAY)
     assert balance(play) == OPENING + 90_000
+
+
+def test_a_payment_v3_in_parts(play):
+    """What is captured in parts is one transaction, whose parts settle each a day after it was taken."""
+    properties = {"skip_three_ds": True, "card_details": CARD}
+    asked = {
+        "channel_code": "CARDS",
+        "capture_method": "MANUAL",
+        "channel_properties": {"success_return_url": "https://shop.example", **properties},
+    }
+    request = request_v3(play, **asked)
+    payment = play.ok("GET", f"/v3/payments/{request['latest_payment_id']}", headers=V3)
+    path = f"/v3/payments/{payment['payment_id']}/capture"
+    play.ok("POST", path, {"capture_amount": 30_000}, headers=V3)
+    play.advance(DAY // 2)
+    play.ok("POST", path, {"capture_amount": 20_000}, headers=V3)
+    (one,) = listed(play)
+    assert (one["amount"], one["settlement_status"], one["channel_category"]) == (50_000, "PENDING", "CARDS")
+    play.advance(DAY // 2)
+    assert (balance(play), balance(play, "HOLDING")) == (OPENING + 30_000, 20_000)
+    play.advance(DAY // 2)
+    assert (balance(play), balance(play, "HOLDING")) == (OPENING + 50_000, 0)
+    assert listed(play)[0]["settlement_status"] == "SETTLED"
+
+
+def test_payments_v2(play):
+    """A payment v2 that succeeds or fails is a transaction; a captured one settles in parts."""
+    wallet = {"channel_code": "DANA", "channel_properties": {"success_return_url": "https://shop.example"}}
+    method = {"type": "EWALLET", "reusability": "ONE_TIME_USE", "ewallet": wallet}
+    draft = {"currency": "IDR", "amount": 90_000, "payment_method": method}
+    for number, status in enumerate(("SUCCEEDED", "FAILED")):
+        request = play.ok("POST", "/payment_requests", draft | {"reference_id": f"v2-{number}"})
+        play.ok("POST", f"/sandbox/payment_requests/{request['id']}/simulate", {"status": status})
+    play.ok("POST", "/payment_requests", draft | {"reference_id": "v2-waits"})
+    properties = {"skip_three_d_secure": True}
+    card = {"currency": "IDR", "channel_properties": properties, "card_information": CARD_V2}
+    draft |= {"payment_method": {"type": "CARD", "reusability": "ONE_TIME_USE", "card": card}}
+    draft |= {"reference_id": "v2-card", "capture_method": "MANUAL"}
+    request = play.ok("POST", "/payment_requests", draft)
+    play.advance(10_000)
+    play.ok("POST", f"/payment_requests/{request['id']}/captures", {"capture_amount": 30_000})
+    play.advance(DAY // 2)
+    play.ok("POST", f"/payment_requests/{request['id']}/captures", {"capture_amount": 20_000})
+    assert [
+        (one["reference_id"], one["channel_category"], one["channel_code"], one["amount"], one["status"])
+        for one in reversed(listed(play))
+    ] == [
+        ("v2-0", "EWALLET", "DANA", 90_000, "SUCCESS"),
+        ("v2-1", "EWALLET", "DANA", 90_000, "FAILED"),
+        ("v2-card", "CARDS", None, 50_000, "SUCCESS"),
+    ]
+    play.advance(DAY // 2)
+    assert (balance(play), balance(play, "HOLDING")) == (OPENING + 90_000 + 30_000, 20_000)
+
+
+def test_cycles_of_plans(play):
+    """A cycle of a recurring plan that was charged is a transaction, and so is one that failed for good."""
+    plan = {
+        "reference_id": "plan-1",
+        "customer_id": "cust-1b2c3d4e-0000-4000-8000-000000000001",
+        "currency": "IDR",
+        "amount": 99_000,
+        "payment_tokens": [{"payment_token_id": "pt-1", "rank": 1}],
+        "schedule": {
+            "interval": "DAY",
+            "interval_count": 1,
+            "anchor_date": "2026-03-03T12:00:00Z",
+            "total_recurrence": 2,
+        },
+    }
+    play.ok("POST", "/recurring/plans", plan)
+    play.advance(30 * DAY)
+    found = [(one["reference_id"], one["status"], one["amount"]) for one in listed(play)]
+    assert found == [("plan-1", "SUCCESS", 99_000)] * 2
+    assert balance(play) == OPENING + 2 * 99_000
 
 
 def test_filters(play):

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ringback.model import Duration, Instant
+from ringback.model import Instant
 from ringback.sandbox.xendit import (
     ewallets,
     incoming,
     invoices,
     outgoing,
     paylaters,
+    payment_v2_bodies,
     payments_v3,
     qr_codes,
+    recurring_course,
     retail_outlets,
 )
 from ringback.sandbox.xendit import virtual_accounts as accounts
@@ -39,8 +41,8 @@ OPENING = {
     "HKD": 10_000_000,
     "AUD": 1_000_000,
 }
-# How to read a movement from an entry of each kind that can make one, where money settles after a duration.
-_INCOMING: dict[str, Callable[[Entry, Duration], Movement | None]] = {
+# How to read a movement from an entry of each kind that can make one.
+_INCOMING: dict[str, Callable[[Entry, incoming.Known], Movement | None]] = {
     invoices.INVOICE: incoming.invoice,
     accounts.PAYMENT: incoming.virtual_account_payment,
     retail_outlets.PAYMENT: incoming.payment_code_payment,
@@ -48,6 +50,8 @@ _INCOMING: dict[str, Callable[[Entry, Duration], Movement | None]] = {
     ewallets.CHARGE: incoming.wallet_charge,
     paylaters.CHARGE: incoming.paylater_charge,
     payments_v3.PAYMENT: incoming.payment_v3,
+    payment_v2_bodies.PAYMENT: incoming.payment_v2,
+    recurring_course.CYCLE: incoming.cycle,
 }
 _OUTGOING: dict[str, Callable[[Entry], Movement]] = {
     outgoing.DISBURSEMENT: outgoing.disbursement,
@@ -70,10 +74,10 @@ class Books:
     def movements(self, owner: Owner) -> list[Movement]:
         """Return all movements of an owner, newest first."""
         ledger = self._sandbox.ledger
-        settling = self._sandbox.sending.shortened(SETTLED_AFTER)
+        known = incoming.Known(ledger, self._sandbox.sending.shortened(SETTLED_AFTER))
         found = [read(entry) for kind, read in _OUTGOING.items() for entry in ledger.entries(kind, owner)]
         for kind, read_payment in _INCOMING.items():
-            read_all = (read_payment(entry, settling) for entry in ledger.entries(kind, owner))
+            read_all = (read_payment(entry, known) for entry in ledger.entries(kind, owner))
             found += [movement for movement in read_all if movement is not None]
         return sorted(found, key=lambda movement: (movement.created_at, movement.serial), reverse=True)
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from ringback.model import Duration, Instant
 from ringback.sandbox.xendit.fields import moment
-from ringback.sandbox.xendit.ledger import Entry
+from ringback.sandbox.xendit.ledger import Entry, Ledger
 from ringback.sandbox.xendit.money import plus
 from ringback.sandbox.xendit.movements import Line, Movement, movement_id, settled
 from ringback.sandbox.xendit.payment_channels import payment_channel
+from ringback.sandbox.xendit.payment_tokens import TOKEN
+from ringback.sandbox.xendit.payment_v2_bodies import CAPTURE, channel_of
 
 # The categories of the methods of payment; others are called like theirs.
 _CATEGORIES = {
@@ -20,11 +23,21 @@ _CATEGORIES = {
     "CALLBACK_VIRTUAL_ACCOUNT": "VIRTUAL_ACCOUNT",
     "CREDIT_CARD": "CARDS",
     "QRIS": "QR_CODE",
+    "CARD": "CARDS",
+    "OVER_THE_COUNTER": "RETAIL_OUTLET",
 }
 _PAID = frozenset({"PAID", "SETTLED"})
+_ENDS = {"SUCCEEDED": "SUCCESS", "FAILED": "FAILED", "VOIDED": "VOIDED"}
 
 
-def invoice(entry: Entry, settling: Duration) -> Movement | None:
+class Known(msgspec.Struct, frozen=True):
+    """What a movement is read with: the other objects, and how long money takes to settle."""
+
+    ledger: Ledger
+    settling: Duration
+
+
+def invoice(entry: Entry, known: Known) -> Movement | None:
     """Return the movement of an invoice that was paid, be it too late; None where it was not."""
     body = entry.body
     late = entry.hidden.get("late_payment")
@@ -34,7 +47,7 @@ def invoice(entry: Entry, settling: Duration) -> Movement | None:
     method = payment["payment_method"]
     return _paid(
         entry,
-        settling,
+        known,
         paid_at=moment(payment["paid_at"], "paid_at"),
         product_id=payment["payment_id"],
         category=_CATEGORIES.get(method, method),
@@ -47,14 +60,14 @@ def invoice(entry: Entry, settling: Duration) -> Movement | None:
     )
 
 
-def virtual_account_payment(entry: Entry, settling: Duration) -> Movement | None:
+def virtual_account_payment(entry: Entry, known: Known) -> Movement | None:
     """Return the movement of a transfer to a fixed account; None for one that paid an invoice, which tells of it."""
     body = entry.body
     if "invoice" in entry.hidden:
         return None
     return _paid(
         entry,
-        settling,
+        known,
         product_id=body["payment_id"],
         category="VIRTUAL_ACCOUNT",
         channel=body["bank_code"],
@@ -65,12 +78,12 @@ def virtual_account_payment(entry: Entry, settling: Duration) -> Movement | None
     )
 
 
-def payment_code_payment(entry: Entry, settling: Duration) -> Movement:
+def payment_code_payment(entry: Entry, known: Known) -> Movement:
     """Return the movement of cash that was paid for a fixed payment code."""
     body = entry.body
     return _paid(
         entry,
-        settling,
+        known,
         product_id=body["payment_id"],
         category="RETAIL_OUTLET",
         channel=body["retail_outlet_name"],
@@ -81,12 +94,12 @@ def payment_code_payment(entry: Entry, settling: Duration) -> Movement:
     )
 
 
-def qr_payment(entry: Entry, settling: Duration) -> Movement:
+def qr_payment(entry: Entry, known: Known) -> Movement:
     """Return the movement of a scanned QR code, of either version."""
     body = entry.body
     return _paid(
         entry,
-        settling,
+        known,
         product_id=body["id"],
         category="QR_CODE",
         channel=body.get("channel_code", "QRIS"),
@@ -97,17 +110,17 @@ def qr_payment(entry: Entry, settling: Duration) -> Movement:
     )
 
 
-def wallet_charge(entry: Entry, settling: Duration) -> Movement | None:
+def wallet_charge(entry: Entry, known: Known) -> Movement | None:
     """Return the movement of an e-wallet charge; None where its payer has done nothing yet."""
-    return _charge(entry, settling, "EWALLET", entry.body["charge_amount"])
+    return _charge(entry, known, "EWALLET", entry.body["charge_amount"])
 
 
-def paylater_charge(entry: Entry, settling: Duration) -> Movement | None:
+def paylater_charge(entry: Entry, known: Known) -> Movement | None:
     """Return the movement of a pay-later charge; None where its payer has done nothing yet."""
-    return _charge(entry, settling, "PAYLATER", entry.body["amount"])
+    return _charge(entry, known, "PAYLATER", entry.body["amount"])
 
 
-def payment_v3(entry: Entry, settling: Duration) -> Movement | None:
+def payment_v3(entry: Entry, known: Known) -> Movement | None:
     """Return the movement of a payment v3; None where it is not decided, or ended without any money.
 
     One that is captured in parts settles in parts.
@@ -115,40 +128,100 @@ def payment_v3(entry: Entry, settling: Duration) -> Movement | None:
     body = entry.body
     if body["status"] not in {"SUCCEEDED", "FAILED"}:
         return None
-    captures = body["captures"]
+    captures = [
+        (capture["capture_amount"], moment(capture["capture_timestamp"], "captured"))
+        for capture in body["captures"]
+    ]
     method = payment_channel(body["channel_code"], body["currency"]).method
     ids = {"payment_request_id": body["payment_request_id"]}
     plain = _paid(
         entry,
-        settling,
-        status="SUCCESS" if captures else "FAILED",
+        known,
+        status=_ENDS[body["status"]],
         product_id=entry.id,
         category=_CATEGORIES.get(method, method),
         channel=body["channel_code"],
         account=None,
         reference=body["reference_id"],
         currency=body["currency"],
-        amount=plus(*(capture["capture_amount"] for capture in captures))
-        if captures
-        else body["request_amount"],
-        product_data=ids | ({"capture_id": captures[-1]["capture_id"]} if captures else {}),
+        amount=body["request_amount"],
+        product_data=ids | ({"capture_id": body["captures"][-1]["capture_id"]} if captures else {}),
     )
-    taken = [
-        (capture["capture_amount"], moment(capture["capture_timestamp"], "captured")) for capture in captures
-    ]
-    lines = [line for amount, at in taken for line in settled(amount, at, at + settling)]
-    settles_at = taken[-1][1] + settling if taken else None
-    return msgspec.structs.replace(plain, lines=tuple(lines), settles_at=settles_at)
+    return _in_parts(plain, captures, known)
 
 
-def _charge(entry: Entry, settling: Duration, category: str, amount: float) -> Movement | None:
+def payment_v2(entry: Entry, known: Known) -> Movement | None:
+    """Return the movement of a payment v2; None where it is not decided. One that is captured settles in parts."""
     body = entry.body
-    status = {"SUCCEEDED": "SUCCESS", "FAILED": "FAILED", "VOIDED": "VOIDED"}.get(body["status"])
+    if body["status"] not in {"SUCCEEDED", "FAILED"}:
+        return None
+    method = body["payment_method"]
+    plain = _paid(
+        entry,
+        known,
+        paid_at=moment(body["updated"], "updated"),
+        status=_ENDS[body["status"]],
+        product_id=entry.id,
+        category=_CATEGORIES.get(method["type"], method["type"]),
+        channel=channel_of(method),
+        account=None,
+        reference=body["reference_id"],
+        currency=body["currency"],
+        amount=body["amount"],
+    )
+    captures = [
+        (capture.body["captured_amount"], capture.created_at)
+        for capture in reversed(known.ledger.entries(CAPTURE, entry.owner, payment_id=entry.id))
+        if capture.body["status"] == "SUCCEEDED"
+    ]
+    return _in_parts(plain, captures, known)
+
+
+def cycle(entry: Entry, known: Known) -> Movement | None:
+    """Return the movement of a recurring plan's cycle; None where it has not ended, or without a charge."""
+    body = entry.body
+    if body["status"] not in {"SUCCEEDED", "FAILED"} or not body["attempt_details"]:
+        return None
+    attempt = body["attempt_details"][-1]
+    token = known.ledger.get(TOKEN, attempt["payment_token_id"], entry.owner)
+    channel = None if token is None else token.body["channel_code"]
+    method = "OTHER" if channel is None else payment_channel(channel, body["currency"]).method
+    return _paid(
+        entry,
+        known,
+        paid_at=moment(body["updated"], "updated"),
+        status=_ENDS[body["status"]],
+        product_id=attempt["payment_id"],
+        category=_CATEGORIES.get(method, method),
+        channel=channel,
+        account=None,
+        reference=body["reference_id"],
+        currency=body["currency"],
+        amount=body["amount"],
+    )
+
+
+def _in_parts(movement: Movement, captures: Sequence[tuple[float, Instant]], known: Known) -> Movement:
+    """Return a movement whose money was taken in parts, of each of which amount and time are given, if any."""
+    if not captures:
+        return movement
+    lines = [line for amount, at in captures for line in settled(amount, at, at + known.settling)]
+    return msgspec.structs.replace(
+        movement,
+        amount=plus(*(amount for amount, _ in captures)),
+        settles_at=captures[-1][1] + known.settling,
+        lines=tuple(lines),
+    )
+
+
+def _charge(entry: Entry, known: Known, category: str, amount: float) -> Movement | None:
+    body = entry.body
+    status = _ENDS.get(body["status"])
     if status is None:
         return None
     return _paid(
         entry,
-        settling,
+        known,
         paid_at=entry.hidden.get("paid_at"),
         status=status,
         product_id=entry.id,
@@ -163,14 +236,14 @@ def _charge(entry: Entry, settling: Duration, category: str, amount: float) -> M
 
 def _paid(
     entry: Entry,
-    settling: Duration,
+    known: Known,
     *,
     paid_at: Instant | None = None,
     status: str = "SUCCESS",
     **fields: Any,
 ) -> Movement:
     at = entry.created_at if paid_at is None else paid_at
-    settles_at = at + settling if status == "SUCCESS" else None
+    settles_at = at + known.settling if status == "SUCCESS" else None
     lines: tuple[Line, ...] = () if settles_at is None else settled(fields["amount"], at, settles_at)
     return Movement(
         id=movement_id(entry),
