@@ -314,3 +314,67 @@ def test_a_charge_that_was_taken_back(play, browser):
     page = browser.open(f"{path}?done=1")
     assert (page.headings[0], page.refresh, page.forms) == ("There is nothing left to pay", None, [])
     assert "voided" in page.text
+
+
+# --- Payments v2 ---------------------------------------------------------------------------------------------
+
+WALLET = {
+    "type": "EWALLET",
+    "reusability": "ONE_TIME_USE",
+    "ewallet": {
+        "channel_code": "DANA",
+        "channel_properties": {
+            "success_return_url": "https://shop.example/thanks",
+            "failure_return_url": "https://shop.example/sorry",
+            "cancel_return_url": "https://shop.example/basket",
+        },
+    },
+}
+
+
+@pytest.mark.parametrize("button", ANSWERS)
+def test_a_payment_request_and_its_payer(play, browser, button):
+    """The page that its action leads to decides it, is told, and leads to the merchant, once."""
+    draft = {"reference_id": "order-3", "currency": "IDR", "amount": 45_000.0, "payment_method": WALLET}
+    request = play.ok("POST", "/payment_requests", draft)
+    path = request["actions"][0]["url"].removeprefix(SITE)
+    status, heading, url = ANSWERS[button]
+    page = browser.open(path)
+    assert "to Toko Ringback?" in page.headings[0]
+    assert page.link("Go back without deciding") == "https://shop.example/basket"
+    done = browser.press(page, button)
+    assert done.headings[0].startswith(heading)
+    assert done.refresh == f"0;url={url}"
+    assert play.ok("GET", f"/payment_requests/{request['id']}")["status"] == status
+    assert f"payment.{status.lower()}" in [event for event, *_ in play.told()]
+    assert browser.press(page, button).headings == done.headings
+
+
+# What a button makes of an agreement: its status, the page's heading, and where the payer is led.
+AGREEMENTS = {
+    "Approve": ("ACTIVE", "You have agreed", "https://shop.example/thanks"),
+    "Decline": ("FAILED", "You have not agreed", "https://shop.example/sorry"),
+}
+
+
+@pytest.mark.parametrize("button", AGREEMENTS)
+def test_an_agreement_and_its_payer(play, browser, button):
+    """A method for several uses asks for an agreement, not for money."""
+    method = play.ok("POST", "/v2/payment_methods", WALLET | {"reusability": "MULTIPLE_USE"})
+    status, heading, url = AGREEMENTS[button]
+    page = browser.open(method["actions"][0]["url"].removeprefix(SITE))
+    assert page.headings[0] == "Let Toko Ringback take payments from you?"
+    done = browser.press(page, button)
+    assert (done.headings[0], done.refresh) == (heading, f"0;url={url}")
+    assert play.ok("GET", f"/v2/payment_methods/{method['id']}")["status"] == status
+
+
+def test_the_bank_of_a_card_asks(play, browser):
+    """A card's owner is asked by its bank; whoever comes back after the end finds nothing to pay."""
+    card = {"type": "CARD", "reusability": "ONE_TIME_USE", "card": {"currency": "IDR"}}
+    draft = {"reference_id": "order-4", "currency": "IDR", "amount": 45_000.0, "payment_method": card}
+    request = play.ok("POST", "/payment_requests", draft)
+    path = request["actions"][0]["url"].removeprefix(SITE)
+    assert "Issuing bank asks" in browser.open(path).text
+    play.ok("POST", f"/sandbox/payment_requests/{request['id']}/simulate", {"status": "CANCELED"})
+    assert browser.open(path).headings[0] == "There is nothing left to pay"

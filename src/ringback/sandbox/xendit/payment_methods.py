@@ -143,14 +143,13 @@ class PaymentMethods:
         if not entry.hidden["by_code"]:
             raise _not_allowed("its payer agrees on a page, not by a code; see its actions")
         draft.check()
-        return await self._decide(entry, ACTIVE)
+        return Answer((await self.answer(entry, ACTIVE)).body)
 
     async def simulate(self, call: Call) -> Answer:
         """Do what the payer would: agree, or not."""
         draft = read(call, OutcomeDraft)
-        entry = self._undecided(self.asked_for(call))
-        reason = (draft.failure_code or REASON) if draft.status == FAILED else None
-        return await self._decide(entry, draft.status, reason)
+        entry = self.asked_for(call)
+        return Answer((await self.answer(entry, draft.status, draft.failure_code)).body)
 
     def asked_for(self, call: Call) -> Entry:
         """Return the payment method that a call's path names.
@@ -234,6 +233,24 @@ class PaymentMethods:
 
     # --- What happens to a payment method -----------------------------------------------------------------
 
+    async def answer(self, entry: Entry, status: str, failure_code: str | None = None) -> Entry:
+        """Let the payer of a method agree or not, and tell of it; return the method.
+
+        Args:
+            entry: The method.
+            status: ``ACTIVE`` or ``FAILED``.
+            failure_code: Why it fails.
+
+        Raises:
+            Refused: Its payer was not asked, or has answered already.
+        """
+        current = self._undecided(self._sandbox.ledger.get(*entry.place) or entry)
+        reason = (failure_code or REASON) if status == FAILED else None
+        change = self._sandbox.change()
+        decided, told = self.decide(change, current, status, reason)
+        await self._sandbox.commit(change, *told)
+        return decided
+
     async def _age(self, entry: Entry) -> None:
         """Warn of a method's end, or let it end."""
         now = self._sandbox.clock()
@@ -245,12 +262,6 @@ class PaymentMethods:
         else:
             _, told = self.end(change, entry)
         await self._sandbox.commit(change, *told)
-
-    async def _decide(self, entry: Entry, status: str, failure_code: str | None = None) -> Answer:
-        change = self._sandbox.change()
-        decided, told = self.decide(change, entry, status, failure_code)
-        await self._sandbox.commit(change, *told)
-        return Answer(decided.body)
 
     @staticmethod
     def _undecided(entry: Entry) -> Entry:

@@ -1,4 +1,4 @@
-"""The page that a charge's ``actions`` lead to: the payer approves or declines, and goes back to the merchant."""
+"""The page that the ``actions`` of a payment lead to: the payer approves or declines, and goes back to the merchant."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ import msgspec
 from ringback.sandbox.xendit.calls import Answer, Call, Refused, Route
 from ringback.sandbox.xendit.invoice_body import MERCHANT_NAME
 from ringback.sandbox.xendit.ledger import Entry
-from ringback.sandbox.xendit.pages.bills import BILLERS, Bill, Biller, Standing
+from ringback.sandbox.xendit.pages.bills import Bill, Biller, PaylaterCharges, Standing, WalletCharges
 from ringback.sandbox.xendit.pages.forms import asked
+from ringback.sandbox.xendit.pages.payment_bills import PaymentMethodBills, PaymentRequestBills
 from ringback.sandbox.xendit.pages.rendering import page, see, told
 from ringback.sandbox.xendit.sandbox import Sandbox
+
+BILLERS = (WalletCharges, PaylaterCharges, PaymentRequestBills, PaymentMethodBills)
 
 
 class Asked(msgspec.Struct, frozen=True):

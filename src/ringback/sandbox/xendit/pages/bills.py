@@ -30,7 +30,7 @@ class Bill(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         id: The id of the object that asks for it.
-        amount: How much.
+        amount: How much; None: the payer agrees to later payments.
         currency: Of what.
         channel: Whom the payer pays through, such as ``ID_DANA``.
         reference: The merchant's name for it.
@@ -160,9 +160,6 @@ class PaylaterCharges:
     async def decline(self, entry: Entry) -> None:
         """Let the charge fail."""
         await self._sandbox.product(Paylaters).finish(entry, paylaters.FAILED)
-
-
-BILLERS = (WalletCharges, PaylaterCharges)
 
 
 def returns(given: Mapping[str, Any]) -> dict[Standing, str | None]:
