@@ -344,6 +344,20 @@ CALLS = {
         {"status": "FAILED", "channel_code": "DANA", "saves": True, "failure_code": "a"},
         {},
     ),
+    "refund": (
+        "/refunds",
+        {
+            "payment_request_id": "pr-a",
+            "amount": 1,
+            "currency": "IDR",
+            "reason": "OTHERS",
+            "reference_id": "a",
+            "metadata": {"a": "b"},
+        },
+        {},
+    ),
+    "refund of a charge": ("/ewallets/charges/{paid}/refunds", {"amount": 1, "reason": "OTHERS"}, {}),
+    "refund decided": ("/sandbox/refunds/{refund}/simulate", {"status": "FAILED", "failure_code": "a"}, {}),
     "token decided": (
         "/sandbox/v3/payment_tokens/{token}/simulate",
         {"status": "FAILED", "failure_code": "a"},
@@ -523,6 +537,7 @@ def places(play):
             "invoice": CALLS["invoice"],
             "qr": CALLS["new QR code"],
             "charge": CALLS["charge"],
+            "paid": CALLS["charge"],
             "disbursement": CALLS["disbursement"],
             "payout": CALLS["payout"],
             "account": ("/callback_virtual_accounts", CALLS["account"][1] | {"external_id": "va"}, {}),
@@ -537,6 +552,8 @@ def places(play):
             "recurring": ("/recurring/plans", CALLS["recurring plan"][1] | {"immediate_payment": False}, {}),
         }.items()
     }
+    play.ok("POST", f"/sandbox/ewallets/charges/{made['paid']['id']}/simulate")
+    made["refund"] = play.ok("POST", f"/ewallets/charges/{made['paid']['id']}/refunds", {"amount": 1})
     named = {
         "request": "payment_request_id",
         "held": "latest_payment_id",

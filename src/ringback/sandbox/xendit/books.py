@@ -58,6 +58,7 @@ _OUTGOING: dict[str, Callable[[Entry], Movement]] = {
     outgoing.BATCH: outgoing.batch,
     outgoing.PAYOUT: outgoing.payout,
     outgoing.PAYOUT_V3: outgoing.payout_v3,
+    outgoing.REFUND: outgoing.refund,
 }
 
 

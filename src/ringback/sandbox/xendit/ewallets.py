@@ -141,10 +141,10 @@ class EWallets:
     async def void(self, call: Call) -> Answer:
         """Take a successful charge back; that it is done is told a moment later."""
         entry = asked_for(self._sandbox.ledger, call, CHARGE, MISSING)
-        if entry.body["status"] != SUCCEEDED or entry.body["void_status"] is not None:
-            raise Refused(
-                400, "INELIGIBLE_TRANSACTION", "only a charge that has SUCCEEDED can be voided, and once"
-            )
+        taken_back = entry.body["void_status"] is not None or entry.body["refunded_amount"] is not None
+        if entry.body["status"] != SUCCEEDED or taken_back:
+            wrong = "only a charge that has SUCCEEDED and was not refunded can be voided, and once"
+            raise Refused(400, "INELIGIBLE_TRANSACTION", wrong)
         change = self._sandbox.change()
         due_at = self._sandbox.after(VOIDED_AFTER)
         voiding = change.update(entry, due_at=due_at, void_status=PENDING, updated=self._sandbox.stamp())

@@ -39,8 +39,7 @@ def whole(number: float) -> int | float:
 
 def less(amount: float, *parts: float) -> int | float:
     """Return what is left of an amount without its *parts*, exactly."""
-    left = Decimal(repr(amount)) - sum(Decimal(repr(part)) for part in parts)
-    return whole(float(left))
+    return plus(amount, *(-part for part in parts))
 
 
 def plus(*parts: float) -> int | float:

@@ -1,4 +1,4 @@
-"""Money that goes out, as its objects say: disbursements one by one and in batches, payouts v2 and v3."""
+"""Money that goes out, as its objects say: disbursements one by one and in batches, payouts v2 and v3, refunds."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ringback.sandbox.xendit.movements import CASH, Line, Movement, movement_id,
 # The ledger's kinds of it.
 DISBURSEMENT, BATCH = "disbursement", "batch_disbursement"
 PAYOUT, PAYOUT_V3 = "payout", "payout_v3"
+REFUND = "refund"
 INSUFFICIENT_BALANCE = "INSUFFICIENT_BALANCE"
 _STATUSES = {
     "COMPLETED": "SUCCESS",
@@ -114,6 +115,24 @@ def batch(entry: Entry) -> Movement:
     )
     lines = () if ended_at is None else (Line(ended_at, CASH, -amount),)
     return msgspec.structs.replace(plain, status=status, category="BANK", lines=lines)
+
+
+def refund(entry: Entry) -> Movement:
+    """Return the movement of a refund, which takes its amount from the balance at once."""
+    body, ended_at = entry.body, entry.hidden.get("ended_at")
+    plain = _movement(
+        entry,
+        type="REFUND",
+        channel=body["channel_code"],
+        account=None,
+        reference=body["reference_id"] or entry.id,
+        currency=body["currency"],
+        amount=body["amount"],
+    )
+    returned_at = ended_at if body["status"] in _RETURNED else None
+    lines = sent(body["amount"], entry.created_at, ended_at, returned_at)
+    category = "CARDS" if body["payment_method_type"] == "CARD" else body["payment_method_type"]
+    return msgspec.structs.replace(plain, category=category, lines=lines)
 
 
 def _movement(

@@ -26,6 +26,7 @@ from ringback.sandbox.xendit.payouts_v3 import PayoutsV3
 from ringback.sandbox.xendit.qr_codes import QRCodes
 from ringback.sandbox.xendit.recurring_cycles import RecurringCycles
 from ringback.sandbox.xendit.recurring_plans import RecurringPlans
+from ringback.sandbox.xendit.refunds import Refunds
 from ringback.sandbox.xendit.reports import Reports
 from ringback.sandbox.xendit.retail_outlets import RetailOutlets
 from ringback.sandbox.xendit.settings_api import SettingsApi
@@ -58,6 +59,7 @@ PRODUCTS = (
     QRCodes,
     RecurringCycles,
     RecurringPlans,
+    Refunds,
     Reports,
     RetailOutlets,
     SettingsApi,
