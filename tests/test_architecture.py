@@ -101,7 +101,7 @@ COMPOSITION_ROOTS = {
 USES = {
     "__main__": {"cli"},
     "cli": {"inbox", "engine", "keyring", "server", "adapters", "demo", "sandbox"},
-    "demo": {"inbox", "server", "sandbox"},
+    "demo": {"server", "sandbox", "engine", "inbox", "adapters"},
     "server": {"adapters", "engine", "keyring"},
     "engine": {"keyring"},
     "inbox": {"engine", "server"},

@@ -62,6 +62,7 @@ EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
 )
 
 COMMANDS = (
+    "compare",
     "completion",
     "config",
     "dev",

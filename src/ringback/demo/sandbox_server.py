@@ -54,13 +54,20 @@ class SandboxServer:
         options: How to play.
         clock: Returns the present instant; None: time passes by itself. With a clock that is moved by hand, what is
             due happens when ``sandbox.tick`` is called.
+        hears: Told of every request, before it is answered.
     """
 
     def __init__(
-        self, outbox: Outbox, options: SandboxOptions, *, clock: Callable[[], Instant] | None = None
+        self,
+        outbox: Outbox,
+        options: SandboxOptions,
+        *,
+        clock: Callable[[], Instant] | None = None,
+        hears: Callable[[Incoming], None] = lambda _: None,
     ) -> None:
         self._passes = clock is None
         self._options = options
+        self._hears = hears
         chance = random.SystemRandom() if options.seed is None else random.Random(options.seed)  # noqa: S311 - ids of a sandbox
         self.sandbox = Sandbox(
             outbox, PRODUCTS, clock=clock or system_clock, chance=chance, sending=options.sending
@@ -78,7 +85,7 @@ class SandboxServer:
     @property
     def url(self) -> str:
         """Where it is, without a slash at the end."""
-        return (self._options.public_url or f"http://{Address(*self._web.address)}").rstrip("/")
+        return (self._options.public_url or f"http://{Address(*self.address)}").rstrip("/")
 
     async def start(self) -> None:
         """Remember, begin to listen, and let time pass.
@@ -125,6 +132,7 @@ class SandboxServer:
                 headers=headers,
                 body=body,
             )
+            self._hears(incoming)
             answer = await self._api.answer(incoming)
         await _send(answer, send, whole=scope["method"] != "HEAD")
 
