@@ -9,6 +9,7 @@ import msgspec
 
 from ringback.sandbox.xendit.calls import INVALID, Answer, Call, Refused
 from ringback.sandbox.xendit.invoices import INVOICE, Invoices
+from ringback.sandbox.xendit.ledger import Entry
 from ringback.sandbox.xendit.money import COUNTRIES
 from ringback.sandbox.xendit.pages.forms import asked, fields, number_asked
 from ringback.sandbox.xendit.pages.frame import Frame
@@ -20,6 +21,7 @@ ROWS = 25
 STATUSES = ("PENDING", "PAID", "SETTLED", "EXPIRED")
 MINUTE = 60
 TEXTS = ("external_id", "description", "payer_email", "success_redirect_url", "failure_redirect_url")
+SEARCHED = ("external_id", "payer_email", "description")
 FIELDS = (*TEXTS, "amount", "currency", "minutes")
 
 
@@ -67,7 +69,12 @@ class PaymentLinks:
     def _page(self, call: Call, typed: dict[str, str], fault: str | None = None) -> Answer:
         status = asked(call, "status")
         narrowed = {"status": status} if status in STATUSES else {}
-        found = self._sandbox.ledger.entries(INVOICE, viewed(call), **narrowed)
+        text = asked(call, "text")
+        found = [
+            entry
+            for entry in self._sandbox.ledger.entries(INVOICE, viewed(call), **narrowed)
+            if _holds(entry, text.lower())
+        ]
         pages = math.ceil(len(found) / ROWS)
         number = min(number_asked(call, "page"), max(0, pages - 1))
         made = self._sandbox.ledger.get(INVOICE, asked(call, "made"), viewed(call))
@@ -79,12 +86,18 @@ class PaymentLinks:
             "pages": pages,
             "status": narrowed.get("status", ""),
             "statuses": STATUSES,
+            "text": text,
             "currencies": tuple(COUNTRIES),
             "typed": typed,
             "fault": fault,
             "made": made.body if made is not None else None,
         }
         return self._frame.page(call, "invoices.html", values, status=400 if fault else 200)
+
+
+def _holds(entry: Entry, text: str) -> bool:
+    places = (entry.id, *(entry.body.get(name) or "" for name in SEARCHED))
+    return any(text in place.lower() for place in places)
 
 
 def _draft(typed: dict[str, str]) -> dict[str, Any]:
