@@ -25,6 +25,7 @@ class Desk:
         self._lock = threading.Lock()
         self._held: dict[str, int] = {}
         self._total = 0
+        self._released = 0
         self._buffers: dict[str, int] = {}
         self._batch: list[str] = []
         self._open = False
@@ -85,6 +86,7 @@ class Desk:
         with self._lock:
             left = self._held.get(endpoint_id, 0) - count
             self._total -= count
+            self._released += count
             if left:
                 self._held[endpoint_id] = left
             else:
@@ -110,3 +112,8 @@ class Desk:
     def total(self) -> int:
         """How many deliveries are held."""
         return self._total
+
+    @property
+    def released(self) -> int:
+        """How much room has been given back so far."""
+        return self._released

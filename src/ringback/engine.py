@@ -112,17 +112,21 @@ async def until_idle(committer: Committer, worker: Worker, clock: Callable[[], I
     loop = asyncio.get_running_loop()
     standing, since = (-1, -1), loop.time()
     while True:
-        # What was settled a moment ago is in the store after the next commit.
+        # What was settled by now is in the store after the next commit; what is settled from now on may not be.
+        let_go, was_idle = worker.let_go, not worker.in_memory
         await committer.write(lambda _: None)
         due = await committer.read(lambda store: store.due(END_OF_TIME, MAX_DUE))
         instants = [one.oldest_due_at for one in due if one.handler is None]
         overdue = sum(instant <= clock() for instant in instants)
-        if not overdue and not worker.in_memory:
+        is_idle = was_idle and not worker.in_memory and worker.let_go == let_go
+        if is_idle and not overdue:
             return min(instants, default=None)
         if (overdue, worker.in_memory) != standing:
             standing, since = (overdue, worker.in_memory), loop.time()
         elif loop.time() - since > PATIENCE_SECONDS:
             raise TimeoutError(f"{worker.in_memory} deliveries are under way and do not end")
+        if overdue:
+            worker.look()
         await asyncio.sleep(LOOK_SECONDS)
 
 

@@ -69,6 +69,10 @@ class Outbox:
         self._entropy = entropy
         self._max_payload = max_payload
 
+    def with_entropy(self, entropy: Callable[[int], bytes]) -> Outbox:
+        """Return the same door, whose ids and secrets are made of other bytes: for who wants them to come out again."""
+        return Outbox(self._committer, clock=self._clock, entropy=entropy, max_payload=self._max_payload)
+
     # --- Messages -----------------------------------------------------------------------------------------
 
     def publish(

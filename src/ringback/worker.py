@@ -146,6 +146,10 @@ class Worker:
             loop.create_task(self._repeatedly(step)) for step in (self._feed, self._refresh, self._keep_house)
         ]
 
+    def look(self) -> None:
+        """Look now for what is due, as a clock that is moved by hand asks for; by itself it looks now and then."""
+        self._feed_wanted.set()
+
     async def stop(self, patience: float) -> None:
         """Start nothing new, give back what has not started, wait up to *patience* seconds for the rest."""
         self._stopping = True
@@ -172,6 +176,11 @@ class Worker:
     def in_memory(self) -> int:
         """How many deliveries this worker holds, queued or under way."""
         return self._desk.total
+
+    @property
+    def let_go(self) -> int:
+        """How many deliveries this worker has held and settled or given back so far."""
+        return self._desk.released
 
     @property
     def in_flight(self) -> int:

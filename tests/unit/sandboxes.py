@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from ringback.config import load
-from ringback.engine import Engine, open_checked_store
+from ringback.engine import Engine, open_checked_store, until_idle
 from ringback.observe import Observer
 from ringback.outbox import Outbox
 from ringback.sandbox.xendit.api import Api, Incoming
@@ -127,7 +127,8 @@ class Play:
 
     def deliver(self) -> None:
         """Let the worker do all that is due."""
-        self.run(self._until_idle())
+        assert self._worker is not None
+        self.run(until_idle(self._committer, self._worker, self.clock))
 
     def close(self) -> None:
         """Stop, leaving the store as it is."""
@@ -140,19 +141,6 @@ class Play:
         worker = self._engine.worker()
         worker.start()
         return worker
-
-    async def _until_idle(self) -> None:
-        assert self._worker is not None
-        while await self._is_busy():  # noqa: ASYNC110 - the worker does not say when it has nothing to do
-            await asyncio.sleep(0.005)
-
-    async def _is_busy(self) -> bool:
-        due = await self.sandbox.outbox.read(lambda store: store.due(self.clock(), 100))
-        if due or self._worker.in_memory:
-            return True
-        # What was settled a moment ago is in the store after the next commit.
-        await self._committer.write(lambda _: None)
-        return False
 
 
 @contextlib.contextmanager

@@ -1,9 +1,9 @@
-"""The order in which the sandbox lets things happen."""
+"""What the sandbox remembers, and the order in which it lets things happen."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sandboxes import OWNER
+from sandboxes import OWNER, playing
 
 from ringback.errors import StoreUnavailable
 from ringback.sandbox.xendit.agenda import ROOM, Agenda
@@ -103,3 +103,37 @@ def test_what_is_put_off_takes_no_room():
         agenda.put(("thing", "1"), 1_000_000 + due_at, 1)
     assert agenda.length <= 2 * ROOM
     assert agenda.first() == ("thing", "1")
+
+
+# --- Ids -----------------------------------------------------------------------------------------------------
+
+INVOICE = {"external_id": "order-1", "amount": 10_000}
+
+
+def told_of(play):
+    """Let an invoice be made and paid; return its id and the id of the webhook that tells of it."""
+    invoice = play.ok("POST", "/v2/invoices", INVOICE)
+    play.ok("POST", f"/sandbox/invoices/{invoice['id']}/pay")
+    [row] = play.ok("GET", "/sandbox/webhooks/log", query={"limit": 1})["data"]
+    return invoice["id"], play.ok("GET", f"/sandbox/webhooks/log/{row['id']}")["webhook_id"]
+
+
+def test_ids_by_a_seed(tmp_path):
+    """A seed makes the same ids anywhere, those of webhooks too; another seed makes others."""
+    found = []
+    for name, seed in {"one": 1, "again": 1, "other": 2}.items():
+        (tmp_path / name).mkdir()
+        with playing(tmp_path / name, seed=seed) as play:
+            found.append(told_of(play))
+    assert found[0] == found[1]
+    assert not set(found[0]) & set(found[2])
+
+
+def test_ids_after_a_restart(tmp_path):
+    """Played again in one folder, the same seed makes new ids: nothing takes the place of what is there."""
+    found = []
+    for _ in range(3):
+        with playing(tmp_path) as play:
+            found += told_of(play)
+            assert len(play.ok("GET", "/v2/invoices")) == len(found) // 2
+    assert len(set(found)) == 6

@@ -118,10 +118,12 @@ def test_the_last_webhook_is_held_for_a_day_at_most(play):
     with received(play) as receiver:
         set_slot(play, url=receiver.url, mishaps=["reorder"])
         tell(play, invoice(1), invoice(2), invoice(3))
+        settle(play)
         settle(play, DAY - 1)
         assert sorted(orders(receiver)) == ["order-1", "order-2"]
         settle(play, 1)
-        assert orders(receiver)[-1] == "order-3"
+        # By which connection it came is left to chance.
+        assert sorted(orders(receiver)) == ["order-1", "order-2", "order-3"]
 
 
 def test_what_is_held_is_released_after_a_restart(tmp_path):

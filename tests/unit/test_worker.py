@@ -180,6 +180,19 @@ async def test_a_failed_attempt_is_repeated_on_schedule(tmp_path):
 
 
 @played
+async def test_a_worker_looks_when_it_is_asked_to(tmp_path):
+    """Whoever moves the clock need not wait for the worker's next look into the store."""
+    async with Line(tmp_path, poll_interval=HOUR) as line:
+        application, _ = await line.stage()
+        line.receivers.answers("hook", refused(500), OK)
+        await line.publish(application)
+        await line.finished(1)
+        line.clock.advance(DAY)
+        line.worker.look()
+        await line.finished(2)
+
+
+@played
 async def test_success_after_failure_ends_the_delivery(tmp_path):
     """A retry that succeeds is the last attempt."""
     async with Line(tmp_path, schedule=BRIEF) as line:

@@ -58,14 +58,15 @@ class Ledger:
         self._agenda = Agenda()
         self._serials = itertools.count(1)
 
-    async def load(self) -> None:
-        """Read what an earlier run has kept."""
+    async def load(self) -> int:
+        """Read what an earlier run has kept; return the serial of its last entry, 0 where there is none."""
         documents = await self._outbox.documents(COLLECTION)
         entries = [msgspec.json.decode(document.body or b"", type=Entry) for document in documents]
         for entry in sorted(entries, key=lambda entry: entry.serial):
             self._put(entry)
         last = max((entry.serial for entry in entries), default=0)
         self._serials = itertools.count(last + 1)
+        return last
 
     def next_serial(self) -> int:
         """Return the place of the next object in the order of all."""

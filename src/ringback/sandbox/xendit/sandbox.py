@@ -47,7 +47,7 @@ class Sandbox:
         outbox: Webhooks leave and objects are kept through it.
         products: The kinds of products to have.
         clock: Returns the present instant.
-        chance: Makes ids and numbers.
+        chance: Makes ids and numbers, those of messages too; what is kept already changes its seed.
         sending: How webhooks are sent.
     """
 
@@ -60,6 +60,7 @@ class Sandbox:
         chance: random.Random,
         sending: Sending,
     ) -> None:
+        outbox = outbox.with_entropy(chance.randbytes)
         self.outbox = outbox
         self.clock = clock
         self.chance = chance
@@ -79,7 +80,10 @@ class Sandbox:
 
     async def start(self) -> None:
         """Remember what an earlier run has kept, and publish what it has not."""
-        await self.ledger.load()
+        last = await self.ledger.load()
+        if last:
+            # With a seed, chance would make again what it made in an earlier run, ids above all.
+            self.chance.seed(f"{self.chance.random()} after {last}")
         self._mishaps.load()
         for entry in reversed(self.ledger.entries(NOTICE)):
             if not entry.hidden["published"] and entry.due_at is None and not is_dropped(entry):
