@@ -4,6 +4,8 @@ import pytest
 from sandboxes import playing
 from xendit_tables import faults
 
+from ringback.sandbox.xendit.notices import NOTICE
+
 ACCOUNT = {
     "type": "VIRTUAL_ACCOUNT",
     "reusability": "ONE_TIME_USE",
@@ -163,6 +165,14 @@ def test_a_payment_succeeds(play, method):
     paid = play.ok("GET", at(request))
     assert (paid["status"], paid["actions"], paid["payment_method"]["status"]) == ("SUCCEEDED", [], "EXPIRED")
     assert play.refused("POST", at(request, "payments", "simulate")) == COMPLETED
+
+
+def test_the_log_of_a_request(play):
+    """The provider's log lists what was told of a payment under its request."""
+    request = made(play)
+    outcome(play, request, "FAILED")
+    entry = play.sandbox.ledger.entries(NOTICE)[0]
+    assert (entry.body["event"], entry.body["product_id"]) == ("payment.failed", request["id"])
 
 
 def test_a_payment_fails(play):

@@ -100,10 +100,10 @@ def capture_told(capture: Entry, now: str) -> Told:
 
 
 def told(event: str, product: str, entry: Entry, now: str) -> Told:
-    """Return the notice of an object that shows its payment method."""
+    """Return the notice of an object that shows its payment method; the log lists it under its request, if any."""
     data = entry.body | {"payment_method": by_length(entry.body["payment_method"])}
     body = envelope(event, entry.owner, now, data)
-    return entry.owner, Notice(event=event, product=product, product_id=entry.id, body=body)
+    return entry.owner, Notice(event=event, product=product, product_id=_asked_by(entry), body=body)
 
 
 def old_debit_told(payment: Entry, old_id: str, now: Instant) -> list[Told]:
@@ -130,10 +130,18 @@ def old_debit_told(payment: Entry, old_id: str, now: Instant) -> list[Told]:
         "metadata": body["metadata"],
         "business_id": payment.owner.business_id,
     }
-    notice = Notice(event="direct_debit.payment", product="Direct debit", product_id=payment.id, body=flat)
+    notice = Notice(
+        event="direct_debit.payment", product="Direct debit", product_id=_asked_by(payment), body=flat
+    )
     return [(payment.owner, notice)]
 
 
 def old_stamp(instant: Instant) -> str:
     """Write an instant as the older products write times, such as ``2026-03-02T09:00:10+0800``."""
     return datetime.fromtimestamp(instant / 1_000, _SINGAPORE).strftime("%Y-%m-%dT%H:%M:%S%z")
+
+
+def _asked_by(entry: Entry) -> str:
+    """Return the id of the request behind a payment or a capture; without one, its own."""
+    request_id: str | None = entry.body["payment_request_id"]
+    return request_id or entry.id
