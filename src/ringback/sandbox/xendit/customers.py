@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from ringback.sandbox.xendit.calls import Answer, Call, Owner, Refused, Route, read
 from ringback.sandbox.xendit.fields import Draft, Metadata, Name, Text, invalid
-from ringback.sandbox.xendit.ledger import Entry
+from ringback.sandbox.xendit.ledger import Change, Entry
 from ringback.sandbox.xendit.lookup import asked_for
 from ringback.sandbox.xendit.sandbox import Sandbox
 
@@ -199,6 +199,25 @@ class Customers:
         updated = change.update(entry, updated=self._sandbox.stamp(), **changed)
         await self._sandbox.commit(change)
         return Answer(updated.body)
+
+    def payer(
+        self, change: Change, owner: Owner, named: str | None, described: CustomerDraft | None
+    ) -> str | None:
+        """Return the id of the customer whom a call names or else describes; None where it does neither.
+
+        Args:
+            change: What a customer becomes a part of who is described and not known yet.
+            owner: Whose customer.
+            named: The id that the call names, which need not be known.
+            described: Who the customer is; whoever has that ``reference_id`` already stays as he or she is.
+        """
+        if named is not None or described is None:
+            return named
+        known = self._sandbox.ledger.entries(CUSTOMER, owner, reference_id=described.reference_id)
+        if known:
+            return known[0].id
+        body = self._new(described)
+        return change.add(CUSTOMER, body["id"], owner, body).id
 
     def known(self, owner: Owner, customer_id: str | None) -> Entry | None:
         """Return the customer that somebody names, if anybody.

@@ -14,7 +14,6 @@ from ringback.sandbox.xendit.payment_drafts import (
     REUSABLE,
     PaymentRequestDraft,
     Terms,
-    customer_id,
 )
 
 # What ``payment_request.expiry`` tells of a request.
@@ -76,7 +75,7 @@ def new_request(
         "reference_id": draft.reference_id,
         "payment_request_id": request_id,
         "payment_token_id": draft.payment_token_id,
-        "customer_id": customer_id(owner, draft.customer_id, draft.customer),
+        "customer_id": asked.customer_id,
         "type": draft.type,
         "country": draft.country,
         "currency": draft.currency,

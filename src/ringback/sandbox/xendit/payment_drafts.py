@@ -7,15 +7,15 @@ described and ``INVALID_VALUE_ERROR`` for what is, but does not go together.
 from __future__ import annotations
 
 import functools
-import uuid
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 import msgspec
 from msgspec import Meta
 
 from ringback.model import Instant
-from ringback.sandbox.xendit.calls import Action, Answer, Call, Owner, Refused, fitting
+from ringback.sandbox.xendit.calls import Action, Answer, Call, Refused, fitting
 from ringback.sandbox.xendit.card_details import CardDetails
+from ringback.sandbox.xendit.customers import CustomerDraft, IndividualDetail
 from ringback.sandbox.xendit.fields import (
     DAY,
     Basket,
@@ -54,28 +54,18 @@ def versioned(action: Action) -> Action:
     return answered
 
 
-class IndividualDetail(Draft, frozen=True):
-    """Who a customer is."""
+class Person(IndividualDetail, frozen=True, kw_only=True):
+    """Who a customer is: what the v3 API cannot do without."""
 
     given_names: Name
-    surname: Name | None = None
 
 
-class Customer(Draft, frozen=True):
+class Customer(CustomerDraft, frozen=True, kw_only=True):
     """Who is to pay, described in a call instead of named by an id."""
 
     reference_id: Name
     type: Literal["INDIVIDUAL"]
-    individual_detail: IndividualDetail
-    email: Name | None = None
-    mobile_number: Name | None = None
-
-
-def customer_id(owner: Owner, named: str | None, described: Customer | None) -> str | None:
-    """Return the id of a customer: the one *named*, or that of the one *described*, which is always the same."""
-    if named is not None or described is None:
-        return named
-    return f"cust-{uuid.uuid5(uuid.NAMESPACE_URL, f'{owner}/{described.reference_id}')}"
+    individual_detail: Person
 
 
 class KnownProperties(Draft, frozen=True):
@@ -143,11 +133,17 @@ class Terms(msgspec.Struct, Generic[D], frozen=True):
         draft: What the call said.
         channel: Its channel.
         known: What the sandbox understands of the channel's properties.
+        customer_id: The id of the customer who is to pay; None: anybody.
     """
 
     draft: D
     channel: PaymentChannel
     known: KnownProperties
+    customer_id: str | None = None
+
+    def by(self, customer_id: str | None) -> Terms[D]:
+        """Return the same, asked of a customer."""
+        return msgspec.structs.replace(self, customer_id=customer_id)
 
     @property
     def properties(self) -> dict[str, Any]:

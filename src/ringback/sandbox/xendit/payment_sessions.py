@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ringback.sandbox.xendit.calls import Answer, Call, Owner, Refused, Route, read
+from ringback.sandbox.xendit.customers import Customers
 from ringback.sandbox.xendit.envelopes import envelope
 from ringback.sandbox.xendit.ledger import Change, Entry
 from ringback.sandbox.xendit.lookup import asked_for
@@ -23,7 +24,6 @@ from ringback.sandbox.xendit.payment_drafts import (
     PaymentRequestDraft,
     RequestType,
     Terms,
-    customer_id,
 )
 from ringback.sandbox.xendit.payment_tokens import PaymentTokens
 from ringback.sandbox.xendit.payments_v3 import PaymentsV3
@@ -88,9 +88,11 @@ class PaymentSessions:
         draft.check()
         later, soonest = self._sandbox.after(LASTS), self._sandbox.after(SHORTEST)
         ends_at = draft.ends_at(call.now, later, soonest)
-        body = self._new(call, draft, self._sandbox.stamp(ends_at))
         hidden = {"channels": [channel.code for channel in draft.channels()]}
         change = self._sandbox.change()
+        customers = self._sandbox.product(Customers)
+        payer = customers.payer(change, call.owner, draft.customer_id, draft.customer)
+        body = self._new(call, draft, payer, self._sandbox.stamp(ends_at))
         session_id = body["payment_session_id"]
         change.add(SESSION, session_id, call.owner, body, hidden=hidden, due_at=ends_at)
         await self._sandbox.commit(change)
@@ -214,12 +216,11 @@ class PaymentSessions:
             capture_method=session.body["capture_method"],
             channel_code=code,
             channel_properties=source["channel_properties"],
-            customer_id=source["customer_id"],
             description=source["description"],
             metadata=source["metadata"],
             items=session.body["items"],
         )
-        asked = Terms(draft, channel, KnownProperties())
+        asked = Terms(draft, channel, KnownProperties(), session.body["customer_id"])
         return self._sandbox.product(PaymentsV3).requested(change, session.owner, asked, expires_at=None)
 
     def _source(self, session: Entry, channel_code: str) -> dict[str, Any]:
@@ -250,7 +251,7 @@ class PaymentSessions:
         body = envelope(event, session.owner, self._sandbox.stamp(), data)
         return session.owner, Notice(event=event, product="Payment session", product_id=session.id, body=body)
 
-    def _new(self, call: Call, draft: SessionDraft, expires: str) -> dict[str, Any]:
+    def _new(self, call: Call, draft: SessionDraft, payer: str | None, expires: str) -> dict[str, Any]:
         session_id, now = f"ps-{self._sandbox.new_hex()}", self._sandbox.stamp()
         pays, by_components = draft.session_type == PAY, draft.mode == COMPONENTS
         return {
@@ -258,7 +259,7 @@ class PaymentSessions:
             "created": now,
             "updated": now,
             "reference_id": draft.reference_id,
-            "customer_id": customer_id(call.owner, draft.customer_id, draft.customer),
+            "customer_id": payer,
             "session_type": draft.session_type,
             "allow_save_payment_method": draft.allow_save_payment_method,
             "currency": draft.currency,

@@ -12,13 +12,14 @@ from typing import Any, Literal
 
 from ringback.model import Instant
 from ringback.sandbox.xendit.calls import Answer, Call, Owner, Refused, Route, read
+from ringback.sandbox.xendit.customers import Customers
 from ringback.sandbox.xendit.envelopes import envelope
 from ringback.sandbox.xendit.fields import DAY, Draft, Name
 from ringback.sandbox.xendit.ledger import Change, Entry
 from ringback.sandbox.xendit.lookup import asked_for
 from ringback.sandbox.xendit.notices import Notice
 from ringback.sandbox.xendit.payment_channels import INVALID_VALUE, PAYER
-from ringback.sandbox.xendit.payment_drafts import ChannelDraft, Terms, customer_id, terms, versioned
+from ringback.sandbox.xendit.payment_drafts import ChannelDraft, Terms, terms, versioned
 from ringback.sandbox.xendit.sandbox import Sandbox
 
 TOKEN = "payment_token"  # noqa: S105 - the ledger's kind of them, no secret
@@ -62,11 +63,14 @@ class PaymentTokens:
 
     async def create(self, call: Call) -> Answer:
         """Make a token, which waits for its payer's consent, unless it is a card of which 3-D Secure is skipped."""
-        asked = terms(read(call, ChannelDraft), call.now)
+        draft = read(call, ChannelDraft)
+        asked = terms(draft, call.now)
         if not asked.channel.saves:
             raise Refused(400, INVALID_VALUE, f"{asked.channel.code} cannot be saved; use a card or a wallet")
         change = self._sandbox.change()
-        entry, told = self._begun(change, call, asked)
+        customers = self._sandbox.product(Customers)
+        payer = customers.payer(change, call.owner, draft.customer_id, draft.customer)
+        entry, told = self._begun(change, call, asked.by(payer))
         await self._sandbox.commit(change, *told)
         return Answer(entry.body, 201)
 
@@ -209,7 +213,7 @@ class PaymentTokens:
             "payment_token_id": f"pt-{self._sandbox.new_uuid()}",
             "business_id": owner.business_id,
             "reference_id": draft.reference_id,
-            "customer_id": customer_id(owner, draft.customer_id, draft.customer),
+            "customer_id": asked.customer_id,
             "country": draft.country,
             "currency": draft.currency,
             "channel_code": asked.channel.code,

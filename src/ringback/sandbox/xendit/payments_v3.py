@@ -15,6 +15,7 @@ from typing import Any
 
 from ringback.model import Instant
 from ringback.sandbox.xendit.calls import Answer, Call, Owner, Refused, Route, read
+from ringback.sandbox.xendit.customers import Customers
 from ringback.sandbox.xendit.envelopes import envelope
 from ringback.sandbox.xendit.fields import DAY
 from ringback.sandbox.xendit.ledger import Change, Entry
@@ -88,7 +89,9 @@ class PaymentsV3:
         if asked.channel.code == CARDS:
             self._check_new(call.owner, draft.reference_id)
         change = self._sandbox.change()
-        request, told = self._requested(change, call, asked)
+        customers = self._sandbox.product(Customers)
+        payer = customers.payer(change, call.owner, draft.customer_id, draft.customer)
+        request, told = self._requested(change, call, asked.by(payer))
         await self._sandbox.commit(change, *told)
         return Answer(request.body, 201)
 
