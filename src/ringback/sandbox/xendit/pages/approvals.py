@@ -12,10 +12,18 @@ from ringback.sandbox.xendit.ledger import Entry
 from ringback.sandbox.xendit.pages.bills import Bill, Biller, PaylaterCharges, Standing, WalletCharges
 from ringback.sandbox.xendit.pages.forms import asked
 from ringback.sandbox.xendit.pages.payment_bills import PaymentMethodBills, PaymentRequestBills
+from ringback.sandbox.xendit.pages.payment_v3_bills import PaymentRequestV3Bills, PaymentTokenBills
 from ringback.sandbox.xendit.pages.rendering import page, see, told
 from ringback.sandbox.xendit.sandbox import Sandbox
 
-BILLERS = (WalletCharges, PaylaterCharges, PaymentRequestBills, PaymentMethodBills)
+BILLERS = (
+    WalletCharges,
+    PaylaterCharges,
+    PaymentRequestBills,
+    PaymentMethodBills,
+    PaymentRequestV3Bills,
+    PaymentTokenBills,
+)
 
 
 class Asked(msgspec.Struct, frozen=True):

@@ -14,6 +14,7 @@ from ringback.sandbox.xendit.pages.approvals import Approvals
 from ringback.sandbox.xendit.pages.forms import asked, field
 from ringback.sandbox.xendit.pages.qr_image import drawn
 from ringback.sandbox.xendit.pages.rendering import page, see, told
+from ringback.sandbox.xendit.pages.session_checkout import SessionCheckout
 from ringback.sandbox.xendit.pages.ways import Way, groups, way
 from ringback.sandbox.xendit.pages.writing import web_address
 from ringback.sandbox.xendit.sandbox import Sandbox
@@ -53,6 +54,7 @@ class Checkout:
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
         self._approvals = Approvals(sandbox)
+        self._sessions = SessionCheckout(sandbox)
 
     def routes(self) -> Sequence[Route]:
         """Return what it answers."""
@@ -62,11 +64,14 @@ class Checkout:
             Route("POST", "/web/{id}/choose", told(self.choose), open=True),
             Route("POST", "/web/{id}/pay", told(self.pay), open=True),
             *self._approvals.routes(),
+            *self._sessions.routes(),
         )
 
     async def show(self, call: Call) -> Answer:
         """Show an invoice as it stands, or else what else there is to pay by this id."""
-        entry = self._sandbox.ledger.get(INVOICE, call.path["id"])
+        entry, session = self._sandbox.ledger.get(INVOICE, call.path["id"]), self._sessions.session(call)
+        if session is not None:
+            return await self._sessions.show(call, session)
         if entry is None:
             return await self._approvals.show(call)
         status = entry.body["status"]
@@ -89,7 +94,7 @@ class Checkout:
 
     async def state(self, call: Call) -> Answer:
         """Answer with the status alone, for a page that waits for it to change."""
-        entry = self._sandbox.ledger.get(INVOICE, call.path["id"])
+        entry = self._sandbox.ledger.get(INVOICE, call.path["id"]) or self._sessions.session(call)
         return Answer({"state": self._approvals.status(call) if entry is None else entry.body["status"]})
 
     async def choose(self, call: Call) -> Answer:

@@ -59,7 +59,7 @@ class PaymentRequestBills:
             status=body["status"],
             standing=self.standings.get(body["status"], Standing.OVER),
             updated=body["updated"],
-            returns=_returns(given),
+            returns=return_urls(given),
             leaves_to=web_address(given.get("cancel_return_url") or given.get("pending_return_url")),
         )
 
@@ -101,7 +101,7 @@ class PaymentMethodBills:
             status=body["status"],
             standing=self.standings.get(body["status"], Standing.OVER),
             updated=body["updated"],
-            returns=_returns(given),
+            returns=return_urls(given),
             leaves_to=web_address(given.get("cancel_return_url")),
         )
 
@@ -118,7 +118,7 @@ def _properties(method: Mapping[str, Any]) -> dict[str, Any]:
     return method[method["type"].lower()]["channel_properties"] or {}
 
 
-def _returns(given: Mapping[str, Any]) -> dict[Standing, str | None]:
+def return_urls(given: Mapping[str, Any]) -> dict[Standing, str | None]:
     """Return where payers go, from the fields in which merchants say so."""
     return {
         Standing.APPROVED: web_address(given.get("success_return_url")),
