@@ -301,6 +301,7 @@ def test_payments_v2(play):
     request = play.ok("POST", "/payment_requests", draft)
     play.advance(10_000)
     play.ok("POST", f"/payment_requests/{request['id']}/captures", {"capture_amount": 30_000})
+    assert listed(play)[0]["amount"] == 30_000
     play.advance(DAY // 2)
     play.ok("POST", f"/payment_requests/{request['id']}/captures", {"capture_amount": 20_000})
     assert [
@@ -477,6 +478,15 @@ def test_the_kinds_of_reports(play):
     assert [row["settlement_status"] for row in detailed] == ["", "PENDING"]
 
 
+@pytest.mark.parametrize("kind", ["BALANCE_HISTORY", "TRANSACTIONS"])
+def test_reports_at_the_ends_of_the_calendar(play, kind):
+    """A period in which nothing can have happened makes a report without rows."""
+    for day in ("0001-01-01", "9999-12-31"):
+        play.ok("POST", "/reports", {"type": kind, "filter": {"from": day, "to": day}})
+        play.advance(5_000)
+        assert rows(play, told_well(play, "report.completed")) == []
+
+
 def test_a_report_in_another_currency(play):
     """A report is about one currency, rupiah unless it says otherwise."""
     payout(play)
@@ -505,6 +515,8 @@ def test_a_report_that_fails(play):
         ({"filter": {"from": "then", "to": "now"}}, "API_VALIDATION_ERROR"),
         ({"filter": {"from": "2020-01-02", "to": "2020-01-01"}}, "API_VALIDATION_ERROR"),
         ({"filter": {"from": "2020-01-01", "to": "2020-04-02"}}, "DATE_RANGE_TOO_BIG"),
+        ({"filter": dict.fromkeys(("from", "to"), "0001-01-01T00:00:00+23:59")}, "API_VALIDATION_ERROR"),
+        ({"filter": dict.fromkeys(("from", "to"), "9999-12-31T23:59:59-23:59")}, "API_VALIDATION_ERROR"),
         ({"format": "PDF"}, "API_VALIDATION_ERROR"),
         ({"currency": "rupiah"}, "API_VALIDATION_ERROR"),
         ({"type": "BALANCE_HISTORY", "currency": "JPY"}, "API_VALIDATION_ERROR"),

@@ -27,7 +27,7 @@ class Balance:
     """
 
     def __init__(self, sandbox: Sandbox) -> None:
-        self._books = Books(sandbox)
+        self._sandbox = sandbox
 
     def routes(self) -> Sequence[Route]:
         """Return what it answers."""
@@ -41,4 +41,4 @@ class Balance:
         currency = check_currency(call.one("currency") or CURRENCY, OPENING)
         text = call.one("at_timestamp")
         at = None if text is None else moment(text, "at_timestamp")
-        return Answer({"balance": self._books.balance(call.owner, currency, account, at)})
+        return Answer({"balance": self._sandbox.product(Books).balance(call.owner, currency, account, at)})

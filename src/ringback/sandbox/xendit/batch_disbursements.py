@@ -65,7 +65,6 @@ class BatchDisbursements:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
-        self._books = Books(sandbox)
         sandbox.on_due(BATCH, self._disburse)
 
     def routes(self) -> Sequence[Route]:
@@ -98,7 +97,9 @@ class BatchDisbursements:
 
     async def _disburse(self, entry: Entry) -> None:
         """Approve a batch and send its money, and tell what became of it."""
-        funded = self._books.balance(entry.owner, "IDR") >= entry.body["total_uploaded_amount"]
+        funded = (
+            self._sandbox.product(Books).balance(entry.owner, "IDR") >= entry.body["total_uploaded_amount"]
+        )
         items = [_ended(item, live=entry.owner.live, funded=funded) for item in entry.hidden["items"]]
         good = [item for item in items if item["status"] == COMPLETED]
         bad = [item for item in items if item["status"] == FAILED]

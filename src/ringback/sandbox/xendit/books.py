@@ -6,7 +6,7 @@ currency begins with is the sandbox's choice. No fees or taxes are taken.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 from ringback.model import Instant
 from ringback.sandbox.xendit import (
@@ -22,7 +22,7 @@ from ringback.sandbox.xendit import (
     retail_outlets,
 )
 from ringback.sandbox.xendit import virtual_accounts as accounts
-from ringback.sandbox.xendit.calls import Owner
+from ringback.sandbox.xendit.calls import Owner, Route
 from ringback.sandbox.xendit.ledger import Entry
 from ringback.sandbox.xendit.money import plus
 from ringback.sandbox.xendit.movements import CASH, SETTLED_AFTER, Movement
@@ -63,7 +63,7 @@ _OUTGOING: dict[str, Callable[[Entry], Movement]] = {
 
 
 class Books:
-    """The books of all businesses, read from the ledger each time.
+    """The books of all businesses, which other products ask: read from the ledger, each object once.
 
     Args:
         sandbox: Whose ledger.
@@ -71,16 +71,18 @@ class Books:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
+        # What was read of each entry, which holds until another takes its place.
+        self._read: dict[tuple[str, str], tuple[Entry, Movement | None]] = {}
+
+    def routes(self) -> Sequence[Route]:
+        """Return what it answers: nothing."""
+        return ()
 
     def movements(self, owner: Owner) -> list[Movement]:
         """Return all movements of an owner, newest first."""
-        ledger = self._sandbox.ledger
-        known = incoming.Known(ledger, self._sandbox.sending.shortened(SETTLED_AFTER))
-        found = [read(entry) for kind, read in _OUTGOING.items() for entry in ledger.entries(kind, owner)]
-        for kind, read_payment in _INCOMING.items():
-            read_all = (read_payment(entry, known) for entry in ledger.entries(kind, owner))
-            found += [movement for movement in read_all if movement is not None]
-        return sorted(found, key=lambda movement: (movement.created_at, movement.serial), reverse=True)
+        return sorted(
+            self._all(owner), key=lambda movement: (movement.created_at, movement.serial), reverse=True
+        )
 
     def balance(
         self, owner: Owner, currency: str, account: str = CASH, at: Instant | None = None
@@ -96,10 +98,30 @@ class Books:
         until = self._sandbox.clock() if at is None else at
         changes = (
             line.amount
-            for movement in self.movements(owner)
+            for movement in self._all(owner)
             if movement.currency == currency
             for line in movement.lines
             if line.account == account and line.at <= until
         )
         opening = OPENING.get(currency, 0) if account == CASH else 0
         return plus(opening, *changes)
+
+    def _all(self, owner: Owner) -> Iterator[Movement]:
+        for kind in (*_INCOMING, *_OUTGOING):
+            for entry in self._sandbox.ledger.entries(kind, owner):
+                movement = self._movement(entry)
+                if movement is not None:
+                    yield movement
+
+    def _movement(self, entry: Entry) -> Movement | None:
+        read, movement = self._read.get(entry.place, (None, None))
+        if read is not entry:
+            movement = self._newly_read(entry)
+            self._read[entry.place] = entry, movement
+        return movement
+
+    def _newly_read(self, entry: Entry) -> Movement | None:
+        if entry.kind in _OUTGOING:
+            return _OUTGOING[entry.kind](entry)
+        settling = self._sandbox.sending.shortened(SETTLED_AFTER)
+        return _INCOMING[entry.kind](entry, incoming.Known(self._sandbox.ledger, settling))

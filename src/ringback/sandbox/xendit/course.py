@@ -80,7 +80,6 @@ class Course:
         told: Callable[[str, Entry], dict[str, Any]],
     ) -> None:
         self._sandbox = sandbox
-        self._books = Books(sandbox)
         self._kind = kind
         self._product = product
         self._stages = stages
@@ -108,7 +107,7 @@ class Course:
             hidden: What the API does not show.
         """
         amount, currency = cost
-        if self._books.balance(owner, currency) < amount:
+        if self._sandbox.product(Books).balance(owner, currency) < amount:
             fate = Fate(failure_code=INSUFFICIENT_BALANCE)
         due_at = None if fate.stays else self._sandbox.after(STEP)
         change = self._sandbox.change()

@@ -75,9 +75,11 @@ def date_and_time(text: str, name: str) -> datetime:
     """Return what an ISO 8601 *text* names, in the text's own offset; see ``moment``."""
     try:
         parsed = datetime.fromisoformat(text)
-    except ValueError:
+        parsed = parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)
+        parsed.astimezone(UTC)  # at the ends of the calendar, an offset can lead beyond them
+    except (ValueError, OverflowError):
         raise invalid(f"{name} must be a date and time such as 2026-03-02T04:05:06Z") from None
-    return parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)
+    return parsed
 
 
 def later(text: str, name: str, now: Instant, *, at_most: Instant, code: str = INVALID) -> Instant:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ringback.sandbox.xendit.balance import Balance
 from ringback.sandbox.xendit.batch_disbursements import BatchDisbursements
+from ringback.sandbox.xendit.books import Books
 from ringback.sandbox.xendit.callback_urls import CallbackUrls
 from ringback.sandbox.xendit.captures import Captures
 from ringback.sandbox.xendit.controls import Controls
@@ -37,6 +38,7 @@ from ringback.sandbox.xendit.virtual_accounts import VirtualAccounts
 PRODUCTS = (
     Balance,
     BatchDisbursements,
+    Books,
     CallbackUrls,
     Captures,
     Checkout,

@@ -75,7 +75,6 @@ class Refunds:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
-        self._books = Books(sandbox)
         sandbox.on_due(REFUND, self._succeed)
 
     def routes(self) -> Sequence[Route]:
@@ -208,7 +207,7 @@ class Refunds:
         if amount > left or left == 0:
             wrong = f"{left} of {wanted.amount} are left to be refunded"
             raise Refused(400, wanted.codes.exceeded, wrong)
-        if amount > self._books.balance(wanted.entry.owner, wanted.currency):
+        if amount > self._sandbox.product(Books).balance(wanted.entry.owner, wanted.currency):
             raise Refused(400, INSUFFICIENT_BALANCE, "the balance cannot pay for the refund; top it up")
         return amount
 

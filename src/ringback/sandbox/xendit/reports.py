@@ -94,7 +94,6 @@ class Reports:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
-        self._books = Books(sandbox)
         sandbox.on_due(REPORT, self._complete)
 
     def routes(self) -> Sequence[Route]:
@@ -177,7 +176,9 @@ class Reports:
     def _rows(self, entry: Entry, now: Instant) -> Iterable[Sequence[Any]]:
         kind, currency = entry.body["type"], entry.body["currency"]
         first, last = entry.hidden["period"]
-        own = [move for move in self._books.movements(entry.owner) if move.currency == currency]
+        own = [
+            move for move in self._sandbox.product(Books).movements(entry.owner) if move.currency == currency
+        ]
         own.reverse()
         if kind == HISTORY:
             return self._history(entry, own, first, last)
@@ -203,7 +204,7 @@ class Reports:
             key=lambda change: change[:2],
         )
         currency = entry.body["currency"]
-        balance = self._books.balance(entry.owner, currency, CASH, first - 1)
+        balance = self._sandbox.product(Books).balance(entry.owner, currency, CASH, first - 1)
         yield _HISTORY
         for at, _, amount, move in changes:
             balance = plus(balance, amount)

@@ -131,7 +131,7 @@ class Transactions:
     """
 
     def __init__(self, sandbox: Sandbox) -> None:
-        self._books = Books(sandbox)
+        self._sandbox = sandbox
 
     def routes(self) -> Sequence[Route]:
         """Return what it answers."""
@@ -143,7 +143,11 @@ class Transactions:
     async def search(self, call: Call) -> Answer:
         """List transactions, newest first."""
         wanted = search(call)
-        found = [movement for movement in self._books.movements(call.owner) if wanted.fits(movement)]
+        found = [
+            movement
+            for movement in self._sandbox.product(Books).movements(call.owner)
+            if wanted.fits(movement)
+        ]
         part = part_of(call, found, lambda movement: movement.id, most=LARGEST_LIMIT)
         links = [next_page(call, "/transactions", part.items[-1].id)] if part.has_more else []
         data = [shown(movement, call.now) for movement in part.items]
@@ -152,7 +156,7 @@ class Transactions:
     async def get(self, call: Call) -> Answer:
         """Show a transaction."""
         wanted = call.path["id"]
-        for movement in self._books.movements(call.owner):
+        for movement in self._sandbox.product(Books).movements(call.owner):
             if movement.id == wanted:
                 return Answer(shown(movement, call.now))
         raise missing("transaction", MISSING, wanted)
