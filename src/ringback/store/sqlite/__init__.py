@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ringback.store.sqlite.counts import Counts
-from ringback.store.sqlite.handling import Handling
-from ringback.store.sqlite.history import History
-from ringback.store.sqlite.sources import Sources
+from ringback.store.sql.counts import Counts
+from ringback.store.sql.sources import Sources
+from ringback.store.sqlite.line import SQLiteLine
+from ringback.store.sqlite.upkeep import Upkeep
 
 
-class SQLiteStore(Handling, History, Sources, Counts):
+class SQLiteStore(SQLiteLine, Upkeep, Sources, Counts):
     """All verbs of ``ringback.store.Store``; see there. Each base class holds the verbs of one concern.
 
     Args:

@@ -14,6 +14,7 @@ from typing import Any
 import apsw
 
 from ringback.errors import ConfigurationError, StoreIncompatible, StoreUnavailable
+from ringback.store.sql.tables import Dialect, Many, Row, Tables
 from ringback.store.sqlite.connection import (
     FAILURES,
     Connection,
@@ -35,11 +36,22 @@ SYNCHRONOUS_FULL = 2
 ROWS_PER_STATEMENT = 64
 
 
-Row = tuple[Any, ...]
+DIALECT = Dialect(
+    ordered="json_extract(CAST(record AS TEXT), '$.ordered')",
+    in_channel="EXISTS (SELECT 1 FROM json_each(coalesce(m.channels, '[]')) WHERE value = ?)",
+    unsent="(d.state IN ('failed', 'cancelled') OR (d.state = 'waiting' AND d.attempts > 0))",
+    unfinished=(
+        "ringback_delivery INDEXED BY ringback_delivery_due WHERE endpoint_key = e.key AND due_at IS NOT NULL"
+    ),
+    live="due_at IS NOT NULL AND ordering_key IS NOT NULL",
+    live_key="ordering_key",
+)
 
 
-class Database:
+class Database(Tables):
     """One writer connection and a reader per thread that reads; see ``SQLiteStore`` for the arguments."""
+
+    dialect = DIALECT
 
     def __init__(
         self,
@@ -50,11 +62,10 @@ class Database:
         vfs: str | None = None,
         shared: bool = False,
     ) -> None:
+        super().__init__(vault, entropy)
         self._path = path
         self._vfs = vfs
         self._shared = shared
-        self._vault = vault
-        self._entropy = entropy
         self._checkpointed = 0
         self._depth = 0
         self._owner = 0
@@ -79,29 +90,24 @@ class Database:
         except FAILURES as error:
             raise _unavailable(error) from error
 
-    def row(self, statement: str, values: Sequence[Any] = ()) -> Row | None:
-        """Return the first row of a query."""
-        found = self.rows(statement, values)
-        return found[0] if found else None
-
     def changes(self) -> int:
         """Return how many rows the last statement changed."""
         return self._writer.changes()
 
-    def execute_rows(self, statement: str, rows: Sequence[Row]) -> int:
-        """Run a statement whose ``{rows}`` stands for a list of *rows*; return how many rows it changed.
+    def execute_rows(self, statement: Many, rows: Sequence[Row]) -> int:
+        """See ``Tables``.
 
         Many rows go into one step of SQLite: each step gives up the interpreter lock and has to win it back.
         """
-        return sum(self._execute_some(statement, some) for some in chunks(rows))
+        return sum(self._execute_some(statement.text, some) for some in chunks(rows))
 
-    def rows_for(self, query: str, wanted: Sequence[Row]) -> list[Row]:
-        """Return all rows of a query whose ``{rows}`` stands for the list of rows *wanted*."""
+    def rows_for(self, query: Many, wanted: Sequence[Row]) -> list[Row]:
+        """See ``Tables``."""
         return [
             row
             for some in chunks(wanted)
             for row in self.rows(
-                _with_rows(query, len(some), len(some[0])), [v for want in some for v in want]
+                _with_rows(query.text, len(some), len(some[0])), [v for want in some for v in want]
             )
         ]
 
@@ -157,9 +163,6 @@ class Database:
             raise StoreUnavailable(
                 f"{self._path} was removed or replaced while it was open; restart to use the file that is there now"
             )
-
-    def undone(self) -> None:
-        """Forget what may have been learnt from changes that are being rolled back."""
 
     def checkpoint(self) -> None:
         """Move the log's pages into the database file when there are many; failing is left for next time."""
@@ -319,7 +322,9 @@ def _with_rows(statement: str, count: int, width: int) -> str:
     cached = _statements.get((statement, count))
     if cached is None:
         row = "(" + ", ".join("?" * width) + ")"
-        cached = _statements[statement, count] = statement.replace("{rows}", ", ".join([row] * count))
+        cached = _statements[statement, count] = statement.replace(
+            "{rows}", "VALUES " + ", ".join([row] * count)
+        )
     return cached
 
 

@@ -24,7 +24,7 @@ from ringback.model import (
     SkipReason,
     Trigger,
 )
-from ringback.store.sqlite.database import Row
+from ringback.store.sql.tables import Row
 from ringback.vault import NONCE_BYTES, Vault
 
 ENDPOINT_COLUMNS = "e.record, e.state, e.disabled_reason, e.failing_since, e.secrets"
@@ -36,8 +36,6 @@ ATTEMPT_COLUMNS = (
     "a.id, m.id, e.id, a.number, a.trigger, a.url, a.started_at, a.duration,"
     " a.kind, a.detail, a.status, a.phases, a.body"
 )
-# What the index ringback_delivery_unsent holds, word for word, without which SQLite does not use it.
-UNSENT = "(d.state IN ('failed', 'cancelled') OR (d.state = 'waiting' AND d.attempts > 0))"
 
 _encode = msgspec.json.encode
 _application = msgspec.json.Decoder(Application)

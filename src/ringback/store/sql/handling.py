@@ -6,40 +6,40 @@ from collections.abc import Sequence
 
 from ringback.errors import Conflict, NotFound
 from ringback.model import Delivery, Held, Instant, Message, Trigger
-from ringback.store import Begun, Page, Settlement, Statement, Work
-from ringback.store.sqlite.line import ENDED, INSERT_ATTEMPTS, LEASED, Line
-from ringback.store.sqlite.records import (
+from ringback.store import Begun, Page, Work
+from ringback.store.sql.intake import LEASED
+from ringback.store.sql.line import Line
+from ringback.store.sql.records import (
     DELIVERY_COLUMNS,
     MESSAGE_COLUMNS,
-    UNSENT,
-    attempt_row,
     delivery_of,
     message_of,
 )
+from ringback.store.sql.tables import Many
 
 LOOK_AGAIN = 50
 BEHIND = 10
-_FENCE = "message_key = ? AND endpoint_key = ? AND lease_token = ?"
+FENCE = "message_key = ? AND endpoint_key = ? AND lease_token = ?"
 # The nearest delivery in front of this one with its key, or with one not known yet.
 _AHEAD = """
-    SELECT message_key, state, due_at FROM (
+    SELECT state, due_at FROM (
         SELECT * FROM (
             SELECT message_key, state, due_at FROM ringback_delivery INDEXED BY ringback_delivery_ordered
-            WHERE endpoint_key = ?1 AND ordering_key = ?2 AND message_key < ?3
-            AND due_at IS NOT NULL AND ordering_key IS NOT NULL ORDER BY message_key DESC LIMIT 1
-        ) UNION ALL SELECT * FROM (
+            WHERE endpoint_key = ? AND {live_key} = ? AND message_key < ? AND {live}
+            ORDER BY message_key DESC LIMIT 1
+        ) AS keyed UNION ALL SELECT * FROM (
             SELECT message_key, state, due_at FROM ringback_delivery INDEXED BY ringback_delivery_ordered
-            WHERE endpoint_key = ?1 AND ordering_key = '' AND message_key < ?3
-            AND due_at IS NOT NULL AND ordering_key IS NOT NULL ORDER BY message_key DESC LIMIT 1
-        )
-    ) ORDER BY message_key DESC LIMIT 1
+            WHERE endpoint_key = ? AND {live_key} = '' AND message_key < ? AND {live}
+            ORDER BY message_key DESC LIMIT 1
+        ) AS unnamed
+    ) AS ahead ORDER BY message_key DESC LIMIT 1
 """
 # A later delivery that runs, under the lease it has now, with the key of one that somebody asked for again.
 _RUNNING = "running"
-_BESIDE = f"""
+_BESIDE = """
     SELECT 1 FROM ringback_delivery INDEXED BY ringback_delivery_ordered
-    WHERE endpoint_key = ? AND ordering_key = ? AND message_key > ?
-    AND due_at IS NOT NULL AND ordering_key IS NOT NULL AND state = 'leased' AND reason = '{_RUNNING}'
+    WHERE endpoint_key = ? AND {live_key} = ? AND message_key > ? AND {live}
+    AND state = 'leased' AND reason = 'running'
 """
 # Those that it was for and that are still there.
 _WAS_FOR = """
@@ -47,17 +47,20 @@ _WAS_FOR = """
     WHERE d.message_key = ? AND e.deleted_at IS NULL AND e.state <> 'disabled'
 """
 _SUCCEEDED_AT = "SELECT endpoint_key FROM ringback_delivery WHERE message_key = ? AND state = 'succeeded'"
-_NAME = """
-    WITH named (message_key, endpoint_key, token, ordering_key) AS (VALUES {rows})
+_NAME = Many(
+    """
+    WITH named (message_key, endpoint_key, token, ordering_key) AS ({rows})
     UPDATE ringback_delivery AS delivery SET ordering_key = named.ordering_key
     FROM named
     WHERE delivery.message_key = named.message_key AND delivery.endpoint_key = named.endpoint_key
     AND delivery.lease_token = named.token
-"""
+    """,
+    "iiit",
+)
 _DEAD = f"""
     SELECT {DELIVERY_COLUMNS}, e.id, {MESSAGE_COLUMNS}
     FROM ringback_endpoint e CROSS JOIN ringback_delivery d INDEXED BY ringback_delivery_unsent
-    ON d.endpoint_key = e.key AND {UNSENT} AND d.state = 'failed'
+    ON d.endpoint_key = e.key AND {{unsent}} AND d.state = 'failed'
     JOIN ringback_message m ON m.key = d.message_key
     WHERE e.application_key = ?
 """
@@ -74,13 +77,13 @@ class Handling(Line):
     def begin(self, work: Work, ordering_key: str | None, now: Instant) -> Begun:
         """See ``Store``."""
         fence = (*work.key, work.lease.token)
-        if not self.row(f"SELECT 1 FROM ringback_delivery WHERE {_FENCE}", fence):
+        if not self.row(f"SELECT 1 FROM ringback_delivery WHERE {FENCE}", fence):
             return Begun(held=False)
         named = None if ordering_key is None else _named(ordering_key)
         ahead = None if named is None else self._ahead(work, named, now)
         begun = int(ahead is None)
         self.execute(
-            f"UPDATE ringback_delivery SET begun = begun + ?, ordering_key = ?, reason = ? WHERE {_FENCE}",
+            f"UPDATE ringback_delivery SET begun = begun + ?, ordering_key = ?, reason = ? WHERE {FENCE}",
             (begun, named, _RUNNING if begun else None, *fence),
         )
         return Begun(held=True, blocked_until=ahead)
@@ -88,28 +91,20 @@ class Handling(Line):
     def _ahead(self, work: Work, named: str, now: Instant) -> Instant | None:
         """Return when to look again, None where nothing is in front."""
         message_key, endpoint_key = work.key
-        if work.trigger is Trigger.MANUAL and self.row(_BESIDE, (endpoint_key, named, message_key)):
+        if work.trigger is Trigger.MANUAL and self.row(
+            self._live(_BESIDE), (endpoint_key, named, message_key)
+        ):
             return now + LOOK_AGAIN
-        found = self.row(_AHEAD, (endpoint_key, named, message_key))
+        place = (endpoint_key, named, message_key, endpoint_key, message_key)
+        found = self.row(self._live(_AHEAD), place)
         if found is None:
             return None
-        _, state, due_at = found
+        state, due_at = found
         # One that is under way may end at any moment; another is looked for when it will have been tried.
         return now + LOOK_AGAIN if state == LEASED else max(due_at, now) + BEHIND
 
-    def done_statements(self, settlement: Settlement) -> tuple[Statement, ...]:
-        """See ``Store``."""
-        attempt, work = settlement.attempt, settlement.work
-        assert attempt is not None  # noqa: S101 - a success is that of an attempt
-        row = attempt_row(work.key, attempt)
-        fence = Statement(
-            "UPDATE ringback_delivery SET state = ?, attempts = ?, due_at = NULL, lease_token = NULL, begun = 0,"
-            f" reason = NULL WHERE {_FENCE}",
-            (ENDED[settlement.decision.step], work.attempts + 1, *work.key, work.lease.token),
-            changes=1,
-        )
-        marks = ", ".join("?" * len(row))
-        return fence, Statement(INSERT_ATTEMPTS.replace("{rows}", f"({marks})"), row)
+    def _live(self, query: str) -> str:
+        return query.format(live=self.dialect.live, live_key=self.dialect.live_key)
 
     def replay(
         self,
@@ -156,14 +151,14 @@ class Handling(Line):
         """See ``Store``."""
         key, _ = self._application_row(source_id)
         query = f"SELECT {MESSAGE_COLUMNS} FROM ringback_message m WHERE m.application_key = ? AND m.held = ?"
-        return [message_of(row, source_id) for row in self.page(query, [key, held], "m.id", page)]
+        return [message_of(row, source_id) for row in self.page(query, [key, held.value], "m.id", page)]
 
     def dead_letters(self, source_id: str, page: Page) -> list[tuple[Delivery, Message]]:
         """See ``Store``."""
         key, _ = self._application_row(source_id)
         return [
             (delivery_of(row[:5], row[6], row[5]), message_of(row[6:], source_id))
-            for row in self.page(_DEAD, [key], "m.id || '.' || e.id", page)
+            for row in self.page(_DEAD.format(unsent=self.dialect.unsent), [key], "m.id || '.' || e.id", page)
         ]
 
     def received(self, source_id: str, dedupe_key: str) -> str | None:

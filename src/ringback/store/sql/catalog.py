@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import msgspec
 
-from ringback import ids, policy
+from ringback import ids
 from ringback.errors import Conflict, EventTypeExists, NotFound
-from ringback.model import Application, Endpoint, EventType, Instant, SkipReason
+from ringback.model import Application, Endpoint, EventType, Instant
 from ringback.store import Idempotency, Page, Token
-from ringback.store.sqlite.database import Database, Row
-from ringback.store.sqlite.records import (
+from ringback.store.sql.records import (
     ENDPOINT_COLUMNS,
     application_of,
     endpoint_of,
@@ -20,39 +21,21 @@ from ringback.store.sqlite.records import (
     event_type_of,
     sealed_secrets,
 )
-from ringback.vault import NONCE_BYTES, Vault
-
-MAX_ROUTES = 20_000
-MAX_FANS = 1_000
-UNKNOWN = -1
+from ringback.store.sql.routes import Route, Routes
+from ringback.store.sql.tables import Many, Row, Tables
+from ringback.vault import NONCE_BYTES
 
 # The ordering key of a delivery that waits for its handler to say which it has. Others begin with "=".
 UNNAMED = ""
 
-Fan = tuple[tuple[tuple[int, Endpoint], ...], dict[str, SkipReason]]
-
-
-class Route:
-    """An application with its live endpoints, ready for fan-out; the answer per event type is remembered."""
-
-    def __init__(self, key: int, application_id: str, endpoints: dict[str, tuple[int, Endpoint]]) -> None:
-        self.key = key
-        self.application_id = application_id
-        self.is_source = ids.is_id(ids.SOURCE, application_id)
-        self._endpoints = endpoints
-        self._fans: dict[tuple[str, tuple[str, ...] | None], Fan] = {}
-
-    def fan(self, event_type: str, channels: tuple[str, ...] | None) -> Fan:
-        """Return the endpoints (with their keys) that get such a message, and why the others do not."""
-        fan = self._fans.get((event_type, channels))
-        if fan is None:
-            everyone = (endpoint for _, endpoint in self._endpoints.values())
-            targets, skipped = policy.fan_out(everyone, event_type, channels)
-            fan = tuple(self._endpoints[target.id] for target in targets), skipped
-            if len(self._fans) >= MAX_FANS:
-                self._fans.clear()
-            self._fans[event_type, channels] = fan
-        return fan
+_USES = Many(
+    """
+    WITH wanted (scope, name) AS ({rows})
+    SELECT i.scope, i.name, i.resource_id, i.fingerprint FROM wanted CROSS JOIN ringback_idempotency i
+    ON i.scope = wanted.scope AND i.name = wanted.name
+    """,
+    "tt",
+)
 
 
 class Use(msgspec.Struct, frozen=True):
@@ -68,52 +51,38 @@ class Use(msgspec.Struct, frozen=True):
         return self.resource_id
 
 
-class Catalog(Database):
+class Catalog(Tables):
     """The verbs about what is delivered, and to whom."""
 
-    def __init__(
-        self,
-        path: str,
-        vault: Vault,
-        entropy: Callable[[int], bytes],
-        *,
-        vfs: str | None = None,
-        shared: bool = False,
-    ) -> None:
-        super().__init__(path, vault, entropy, vfs=vfs, shared=shared)
-        self._routes: dict[str, Route] = {}
-        self._routes_version = 0
-        self.routes_hold = False
+    @cached_property
+    def routes(self) -> Routes:
+        """The routes that have been loaded."""
+        return Routes()
 
     def route(self, ref: str) -> Route:
         """Return the route of an application by id or uid; raises ``NotFound``."""
-        route = self._routes.get(ref)
-        if route is None:
-            key, application = self._application_row(ref)
-            rows = self.rows(
-                f"SELECT e.key, {ENDPOINT_COLUMNS} FROM ringback_endpoint e"
-                " WHERE e.application_key = ? AND e.deleted_at IS NULL ORDER BY e.id",
-                (key,),
-            )
-            loaded = [(row[0], endpoint_of(row[1:], self._vault)) for row in rows]
-            route = Route(key, application.id, {endpoint.id: (k, endpoint) for k, endpoint in loaded})
-            if len(self._routes) >= MAX_ROUTES:
-                self._routes.clear()
-            self._routes[ref] = route
-        return route
+        return self.routes.get(ref) or self.routes.put(ref, self._load_route(ref))
 
-    def renew_routes(self, version: int) -> None:
-        """Forget the routes if the catalog is at another *version* than when they were loaded."""
-        if version != self._routes_version:
-            self._routes = {}
-            self._routes_version = version
-        self.routes_hold = True
+    def _load_route(self, ref: str) -> Route:
+        key, application = self._application_row(ref)
+        rows = self.rows(
+            f"SELECT e.key, {ENDPOINT_COLUMNS} FROM ringback_endpoint e"
+            " WHERE e.application_key = ? AND e.deleted_at IS NULL ORDER BY e.id",
+            (key,),
+        )
+        loaded = [(row[0], endpoint_of(row[1:], self._vault)) for row in rows]
+        return Route(key, application.id, {endpoint.id: (k, endpoint) for k, endpoint in loaded})
+
+    def known_route(self, ref: str) -> Route | None:
+        """Return the route of an application; None where there is none."""
+        try:
+            return self.route(ref)
+        except NotFound:
+            return None
 
     def undone(self) -> None:
-        """See ``Database``."""
-        self.routes_hold = False
-        # The next change gets the version that was undone, and what was loaded under it never came to be.
-        self._routes_version = UNKNOWN
+        """See ``Tables``."""
+        self.routes.forget()
 
     def catalog_version(self) -> int:
         """See ``Store``."""
@@ -122,7 +91,7 @@ class Catalog(Database):
 
     def bump_catalog(self) -> None:
         """Have every node notice a change to applications or endpoints."""
-        self.routes_hold = False
+        self.routes.hold = False
         self.execute("UPDATE ringback_catalog SET version = version + 1")
 
     # --- Adding -------------------------------------------------------------------------------------------
@@ -134,7 +103,7 @@ class Catalog(Database):
             earlier = self.earlier_use(idempotency)
             if earlier is not None and self._is_there(type(record), earlier.resource_id):
                 return earlier.repeated_by(idempotency)
-            self.remember_use(idempotency, name, record.created_at)
+            self.remember_use(idempotency, name, record.created_at, earlier)
         if isinstance(record, Application):
             self._add_application(record)
         elif isinstance(record, Endpoint):
@@ -149,21 +118,28 @@ class Catalog(Database):
         table = "ringback_application" if kind is Application else "ringback_endpoint"
         return self.row(f"SELECT 1 FROM {table} WHERE id = ? AND deleted_at IS NULL", (name,)) is not None
 
+    @abstractmethod
+    def remember_uses(self, new: Sequence[Row], renewed: Sequence[Row]) -> None:
+        """Keep what idempotency keys made: scope, key, fingerprint, the id of what was made, and when.
+
+        The *new* ones had not been used; the *renewed* had, for what has been removed since.
+        """
+
     def earlier_use(self, idempotency: Idempotency) -> Use | None:
         """Return what an idempotency key was used for before; what it made may have been removed since."""
-        found = self.row(
-            "SELECT resource_id, fingerprint FROM ringback_idempotency WHERE scope = ? AND name = ?",
-            (idempotency.scope, idempotency.key),
-        )
-        return None if found is None else Use(*found)
+        return self.earlier_uses([idempotency]).get((idempotency.scope, idempotency.key))
 
-    def remember_use(self, idempotency: Idempotency, resource_id: str, now: Instant) -> None:
-        """Keep what an idempotency key made."""
-        self.execute(
-            "REPLACE INTO ringback_idempotency (scope, name, fingerprint, resource_id, created_at)"
-            " VALUES (?, ?, ?, ?, ?)",
-            (idempotency.scope, idempotency.key, idempotency.fingerprint, resource_id, now),
-        )
+    def earlier_uses(self, wanted: Sequence[Idempotency]) -> dict[tuple[str, str], Use]:
+        """Return what idempotency keys were used for before, by scope and key."""
+        found = self.rows_for(_USES, [(one.scope, one.key) for one in wanted]) if wanted else []
+        return {(scope, key): Use(resource_id, fingerprint) for scope, key, resource_id, fingerprint in found}
+
+    def remember_use(
+        self, idempotency: Idempotency, resource_id: str, now: Instant, earlier: Use | None
+    ) -> None:
+        """Keep what an idempotency key made; *earlier* is the use of it that is forgotten."""
+        use = (idempotency.scope, idempotency.key, idempotency.fingerprint, resource_id, now)
+        self.remember_uses([use] if earlier is None else [], [] if earlier is None else [use])
 
     def _add_application(self, record: Application) -> None:
         self._check_application_uid(record)
@@ -189,7 +165,7 @@ class Catalog(Database):
             raise EventTypeExists(f"there is an event type called {record.name}")
         self.execute(
             "INSERT INTO ringback_event_type VALUES (?, ?, ?)",
-            (record.name, record.archived, msgspec.json.encode(record)),
+            (record.name, int(record.archived), msgspec.json.encode(record)),
         )
 
     # --- Changing and removing ----------------------------------------------------------------------------
@@ -234,7 +210,7 @@ class Catalog(Database):
         new = change(self.event_type(name))
         self.execute(
             "UPDATE ringback_event_type SET archived = ?, record = ? WHERE name = ?",
-            (new.archived, msgspec.json.encode(new), name),
+            (int(new.archived), msgspec.json.encode(new), name),
         )
         return new
 
@@ -273,8 +249,9 @@ class Catalog(Database):
     def applications(self, page: Page) -> list[Application]:
         """See ``Store``."""
         # A source has a row of its own here, which owns its endpoints and messages.
-        query = f"SELECT record FROM ringback_application WHERE deleted_at IS NULL AND id GLOB '{ids.APPLICATION}_*'"
-        found = self.page(query, [], "id", page)
+        first = f"{ids.APPLICATION}_"
+        query = "SELECT record FROM ringback_application WHERE deleted_at IS NULL AND id > ? AND id < ?"
+        found = self.page(query, [first, first[:-1] + chr(ord(first[-1]) + 1)], "id", page)
         return [application_of(row[0]) for row in found]
 
     def endpoint(self, application_id: str, ref: str) -> Endpoint:
@@ -300,7 +277,7 @@ class Catalog(Database):
     def event_types(self, page: Page, *, archived: bool) -> list[EventType]:
         """See ``Store``."""
         found = self.page(
-            "SELECT record FROM ringback_event_type WHERE archived <= ?", [archived], "name", page
+            "SELECT record FROM ringback_event_type WHERE archived <= ?", [int(archived)], "name", page
         )
         return [event_type_of(row[0]) for row in found]
 

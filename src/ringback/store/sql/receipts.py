@@ -7,24 +7,34 @@ from collections.abc import Sequence
 from ringback.errors import NotFound
 from ringback.model import Message
 from ringback.store import Acceptance, Accepted
-from ringback.store.sqlite.catalog import Catalog, Route
-from ringback.store.sqlite.database import Row
+from ringback.store.sql.catalog import Catalog
+from ringback.store.sql.routes import Route
+from ringback.store.sql.tables import Many, Row
 
-_BY_EVENT = """
+_BY_EVENT = Many(
+    """
+    WITH wanted (application_key, dedupe_key) AS ({rows})
     SELECT r.application_key, r.dedupe_key, r.message_id, r.created_at
-    FROM (VALUES {rows}) AS wanted CROSS JOIN ringback_receipt r
-    ON r.application_key = wanted.column1 AND r.dedupe_key = wanted.column2
-"""
+    FROM wanted CROSS JOIN ringback_receipt r
+    ON r.application_key = wanted.application_key AND r.dedupe_key = wanted.dedupe_key
+    """,
+    "it",
+)
 # A webhook is a repetition of what polling found, and what polling finds is one of either.
-_BY_BUSINESS = """
+_BY_BUSINESS = Many(
+    """
+    WITH wanted (application_key, business_key, polled) AS ({rows})
     SELECT r.application_key, r.business_key, r.message_id, r.created_at, r.polled
-    FROM (VALUES {rows}) AS wanted CROSS JOIN ringback_receipt r INDEXED BY ringback_receipt_business
-    ON r.application_key = wanted.column1 AND r.business_key = wanted.column2
-    WHERE r.polled >= wanted.column3 ORDER BY r.key
-"""
-_INSERT = (
+    FROM wanted CROSS JOIN ringback_receipt r INDEXED BY ringback_receipt_business
+    ON r.application_key = wanted.application_key AND r.business_key = wanted.business_key
+    WHERE r.polled >= wanted.polled ORDER BY r.key
+    """,
+    "iti",
+)
+_INSERT = Many(
     "INSERT INTO ringback_receipt"
-    " (application_key, dedupe_key, business_key, polled, message_id, created_at) VALUES {rows}"
+    " (application_key, dedupe_key, business_key, polled, message_id, created_at) {rows}",
+    "ittiti",
 )
 
 Known = dict[tuple[int, str | None], tuple[str, int]]
@@ -39,7 +49,8 @@ class Receipts:
         inbound = [
             (route.key, acceptance.inbound)
             for acceptance in acceptances
-            if acceptance.inbound is not None and (route := _route(catalog, acceptance)) is not None
+            if acceptance.inbound is not None
+            and (route := catalog.known_route(acceptance.application)) is not None
         ]
         events = [(key, one.dedupe_key) for key, one in inbound if one.dedupe_key]
         subjects = [(key, one.business_key, int(not one.polled)) for key, one in inbound if one.business_key]
@@ -95,7 +106,7 @@ class Receipts:
         if self._rows:
             self._catalog.execute_rows(_INSERT, self._rows)
 
-    def _rows_for(self, query: str, wanted: list[Row]) -> list[Row]:
+    def _rows_for(self, query: Many, wanted: list[Row]) -> list[Row]:
         return self._catalog.rows_for(query, wanted) if wanted else []
 
 
@@ -104,10 +115,3 @@ def _first_of(rows: list[Row]) -> Known:
     for owner, key, message_id, created_at, *_ in rows:
         known.setdefault((owner, key), (message_id, created_at))
     return known
-
-
-def _route(catalog: Catalog, acceptance: Acceptance) -> Route | None:
-    try:
-        return catalog.route(acceptance.application)
-    except NotFound:
-        return None

@@ -7,10 +7,9 @@ from typing import Any
 from ringback import ids
 from ringback.errors import NotFound
 from ringback.model import Attempt, Delivery, Endpoint, Instant, Message
-from ringback.store import AttemptFilter, MessageFilter, Page, Pruned, Statistics
-from ringback.store.sqlite.catalog import Catalog
-from ringback.store.sqlite.database import Row
-from ringback.store.sqlite.records import (
+from ringback.store import AttemptFilter, MessageFilter, Page
+from ringback.store.sql.catalog import Catalog
+from ringback.store.sql.records import (
     ATTEMPT_COLUMNS,
     DELIVERY_COLUMNS,
     ENDPOINT_COLUMNS,
@@ -20,8 +19,8 @@ from ringback.store.sqlite.records import (
     endpoint_of,
     message_of,
 )
+from ringback.store.sql.tables import Row
 
-COUNT_CEILING = 100_000
 STATUS_CLASS = 100
 ID_STEP = 4
 
@@ -50,7 +49,7 @@ class History(Catalog):
         """See ``Store``."""
         key, _ = self._application_row(application_id)
         query, values = f"SELECT {MESSAGE_COLUMNS} FROM ringback_message m WHERE m.application_key = ?", [key]
-        for condition, arguments in _message_conditions(where):
+        for condition, arguments in _message_conditions(where, self.dialect.in_channel):
             query += f" AND {condition}"
             values += arguments
         return [message_of(row, application_id) for row in self.page(query, values, "m.id", page)]
@@ -82,7 +81,7 @@ class History(Catalog):
 
     def attempts(self, application_id: str, where: AttemptFilter, page: Page) -> list[Attempt]:
         """See ``Store``."""
-        query, values = f"{_ATTEMPTS} WHERE 1", []
+        query, values = f"{_ATTEMPTS} WHERE true", []
         if where.message_id is not None:
             query += " AND a.message_key = ?"
             values.append(self._message_key(application_id, where.message_id))
@@ -91,63 +90,18 @@ class History(Catalog):
             values.append(self._endpoint_row(application_id, where.endpoint_id)[0])
         if not values:
             raise NotFound("attempts are listed by message or by endpoint")
-        for condition, arguments in _attempt_conditions(where):
+        for condition, arguments in _attempt_conditions(where, self.dialect.in_channel):
             query += f" AND {condition}"
             values += arguments
         return [attempt_of(row) for row in self.page(query, values, "a.id", page)]
 
-    def prune(self, before: Instant, cursor: int, limit: int, *, receipts_before: Instant) -> Pruned:
-        """See ``Store``."""
-        self._prune_by_age("ringback_idempotency", before, limit)
-        self._prune_by_age("ringback_receipt", receipts_before, limit)
-        looked = self.rows(
-            "SELECT m.key, m.created_at, EXISTS (SELECT 1 FROM ringback_delivery d WHERE d.message_key = m.key"
-            " AND d.due_at IS NOT NULL) FROM ringback_message m WHERE m.key > ? ORDER BY m.key LIMIT ?",
-            (cursor, limit),
-        )
-        old = [row for row in looked if row[1] < before]
-        removed = [(row[0],) for row in old if not row[2]]
-        if removed:
-            self.execute("UPDATE ringback_removed SET message_key = max(message_key, ?)", removed[-1])
-            for table, column in (
-                ("ringback_attempt", "message_key"),
-                ("ringback_delivery", "message_key"),
-                ("ringback_message", "key"),
-            ):
-                self.execute_rows(f"DELETE FROM {table} WHERE {column} IN (VALUES {{rows}})", removed)
-        more = len(old) == limit
-        return Pruned(len(removed), old[-1][0] if more else None)
-
-    def _prune_by_age(self, table: str, before: Instant, limit: int) -> None:
+    def prune_by_age(self, table: str, before: Instant, limit: int) -> None:
+        """Remove the rows of a table that are older than an instant, up to *limit*."""
         # Keys are in the order of their age, so the first young one ends the search.
         oldest: list[Row] = self.rows(f"SELECT key, created_at FROM {table} ORDER BY key LIMIT ?", (limit,))
         old = [row[0] for row in oldest if row[1] < before]
         if old:
             self.execute(f"DELETE FROM {table} WHERE key <= ? AND created_at < ?", (old[-1], before))
-
-    def statistics(self, now: Instant) -> Statistics:
-        """See ``Store``."""
-        waiting = self._count("due_at IS NOT NULL", [])
-        past_due = self._count("due_at <= ?", [now])
-        oldest = self.row(
-            "SELECT min(due_at) FROM ringback_delivery INDEXED BY ringback_delivery_due WHERE due_at <= ?",
-            (now,),
-        )
-        pages, size = self.row("PRAGMA page_count"), self.row("PRAGMA page_size")
-        return Statistics(
-            waiting=waiting,
-            past_due=past_due,
-            oldest_due_at=oldest[0] if oldest else None,
-            size_bytes=pages[0] * size[0] if pages and size else 0,
-        )
-
-    def _count(self, condition: str, values: list[Any]) -> int:
-        found = self.row(
-            "SELECT count(*) FROM (SELECT 1 FROM ringback_delivery INDEXED BY ringback_delivery_due"
-            f" WHERE {condition} LIMIT {COUNT_CEILING})",
-            values,
-        )
-        return int(found[0]) if found else 0
 
     def _message_key(self, application_id: str, message_id: str) -> int:
         key, _ = self._application_row(application_id)
@@ -159,7 +113,7 @@ class History(Catalog):
         return int(found[0])
 
 
-def _message_conditions(where: MessageFilter) -> list[tuple[str, list[Any]]]:
+def _message_conditions(where: MessageFilter, in_channel: str) -> list[tuple[str, list[Any]]]:
     conditions: list[tuple[str, list[Any]]] = []
     if where.before is not None:
         # The id bound uses the index, the instant decides: ids are only exact to 4 ms.
@@ -168,10 +122,10 @@ def _message_conditions(where: MessageFilter) -> list[tuple[str, list[Any]]]:
     if where.after is not None:
         bound = ids.earliest(ids.MESSAGE, where.after)
         conditions.append(("m.id >= ? AND m.created_at >= ?", [bound, where.after]))
-    return conditions + _kind_conditions(where.event_types, where.channel)
+    return conditions + _kind_conditions(where.event_types, where.channel, in_channel)
 
 
-def _attempt_conditions(where: AttemptFilter) -> list[tuple[str, list[Any]]]:
+def _attempt_conditions(where: AttemptFilter, in_channel: str) -> list[tuple[str, list[Any]]]:
     conditions: list[tuple[str, list[Any]]] = []
     if where.before is not None:
         conditions.append(("a.started_at < ?", [where.before]))
@@ -182,15 +136,15 @@ def _attempt_conditions(where: AttemptFilter) -> list[tuple[str, list[Any]]]:
     if where.status_class is not None:
         least = where.status_class
         conditions.append(("a.status BETWEEN ? AND ?", [least, least + STATUS_CLASS - 1 if least else 0]))
-    return conditions + _kind_conditions(where.event_types, where.channel)
+    return conditions + _kind_conditions(where.event_types, where.channel, in_channel)
 
 
-def _kind_conditions(event_types: tuple[str, ...] | None, channel: str | None) -> list[tuple[str, list[Any]]]:
+def _kind_conditions(
+    event_types: tuple[str, ...] | None, channel: str | None, in_channel: str
+) -> list[tuple[str, list[Any]]]:
     conditions: list[tuple[str, list[Any]]] = []
     if event_types is not None:
         conditions.append((f"m.event_type IN ({', '.join('?' * len(event_types))})", list(event_types)))
     if channel is not None:
-        conditions.append(
-            ("EXISTS (SELECT 1 FROM json_each(coalesce(m.channels, '[]')) WHERE value = ?)", [channel])
-        )
+        conditions.append((in_channel, [channel]))
     return conditions

@@ -11,8 +11,8 @@ from ringback import ids, tokens
 from ringback.errors import Conflict, NotFound
 from ringback.model import Application, Instant, Refusal, Source
 from ringback.store import Idempotency, Page
-from ringback.store.sqlite.catalog import Catalog
-from ringback.store.sqlite.database import Row
+from ringback.store.sql.catalog import Catalog
+from ringback.store.sql.tables import Row
 from ringback.vault import NONCE_BYTES
 
 _COLUMNS = "s.id, s.record, s.secrets"
@@ -39,7 +39,7 @@ class Sources(Catalog):
             earlier = self.earlier_use(idempotency)
             if earlier is not None and self._source_where("s.id = ?", earlier.resource_id):
                 return earlier.repeated_by(idempotency)
-            self.remember_use(idempotency, source.id, source.created_at)
+            self.remember_use(idempotency, source.id, source.created_at, earlier)
         self._check_free(source)
         self.execute(
             "INSERT INTO ringback_application (id, uid, record) VALUES (?, NULL, ?)",

@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ringback.store import Document, Page
-from ringback.store.sqlite.catalog import Catalog
+from ringback.store.sql.catalog import Catalog
+from ringback.store.sql.tables import Many
 
-_KEEP = """
-    INSERT INTO ringback_document (collection, id, body) VALUES {rows}
+# `WHERE true` tells SQLite that ON is not a join's.
+_KEEP = Many(
+    """
+    WITH kept (collection, id, body) AS ({rows})
+    INSERT INTO ringback_document (collection, id, body) SELECT collection, id, body FROM kept WHERE true
     ON CONFLICT (collection, id) DO UPDATE SET body = excluded.body
-"""
-_REMOVE = "DELETE FROM ringback_document WHERE (collection, id) IN (VALUES {rows})"
+    """,
+    "ttb",
+)
+_REMOVE = Many("DELETE FROM ringback_document WHERE (collection, id) IN ({rows})", "tt")
 
 
 class Documents(Catalog):

@@ -1,0 +1,373 @@
+"""The line's verbs that both databases share: accept, settle, resend, and the tasks that move many deliveries."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+import msgspec
+
+from ringback import ids
+from ringback.errors import Conflict, NotFound, RingbackError
+from ringback.model import (
+    Attempt,
+    Delivery,
+    DeliveryState,
+    Endpoint,
+    EndpointState,
+    Instant,
+    Message,
+    Outcome,
+    OutcomeKind,
+    Trigger,
+)
+from ringback.policy import BEHIND_ANOTHER, Step, next_state
+from ringback.store import Acceptance, Accepted, Admit, Idempotency, Lease, Settlement, Task, Work
+from ringback.store.sql.catalog import UNNAMED, Use
+from ringback.store.sql.documents import Documents
+from ringback.store.sql.intake import Intake
+from ringback.store.sql.receipts import Receipts
+from ringback.store.sql.records import (
+    DELIVERY_COLUMNS,
+    MESSAGE_COLUMNS,
+    attempt_row,
+    delivery_of,
+    inbound_of,
+    message_of,
+)
+from ringback.store.sql.routes import Route
+from ringback.store.sql.tables import Many, Row
+
+ENDED = {
+    step: next_state(DeliveryState.LEASED, step).value
+    for step in (Step.SUCCEED, Step.RETRY, Step.POSTPONE, Step.EXHAUST, Step.CANCEL)
+}
+INSERT_ATTEMPTS = Many(
+    "INSERT INTO ringback_attempt (message_key, id, endpoint_key, number, trigger, url, started_at, duration,"
+    " kind, detail, status, phases, body) {rows}",
+    "itiittiittitb",
+)
+_INSERT_MESSAGES = Many(
+    "INSERT INTO ringback_message"
+    " (key, application_key, id, event_type, event_id, channels, created_at, skipped, payload, inbound, held) {rows}",
+    "iittttitbbt",
+)
+_EVENTS = Many(
+    """
+    WITH wanted (application_key, event_id) AS ({rows})
+    SELECT m.application_key, m.event_id FROM wanted CROSS JOIN ringback_message m
+    ON m.application_key = wanted.application_key AND m.event_id = wanted.event_id
+    """,
+    "it",
+)
+# What waits behind a delivery that is brought forward need not wait for the time when that would have been tried.
+_FOLLOW = f"""
+    UPDATE ringback_delivery AS behind SET due_at = ?
+    WHERE endpoint_key = ? AND message_key > ? AND due_at > ? AND state = 'waiting' AND reason = '{BEHIND_ANOTHER}'
+    AND ordering_key = (
+        SELECT ordering_key FROM ringback_delivery WHERE endpoint_key = ? AND message_key = ?
+    )
+"""
+_MAKE_DUE = """
+    INSERT INTO ringback_delivery (message_key, endpoint_key, state, attempts, due_at, trigger, ordering_key)
+    SELECT ?, key, ?, 0, ?, 'manual', CASE WHEN {ordered} THEN '{unnamed}' END FROM ringback_endpoint WHERE key = ?
+    ON CONFLICT (message_key, endpoint_key) DO UPDATE SET state = excluded.state, attempts = 0,
+    due_at = excluded.due_at, trigger = excluded.trigger, reason = NULL, lease_token = NULL, begun = 0,
+    ordering_key = coalesce(ringback_delivery.ordering_key, excluded.ordering_key)
+"""
+_RECOVERABLE = """
+    SELECT d.message_key, m.created_at, d.state, d.attempts
+    FROM ringback_delivery d INDEXED BY ringback_delivery_unsent
+    CROSS JOIN ringback_message m ON m.key = d.message_key
+    WHERE d.endpoint_key = ? AND d.message_key > ? AND {unsent}
+    ORDER BY d.message_key LIMIT ?
+"""
+
+
+class Line(Documents):
+    """The verbs that messages pass through."""
+
+    # --- Accepting ----------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def new_message_key(self, created_at: Instant) -> int:
+        """Return the key of a message that is accepted now: never used before, and above those of this node so far."""
+
+    @abstractmethod
+    def insert_deliveries(self, rows: Sequence[Row], lease: Lease) -> None:
+        """Store deliveries, as ``Intake.deliveries`` has them; those that are leased have *lease*."""
+
+    def accept(
+        self, acceptances: Sequence[Acceptance], lease: Lease, admit: Admit
+    ) -> list[Accepted | RingbackError]:
+        """See ``Store``."""
+        self.catch_up()
+        intake = Intake(self.new_message_key, lease, admit)
+        receipts = Receipts(self, acceptances)
+        earlier = self._earlier(acceptances)
+        answers = [self._accept_one(acceptance, intake, receipts, earlier) for acceptance in acceptances]
+        if intake.messages:
+            self.execute_rows(_INSERT_MESSAGES, intake.messages)
+        if intake.deliveries:
+            self.insert_deliveries(intake.deliveries, lease)
+        receipts.keep()
+        if earlier.new or earlier.renewed:
+            self.remember_uses(earlier.new, earlier.renewed)
+        if intake.documents:
+            self.keep(intake.documents)
+        return answers
+
+    def _earlier(self, acceptances: Sequence[Acceptance]) -> _Earlier:
+        routed = [
+            (acceptance, route)
+            for acceptance in acceptances
+            if (acceptance.idempotency or acceptance.event_id)
+            and (route := self.known_route(acceptance.application))
+        ]
+        uses = [
+            use for acceptance, route in routed if (use := _use_in(route, acceptance.idempotency)) is not None
+        ]
+        events = [(route.key, acceptance.event_id) for acceptance, route in routed if acceptance.event_id]
+        found = self.rows_for(_EVENTS, events) if events else []
+        return _Earlier(self.earlier_uses(uses), {(row[0], row[1]) for row in found})
+
+    def _accept_one(
+        self, acceptance: Acceptance, intake: Intake, receipts: Receipts, earlier: _Earlier
+    ) -> Accepted | RingbackError:
+        try:
+            route = self.route(acceptance.application)
+            if (repeated := receipts.earlier(acceptance, route)) is not None:
+                return repeated
+            use = _use_in(route, acceptance.idempotency)
+            if use is not None and (replayed := self._replayed(use, route, intake, earlier)) is not None:
+                return replayed
+            if acceptance.event_id is not None:
+                earlier.take_event(route.key, acceptance.event_id)
+        except RingbackError as error:
+            return error
+        accepted = intake.add(acceptance, route)
+        intake.documents += acceptance.documents
+        receipts.add(accepted.message, route)
+        if use is not None:
+            earlier.use(use, acceptance)
+        return accepted
+
+    def _replayed(self, use: Idempotency, route: Route, intake: Intake, earlier: _Earlier) -> Accepted | None:
+        known = earlier.uses.get((use.scope, use.key))
+        if known is None:
+            return None
+        message = intake.accepted.get(known.resource_id) or self._message_by_id(route, known.resource_id)
+        if message is None:
+            return None
+        known.repeated_by(use)
+        return Accepted(message, replayed=True)
+
+    def _message_by_id(self, route: Route, message_id: str) -> Message | None:
+        row = self.row(
+            f"SELECT {MESSAGE_COLUMNS} FROM ringback_message m WHERE m.application_key = ? AND m.id = ?",
+            (route.key, message_id),
+        )
+        return None if row is None else message_of(row, route.application_id)
+
+    # --- Settling -----------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def end_leases(self, ended: Sequence[Row]) -> list[bool]:
+        """End leases, given message key, endpoint key, token, new state, attempts, due_at, reason, whether tried.
+
+        Tell for each whether it was still held; where it was not, nothing has changed.
+        """
+
+    def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
+        """See ``Store``."""
+        held = self.end_leases([_ended_row(settlement) for settlement in settlements])
+        attempts = [
+            attempt_row(settlement.work.key, settlement.attempt)
+            for settlement in settlements
+            if settlement.attempt is not None
+        ]
+        if attempts:
+            self.execute_rows(INSERT_ATTEMPTS, attempts)
+        for settlement, still in zip(settlements, held, strict=True):
+            if still and settlement.health is not None:
+                self._change_health(settlement)
+        return held
+
+    def _change_health(self, settlement: Settlement) -> None:
+        health, key = settlement.health, settlement.work.key[1]
+        assert health is not None  # noqa: S101 - the caller has looked
+        if health.failing_since is None:
+            statement = "UPDATE ringback_endpoint SET failing_since = NULL WHERE key = ? AND failing_since IS NOT NULL"
+            self.execute(statement, (key,))
+        elif health.disable is None:
+            statement = (
+                "UPDATE ringback_endpoint SET failing_since = ? WHERE key = ? AND failing_since IS NULL"
+            )
+            self.execute(statement, (health.failing_since, key))
+        else:
+            self.execute(
+                "UPDATE ringback_endpoint SET state = 'disabled', disabled_reason = ?,"
+                " failing_since = coalesce(failing_since, ?) WHERE key = ? AND state <> 'disabled'",
+                (health.disable, health.failing_since, key),
+            )
+        if self.changes():
+            self.bump_catalog()
+
+    # --- What vanished ------------------------------------------------------------------------------------
+
+    def mark_vanished(self, rows: Sequence[Row], key: int, endpoint: Endpoint, now: Instant) -> None:
+        """Record the attempts that may have been made under leases that ran out; *rows* are as ``taken`` has them."""
+        if not rows:
+            return
+        marks = [
+            attempt_row(
+                (row[0], key),
+                Attempt(
+                    id=ids.new_id(ids.ATTEMPT, now, self._entropy(ids.ENTROPY_BYTES)),
+                    message_id=row[4],
+                    endpoint_id=endpoint.id,
+                    number=row[2] + 1,
+                    trigger=Trigger(row[3]),
+                    url=endpoint.url,
+                    started_at=now,
+                    duration=0,
+                    outcome=Outcome(kind=OutcomeKind.UNKNOWN, detail="lease_expired"),
+                ),
+            )
+            for row in rows
+        ]
+        self.execute_rows(INSERT_ATTEMPTS, marks)
+
+    # --- Again --------------------------------------------------------------------------------------------
+
+    def resend(self, application_id: str, message_id: str, endpoint_id: str, now: Instant) -> Delivery:
+        """See ``Store``."""
+        endpoint_key, application_key, endpoint = self._endpoint_row(application_id, endpoint_id)
+        message = self.row(
+            "SELECT key, payload IS NULL FROM ringback_message WHERE application_key = ? AND id = ?",
+            (application_key, message_id),
+        )
+        if message is None:
+            raise NotFound(f"there is no message {message_id}")
+        if message[1]:
+            raise Conflict("the message's payload has been removed, so it cannot be sent again")
+        if endpoint.state is EndpointState.DISABLED:
+            raise Conflict("the endpoint is disabled; enable it before resending")
+        self.make_due(message[0], endpoint_key, now)
+        row = self.row(
+            f"SELECT {DELIVERY_COLUMNS} FROM ringback_delivery d WHERE d.message_key = ? AND d.endpoint_key = ?",
+            (message[0], endpoint_key),
+        )
+        assert row is not None  # noqa: S101 - it was written just now
+        return delivery_of(row, message_id, endpoint.id)
+
+    def make_due(self, message_key: int, endpoint_key: int, now: Instant) -> None:
+        """Have a delivery attempted now, whatever became of it; raises ``Conflict`` while an attempt is under way."""
+        key = (message_key, endpoint_key)
+        current = self.row(
+            "SELECT state FROM ringback_delivery WHERE message_key = ? AND endpoint_key = ?", key
+        )
+        state = None if current is None else DeliveryState(current[0])
+        if state is DeliveryState.LEASED:
+            raise Conflict("an attempt is under way; wait for its outcome")
+        after = next_state(state, Step.RESEND).value
+        make_due = _MAKE_DUE.format(ordered=self.dialect.ordered, unnamed=UNNAMED)
+        self.execute(make_due, (message_key, after, now, endpoint_key))
+        self.execute(_FOLLOW, (now, endpoint_key, message_key, now, endpoint_key, message_key))
+
+    def _recoverable(self, endpoint_key: int, position: int, limit: int) -> list[Row]:
+        return self.rows(_RECOVERABLE.format(unsent=self.dialect.unsent), (endpoint_key, position, limit))
+
+    def add_task(self, task: Task) -> None:
+        """See ``Store``."""
+        self.execute(
+            "INSERT INTO ringback_task VALUES (?, ?, 0, ?)",
+            (task.id, int(task.done), msgspec.json.encode(task)),
+        )
+
+    def advance_task(self, now: Instant, limit: int) -> Task | None:
+        """See ``Store``."""
+        found = self.row("SELECT record, position FROM ringback_task WHERE done = 0 ORDER BY id LIMIT 1")
+        if found is None:
+            return None
+        task, position = msgspec.json.decode(found[0], type=Task), found[1]
+        endpoint = self.row("SELECT key FROM ringback_endpoint WHERE id = ?", (task.endpoint_id,))
+        rows = self._recoverable(endpoint[0], position, limit) if endpoint else []
+        moved = [row for row in rows if _is_meant(row, task)]
+        for row in moved:
+            self.make_due(row[0], endpoint[0] if endpoint else 0, now)
+        task = msgspec.structs.replace(
+            task, moved=task.moved + len(moved), done=len(rows) < limit, updated_at=now
+        )
+        self.execute(
+            "UPDATE ringback_task SET done = ?, position = ?, record = ? WHERE id = ?",
+            (int(task.done), rows[-1][0] if rows else position, msgspec.json.encode(task), task.id),
+        )
+        return task
+
+
+def _use_in(route: Route, idempotency: Idempotency | None) -> Idempotency | None:
+    # An application may be called by its id or its uid, and a uid may pass to another application.
+    if idempotency is None:
+        return None
+    return msgspec.structs.replace(idempotency, scope=f"{idempotency.scope}:{route.application_id}")
+
+
+def _ended_row(settlement: Settlement) -> Row:
+    work, decision = settlement.work, settlement.decision
+    return (
+        *work.key,
+        work.lease.token,
+        ENDED[decision.step],
+        work.attempts + (settlement.attempt is not None and decision.step is not Step.POSTPONE),
+        decision.due_at,
+        settlement.reason,
+        # What is given back untried is no less suspect than before; where there is an order, `begun` says what runs.
+        settlement.attempt is not None,
+    )
+
+
+class _Earlier(msgspec.Struct):
+    """The uses of idempotency keys and event ids that matter to one batch: those there were, and those it adds."""
+
+    uses: dict[tuple[str, str], Use]
+    events: set[tuple[int, str]]
+    new: list[Row] = []
+    renewed: list[Row] = []
+
+    def take_event(self, application_key: int, event_id: str) -> None:
+        """Take an event id; raises ``Conflict`` where it is taken."""
+        if (application_key, event_id) in self.events:
+            raise Conflict(f"the event id {event_id} was used for another message of this application")
+        self.events.add((application_key, event_id))
+
+    def use(self, idempotency: Idempotency, acceptance: Acceptance) -> None:
+        """Use an idempotency key for what is accepted now."""
+        place = idempotency.scope, idempotency.key
+        rows = self.renewed if place in self.uses else self.new
+        self.uses[place] = Use(acceptance.id, idempotency.fingerprint)
+        rows.append((*place, idempotency.fingerprint, acceptance.id, acceptance.created_at))
+
+
+def taken(row: Row, endpoint_key: int, endpoint: Endpoint, lease: Lease) -> Work:
+    """Return the work of a row: message's key, state, attempts, trigger, id, type, payload, instant, inbound, begun."""
+    message_key, _, attempts, trigger, message_id, event_type, payload, created_at, inbound, begun = row
+    return Work(
+        key=(message_key, endpoint_key),
+        message_id=message_id,
+        event_type=event_type,
+        payload=payload,
+        accepted_at=created_at,
+        endpoint=endpoint,
+        attempts=attempts,
+        trigger=Trigger(trigger),
+        lease=lease,
+        inbound=inbound_of(inbound),
+        begun=begun,
+    )
+
+
+def _is_meant(row: Row, task: Task) -> bool:
+    _, created_at, state, attempts = row
+    untried = state == DeliveryState.WAITING and attempts == 0
+    return task.since <= created_at < task.until and not untried

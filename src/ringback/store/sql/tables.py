@@ -1,0 +1,92 @@
+"""What the verbs that both databases share ask of the one they run on."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import msgspec
+
+from ringback.vault import Vault
+
+Row = tuple[Any, ...]
+
+
+class Many(msgspec.Struct, frozen=True):
+    """A statement about many rows at once.
+
+    Args:
+        text: With ``{rows}`` where a query stands that yields the rows.
+        kinds: One letter for each column of them: ``i`` an integer, ``t`` text, ``b`` bytes, ``o`` a truth value.
+    """
+
+    text: str
+    kinds: str
+
+
+class Dialect(msgspec.Struct, frozen=True, kw_only=True):
+    """The expressions that the databases write in different ways.
+
+    Args:
+        ordered: Whether the endpoint in whose row it stands has an order.
+        in_channel: Whether the channels of a message ``m`` include a value.
+        unsent: Whether a delivery ``d`` has failed before or for good, as the index of those has it.
+        unfinished: The deliveries of the endpoint ``e`` that are not at rest: what stands after FROM.
+        live: That a delivery is not at rest, as the index by ordering keys has it.
+        live_key: The ordering key of those.
+    """
+
+    ordered: str
+    in_channel: str
+    unsent: str
+    unfinished: str
+    live: str
+    live_key: str
+
+
+class Tables(ABC):
+    """A database with Ringback's tables.
+
+    Statements are written with ``?`` where values go. ``INDEXED BY`` and ``CROSS JOIN ... ON`` are advice to SQLite,
+    which others leave out.
+    """
+
+    dialect: ClassVar[Dialect]
+
+    def __init__(self, vault: Vault, entropy: Callable[[int], bytes]) -> None:
+        self._vault = vault
+        self._entropy = entropy
+
+    @abstractmethod
+    def execute(self, statement: str, values: Sequence[Any] = ()) -> object:
+        """Run one statement; raises ``StoreUnavailable``."""
+
+    @abstractmethod
+    def rows(self, statement: str, values: Sequence[Any] = ()) -> list[Row]:
+        """Return all rows of a query."""
+
+    @abstractmethod
+    def changes(self) -> int:
+        """Return how many rows the last statement changed."""
+
+    @abstractmethod
+    def execute_rows(self, statement: Many, rows: Sequence[Row]) -> int:
+        """Run a statement about *rows*; return how many rows it changed."""
+
+    @abstractmethod
+    def rows_for(self, query: Many, wanted: Sequence[Row]) -> list[Row]:
+        """Return all rows of a query about the rows *wanted*."""
+
+    @abstractmethod
+    def catch_up(self) -> None:
+        """Learn what other connections have changed; asked inside a transaction, before routes are used."""
+
+    def row(self, statement: str, values: Sequence[Any] = ()) -> Row | None:
+        """Return the first row of a query."""
+        found = self.rows(statement, values)
+        return found[0] if found else None
+
+    @abstractmethod
+    def undone(self) -> None:
+        """Forget what may have been learnt from changes that are being rolled back."""

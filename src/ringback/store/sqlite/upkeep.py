@@ -1,0 +1,63 @@
+"""Forgetting in time, and the queue at a glance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ringback.model import Instant
+from ringback.store import Pruned, Statistics
+from ringback.store.sql.history import History
+from ringback.store.sql.tables import Many
+
+COUNT_CEILING = 100_000
+_PARTS = (
+    Many("DELETE FROM ringback_attempt WHERE message_key IN ({rows})", "i"),
+    Many("DELETE FROM ringback_delivery WHERE message_key IN ({rows})", "i"),
+    Many("DELETE FROM ringback_message WHERE key IN ({rows})", "i"),
+)
+
+
+class Upkeep(History):
+    """The verbs that keep house."""
+
+    def prune(self, before: Instant, cursor: int, limit: int, *, receipts_before: Instant) -> Pruned:
+        """See ``Store``."""
+        self.prune_by_age("ringback_idempotency", before, limit)
+        self.prune_by_age("ringback_receipt", receipts_before, limit)
+        looked = self.rows(
+            "SELECT m.key, m.created_at, EXISTS (SELECT 1 FROM ringback_delivery d WHERE d.message_key = m.key"
+            " AND d.due_at IS NOT NULL) FROM ringback_message m WHERE m.key > ? ORDER BY m.key LIMIT ?",
+            (cursor, limit),
+        )
+        old = [row for row in looked if row[1] < before]
+        removed = [(row[0],) for row in old if not row[2]]
+        if removed:
+            self.execute("UPDATE ringback_removed SET message_key = max(message_key, ?)", removed[-1])
+            for part in _PARTS:
+                self.execute_rows(part, removed)
+        more = len(old) == limit
+        return Pruned(len(removed), old[-1][0] if more else None)
+
+    def statistics(self, now: Instant) -> Statistics:
+        """See ``Store``."""
+        waiting = self._count("due_at IS NOT NULL", [])
+        past_due = self._count("due_at <= ?", [now])
+        oldest = self.row(
+            "SELECT min(due_at) FROM ringback_delivery INDEXED BY ringback_delivery_due WHERE due_at <= ?",
+            (now,),
+        )
+        pages, size = self.row("PRAGMA page_count"), self.row("PRAGMA page_size")
+        return Statistics(
+            waiting=waiting,
+            past_due=past_due,
+            oldest_due_at=oldest[0] if oldest else None,
+            size_bytes=pages[0] * size[0] if pages and size else 0,
+        )
+
+    def _count(self, condition: str, values: list[Any]) -> int:
+        found = self.row(
+            "SELECT count(*) FROM (SELECT 1 FROM ringback_delivery INDEXED BY ringback_delivery_due"
+            f" WHERE {condition} LIMIT {COUNT_CEILING})",
+            values,
+        )
+        return int(found[0]) if found else 0
