@@ -17,6 +17,7 @@ The tree::
     ├── SignatureInvalid               401  signature_invalid    (carries a machine-readable reason)
     ├── Unavailable                    503  unavailable          (carries how long to wait)
     │   └── StoreUnavailable           503  store_unavailable
+    │       └── Raced                  503  raced                (done again, it will most likely succeed)
     ├── ConfigurationError             500  configuration_error  (the command line exits with 3)
     │   └── StoreIncompatible          500  store_incompatible
     └── IllegalTransition              500  illegal_transition   (a bug, never an outsider's doing)
@@ -169,6 +170,12 @@ class StoreUnavailable(Unavailable):
     """The store cannot be written; whether the last change was kept is unknown, so repeat it with its key."""
 
     code = "store_unavailable"
+
+
+class Raced(StoreUnavailable):
+    """Another node changed the same at the same moment, so nothing was changed here; it can be done again."""
+
+    code = "raced"
 
 
 class ConfigurationError(RingbackError):

@@ -7,10 +7,11 @@ Every verb raises ``StoreUnavailable`` when the database cannot be used.
 
 from __future__ import annotations
 
+import importlib
 import secrets
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 from ringback.errors import ConfigurationError, RingbackError
 from ringback.model import (
@@ -343,7 +344,8 @@ def open_store(
     """Open the store that *url* names, creating or migrating it as needed.
 
     Args:
-        url: ``sqlite:///relative/or/absolute/path``; four slashes make the path absolute.
+        url: ``sqlite:///relative/or/absolute/path``, four slashes make the path absolute; or
+            ``postgresql://user:password@host/database``.
         vault: Seals the secrets that the store keeps.
         entropy: Returns that many random bytes.
         shared: The database may be an application's own, with tables of that.
@@ -352,6 +354,10 @@ def open_store(
         ConfigurationError: The URL names no known kind of store.
         StoreIncompatible: The database belongs to a newer Ringback or to something else.
     """
+    if is_postgres(url):
+        # Its tables have names of their own, so that any database may be an application's, too.
+        store: Store = _postgres().PostgresStore(url, vault, entropy)
+        return store
     from ringback.store.sqlite import SQLiteStore  # noqa: PLC0415 - a store is only imported when used
 
     return SQLiteStore(_path(url), vault, entropy, shared=shared)
@@ -368,11 +374,25 @@ def examine_store(url: str, *, shared: bool = False) -> Condition:
     return examine(_path(url), shared=shared)
 
 
+def is_postgres(url: str) -> bool:
+    """Tell whether a URL names a PostgreSQL database."""
+    return url.startswith(("postgresql://", "postgres://"))
+
+
+def _postgres() -> Any:
+    try:
+        return importlib.import_module("ringback.store.postgres")
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"a PostgreSQL store needs {error.name}, which is not installed: pip install 'ringback[postgres]'"
+        ) from None
+
+
 def _path(url: str) -> str:
     scheme, separator, path = url.partition("://")
     if scheme != "sqlite" or not separator or not path.removeprefix("/"):
         raise ConfigurationError(
-            f"cannot use the store {url!r}: write sqlite:///FILE, such as sqlite:///ringback.db"
+            f"cannot use the store {url!r}: write sqlite:///FILE, such as sqlite:///ringback.db, or postgresql://..."
         )
     return path.removeprefix("/")
 

@@ -6,11 +6,16 @@ from __future__ import annotations
 import contextlib
 import itertools
 import random
+import re
 import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
+import psycopg
+
+from postgres_server import postgres_server
 from ringback import ids
 from ringback.errors import RingbackError
 from ringback.model import (
@@ -52,8 +57,15 @@ REFUSED = Outcome(kind=OutcomeKind.REFUSED, status=500, body=b"oops")
 class Database(Protocol):
     """One database that can be opened any number of times, also at the same time."""
 
-    def open(self, vault: Vault = VAULT) -> Store:
-        """Open it."""
+    # How a transaction that writes begins.
+    begin: str
+
+    def open(self, vault: Vault = VAULT, *, shared: bool = False) -> Store:
+        """Open it; *shared*, as one that an application has open as well."""
+        ...
+
+    def application(self) -> AbstractContextManager[Any]:
+        """Connect as an application does that shares it: ``execute`` takes a statement and values for its ``?``."""
         ...
 
     def at_rest(self) -> bytes:
@@ -64,11 +76,16 @@ class Database(Protocol):
 class SQLiteDatabase:
     """A file in *folder*."""
 
+    begin = "BEGIN IMMEDIATE"
+
     def __init__(self, folder: Path) -> None:
         self.file = folder / "ringback.db"
 
-    def open(self, vault: Vault = VAULT) -> Store:
-        return open_store(f"sqlite:///{self.file}", vault)
+    def open(self, vault: Vault = VAULT, *, shared: bool = False) -> Store:
+        return open_store(f"sqlite:///{self.file}", vault, shared=shared)
+
+    def application(self) -> AbstractContextManager[Any]:
+        return contextlib.closing(sqlite3.connect(self.file, isolation_level=None))
 
     def at_rest(self) -> bytes:
         return b"".join(file.read_bytes() for file in self.file.parent.glob(f"{self.file.name}*"))
@@ -82,12 +99,53 @@ class SharedSQLiteDatabase(SQLiteDatabase):
         with contextlib.closing(sqlite3.connect(self.file)) as application:
             application.execute("CREATE TABLE message (text)")
 
-    def open(self, vault: Vault = VAULT) -> Store:
-        return open_store(f"sqlite:///{self.file}", vault, shared=True)
+    def open(self, vault: Vault = VAULT, *, shared: bool = True) -> Store:
+        return super().open(vault, shared=shared)
+
+
+class _Application:
+    """A connection of psycopg that takes ``?``, as the store's statements have them."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self._connection = connection
+
+    def execute(self, statement: str, values: Sequence[Any] = ()) -> Any:
+        return self._connection.execute(statement.replace("?", "%s"), values)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class PostgresDatabase:
+    """A database of its own on the server that runs for the whole of the tests."""
+
+    begin = "BEGIN"
+
+    def __init__(self, folder: Path) -> None:
+        del folder
+        self.server = postgres_server()
+        self.url = self.server.new_database()
+
+    def open(self, vault: Vault = VAULT, *, shared: bool = False) -> Store:
+        return open_store(self.url, vault, shared=shared)
+
+    def application(self) -> AbstractContextManager[Any]:
+        return contextlib.closing(_Application(psycopg.connect(self.url, autocommit=True)))
+
+    def at_rest(self) -> bytes:
+        dump = self.server.dump(self.url)
+        # Bytes are written as their digits.
+        return dump + b"".join(
+            bytes.fromhex(found.decode()) for found in re.findall(rb"\\x((?:[0-9a-f]{2})+)", dump)
+        )
 
 
 # Another kind of store joins the contract by one entry here.
-DATABASES: dict[str, Callable[[Path], Database]] = {"sqlite": SQLiteDatabase, "shared": SharedSQLiteDatabase}
+DATABASES: dict[str, Callable[[Path], Database]] = {
+    "sqlite": SQLiteDatabase,
+    "shared": SharedSQLiteDatabase,
+    "postgres": PostgresDatabase,
+}
 
 
 class Scene:

@@ -2,17 +2,16 @@
 # ruff: noqa: D102 - fixtures and queries named for what they hold
 
 import contextlib
-import sqlite3
 
 import msgspec
 import pytest
 from doors import begin, handler, receive, source
-from scene import LEASE, MANY, REFUSED, VAULT, Scene
+from scene import LEASE, MANY, REFUSED, Scene
 
 from ringback.errors import NotFound
 from ringback.model import DeliveryState, EndpointState, Held, OutcomeKind, Trigger
 from ringback.policy import MAX_BEGUN, Step
-from ringback.store import Begun, Page, open_store
+from ringback.store import Begun, Page
 
 RUNS = Begun(held=True)
 LOST = Begun(held=False)
@@ -195,19 +194,23 @@ class TestDoneStatements:
 
     @pytest.fixture
     def scene(self, database):
-        with contextlib.closing(open_store(f"sqlite:///{database.file}", VAULT, shared=True)) as store:
+        with contextlib.closing(database.open(shared=True)) as store:
             yield Scene(store)
 
     @pytest.fixture
     def connection(self, database, scene):
-        with contextlib.closing(sqlite3.connect(database.file, isolation_level=None)) as connection:
-            connection.execute("CREATE TABLE ledger (amount)")
+        with database.application() as connection:
+            connection.execute("CREATE TABLE ledger (amount INTEGER)")
             yield connection
+
+    @pytest.fixture(autouse=True)
+    def how_to_begin(self, database):
+        self.begin = database.begin
 
     def run(self, connection, statements, end="COMMIT"):
         """Run a transaction of the application as it should be; return how many rows the fence changed."""
         fence, *others = statements
-        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(self.begin)
         connection.execute("INSERT INTO ledger VALUES (1)")
         changed = connection.execute(fence.text, fence.values).rowcount
         if changed != fence.changes:

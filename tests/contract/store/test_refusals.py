@@ -1,8 +1,5 @@
 """Refusals: the last few requests of a source that did not verify, and nothing that should not be kept."""
 
-import contextlib
-
-import apsw
 import pytest
 from doors import source
 from scene import MANY
@@ -97,5 +94,5 @@ def test_they_go_with_their_source(scene, owner, database):
     """What a removed source refused can be read by nobody, so it is not kept."""
     refuse(scene, owner)
     scene.write(scene.store.remove_source, owner.id, scene.now)
-    with contextlib.closing(apsw.Connection(str(database.file))) as connection:
-        assert connection.execute("SELECT count(*) FROM ringback_refusal").get == 0
+    with database.application() as connection:
+        assert connection.execute("SELECT count(*) FROM ringback_refusal").fetchone() == (0,)

@@ -82,6 +82,7 @@ class Catalog(Tables):
 
     def undone(self) -> None:
         """See ``Tables``."""
+        super().undone()
         self.routes.forget()
 
     def catalog_version(self) -> int:

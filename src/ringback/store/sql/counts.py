@@ -13,10 +13,10 @@ CEILING = 10_000
 
 # How many of some deliveries each endpoint of an application has, where it has any.
 _BY_ENDPOINT = """
-    SELECT id, some FROM (
-        SELECT e.id, (SELECT count(*) FROM (SELECT 1 FROM {deliveries} LIMIT {ceiling}) AS counted) AS some
+    SELECT id, amount FROM (
+        SELECT e.id, (SELECT count(*) FROM (SELECT 1 FROM {deliveries} LIMIT {ceiling}) AS counted) AS amount
         FROM ringback_endpoint e WHERE e.application_key = ? AND e.deleted_at IS NULL
-    ) AS each WHERE some > 0
+    ) AS of_each WHERE amount > 0
 """
 _HELD = "SELECT 1 FROM ringback_message WHERE application_key = ? AND held = ?"
 _DEAD = """

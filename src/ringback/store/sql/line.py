@@ -107,7 +107,7 @@ class Line(Documents):
         earlier = self._earlier(acceptances)
         answers = [self._accept_one(acceptance, intake, receipts, earlier) for acceptance in acceptances]
         if intake.messages:
-            self.execute_rows(_INSERT_MESSAGES, intake.messages)
+            self.insert_messages(intake.messages)
         if intake.deliveries:
             self.insert_deliveries(intake.deliveries, lease)
         receipts.keep()
@@ -116,6 +116,10 @@ class Line(Documents):
         if intake.documents:
             self.keep(intake.documents)
         return answers
+
+    def insert_messages(self, rows: Sequence[Row]) -> None:
+        """Store messages, as ``Intake.messages`` has them."""
+        self.execute_rows(_INSERT_MESSAGES, rows)
 
     def _earlier(self, acceptances: Sequence[Acceptance]) -> _Earlier:
         routed = [

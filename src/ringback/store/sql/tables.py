@@ -87,6 +87,5 @@ class Tables(ABC):
         found = self.rows(statement, values)
         return found[0] if found else None
 
-    @abstractmethod
-    def undone(self) -> None:
+    def undone(self) -> None:  # noqa: B027 - most have learnt nothing
         """Forget what may have been learnt from changes that are being rolled back."""

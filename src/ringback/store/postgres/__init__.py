@@ -1,0 +1,22 @@
+"""The store on PostgreSQL, on psycopg: any number of nodes over one database."""
+
+from __future__ import annotations
+
+from ringback.store.postgres.line import PostgresLine
+from ringback.store.postgres.upkeep import Upkeep
+from ringback.store.sql.counts import Counts
+from ringback.store.sql.sources import Sources
+
+
+class PostgresStore(PostgresLine, Upkeep, Sources, Counts):
+    """All verbs of ``ringback.store.Store``; see there. Each base class holds the verbs of one concern.
+
+    Args:
+        url: Where the database is: ``postgresql://user:password@host/database``, as libpq has it.
+        vault: Seals endpoints' secrets.
+        entropy: Returns that many random bytes.
+
+    Raises:
+        StoreIncompatible: The database is that of a newer Ringback; it is left untouched.
+        ConfigurationError: The server cannot be reached, is read-only or too old.
+    """

@@ -1,0 +1,141 @@
+"""One connection to PostgreSQL: how it is opened, what is asked of the server, and what its failures mean."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import psycopg
+from psycopg import errors, pq
+from psycopg.types.string import StrDumper
+
+from ringback.errors import ConfigurationError, Raced, StoreUnavailable
+from ringback.store.sql.tables import Many, Row
+
+CONNECT_SECONDS = 5
+OLDEST = 140000
+# A statement never takes that long unless something is wrong; a transaction that sits idle is that of a lost node.
+BEGIN = (
+    "BEGIN; SET LOCAL statement_timeout = '30s'; SET LOCAL idle_in_transaction_session_timeout = '30s'; "
+    "SET LOCAL synchronous_commit = on"
+)
+KINDS = {"i": "bigint[]", "t": "text[]", "b": "bytea[]", "o": "boolean[]"}
+# Another node has done at the same moment what this one was about to do: done again, it will see that.
+RACES = (errors.UniqueViolation, errors.DeadlockDetected, errors.SerializationFailure)
+_HINTS = re.compile(r" INDEXED BY \w+")
+
+
+class _Text(StrDumper):
+    """PostgreSQL's texts hold every character but one; its symbol stands for that."""
+
+    def dump(self, obj: str) -> bytes | bytearray | memoryview | None:
+        return super().dump(obj.replace("\0", "\N{SYMBOL FOR NULL}") if "\0" in obj else obj)
+
+
+class Connection:
+    """A connection that is opened when it is needed, and opened again after it has broken.
+
+    Args:
+        url: Where the server is, as libpq has it: ``postgresql://user@host/database``.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._open: psycopg.Connection[Row] | None = None
+        self._cursor: psycopg.Cursor[Row] | None = None
+
+    def execute(self, statement: str, values: Sequence[Any] = ()) -> psycopg.Cursor[Row]:
+        """Run a statement with ``?`` where values go; return its cursor.
+
+        Raises:
+            StoreUnavailable: The server cannot be reached, or refuses.
+            Raced: Another node was first.
+        """
+        return self._run(translated(statement), values)
+
+    def execute_rows(self, statement: Many, rows: Sequence[Row]) -> psycopg.Cursor[Row]:
+        """Run a statement about many rows, each column of them as one array."""
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        return self._run(_about_arrays(statement), columns)
+
+    def simple(self, statements: str) -> None:
+        """Run statements without values, in one message to the server."""
+        self._run(statements, None)
+
+    def close(self) -> None:
+        """Close it; it is opened again when it is needed."""
+        self._cursor = None
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+    def is_idle(self) -> bool:
+        """Tell whether it is in no transaction."""
+        return self._open is None or self._open.info.transaction_status is pq.TransactionStatus.IDLE
+
+    def _run(self, statement: str, values: Sequence[Any] | None) -> psycopg.Cursor[Row]:
+        try:
+            if self._cursor is None:
+                self._connect()
+            assert self._cursor is not None  # noqa: S101 - it was opened just now
+            return self._cursor.execute(statement.encode(), values)
+        except RACES as error:
+            raise Raced(
+                f"another node was first ({error.diag.message_primary}); it is tried again"
+            ) from error
+        except psycopg.Error as error:
+            if self._open is not None and self._open.broken:
+                self.close()
+            raise unavailable(error) from error
+
+    def _connect(self) -> None:
+        self._open = connect(self._url)
+        self._cursor = self._open.cursor()
+
+
+def connect(url: str) -> psycopg.Connection[Row]:
+    """Open a connection to a server that can be written to.
+
+    Raises:
+        ConfigurationError: The server is too old.
+        psycopg.Error: It cannot be reached.
+    """
+    connection = psycopg.connect(
+        url,
+        autocommit=True,
+        # Behind a pooler, the next transaction may run on another of its connections.
+        prepare_threshold=None,
+        connect_timeout=CONNECT_SECONDS,
+        target_session_attrs="read-write",
+        keepalives_idle=10,
+        keepalives_interval=5,
+        keepalives_count=3,
+        tcp_user_timeout=20_000,
+        application_name="ringback",
+    )
+    connection.adapters.register_dumper(str, _Text)
+    if connection.info.server_version < OLDEST:
+        connection.close()
+        raise ConfigurationError("Ringback needs PostgreSQL 14 or newer")
+    return connection
+
+
+def unavailable(error: Exception) -> StoreUnavailable:
+    """Return what a failure of the database means for whoever asked it."""
+    text = " ".join(str(error).split())
+    return StoreUnavailable(f"the store failed ({text}); whether the last change was kept is unknown")
+
+
+@lru_cache(1_000)
+def translated(statement: str) -> str:
+    """Return a statement as PostgreSQL takes it: without the advice that is for SQLite."""
+    plain = _HINTS.sub("", statement).replace("CROSS JOIN", "JOIN").replace("%", "%%")
+    return plain.replace("?", "%s")
+
+
+@lru_cache(1_000)
+def _about_arrays(statement: Many) -> str:
+    arrays = ", ".join(f"?::{KINDS[kind]}" for kind in statement.kinds)
+    return translated(statement.text.replace("{rows}", f"SELECT * FROM unnest({arrays})"))

@@ -1,0 +1,180 @@
+"""The PostgreSQL database: connections, transactions, migrations, and partitions made ahead."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.resources
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import psycopg
+
+from ringback.errors import ConfigurationError, StoreIncompatible
+from ringback.store.postgres.connection import BEGIN, Connection, connect
+from ringback.store.postgres.days import Day
+from ringback.store.sql.tables import Dialect, Many, Row, Tables
+from ringback.vault import Vault
+
+MIGRATING = 0x52494E47  # the advisory lock of whoever migrates
+MAKING_DAYS = MIGRATING + 1
+DIALECT = Dialect(
+    ordered="coalesce((convert_from(record, 'UTF8')::jsonb ->> 'ordered')::boolean, false)",
+    in_channel="coalesce(m.channels, '[]')::jsonb @> jsonb_build_array(?::text)",
+    unsent="d.unsent",
+    unfinished="ringback_unfinished u WHERE u.endpoint_key = e.key",
+    live="live_key IS NOT NULL",
+    live_key="live_key",
+)
+
+
+class Database(Tables):
+    """One connection that writes and one per thread that reads; see ``PostgresStore`` for the arguments."""
+
+    dialect = DIALECT
+
+    def __init__(self, url: str, vault: Vault, entropy: Callable[[int], bytes]) -> None:
+        super().__init__(vault, entropy)
+        self._url = url
+        self._depth = 0
+        self._owner = 0
+        self._changed = 0
+        self._local = threading.local()
+        self._readers: list[Connection] = []
+        self.days: set[Day] = set()
+        migrate(url)
+        self._writer = Connection(url)
+
+    # --- Statements ---------------------------------------------------------------------------------------
+
+    def execute(self, statement: str, values: Sequence[Any] = ()) -> object:
+        """See ``Tables``."""
+        cursor = self._connection().execute(statement, values)
+        self._changed = cursor.rowcount
+        return cursor
+
+    def rows(self, statement: str, values: Sequence[Any] = ()) -> list[Row]:
+        """See ``Tables``."""
+        return self._connection().execute(statement, values).fetchall()
+
+    def changes(self) -> int:
+        """See ``Tables``."""
+        return self._changed
+
+    def execute_rows(self, statement: Many, rows: Sequence[Row]) -> int:
+        """See ``Tables``."""
+        return self._connection().execute_rows(statement, rows).rowcount if rows else 0
+
+    def rows_for(self, query: Many, wanted: Sequence[Row]) -> list[Row]:
+        """See ``Tables``."""
+        return self._connection().execute_rows(query, wanted).fetchall() if wanted else []
+
+    # --- Transactions -------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Open a transaction, or inside one a savepoint; an exception undoes what was done inside."""
+        begin, end, undo = (
+            ("SAVEPOINT part", "RELEASE part", "ROLLBACK TO part; RELEASE part")
+            if self._depth
+            else (BEGIN, "COMMIT", "ROLLBACK")
+        )
+        if not self._depth and not self._writer.is_idle():
+            # What an earlier failure left open is not known.
+            self._writer.close()
+        self._writer.simple(begin)
+        self._owner = threading.get_ident()
+        self._depth += 1
+        try:
+            yield
+            self._writer.simple(end)
+        except BaseException:
+            self.undone()
+            with contextlib.suppress(Exception):
+                self._writer.simple(undo)
+            raise
+        finally:
+            self._depth -= 1
+            if not self._depth:
+                self._owner = 0
+
+    def undone(self) -> None:
+        """See ``Tables``."""
+        self.days.clear()
+
+    def checkpoint(self) -> None:
+        """See ``Store``: there is nothing to do."""
+
+    def free_space(self) -> int | None:
+        """See ``Store``: what the server has room for cannot be told from here."""
+        return None
+
+    def close(self) -> None:
+        """Close every connection."""
+        for connection in (*self._readers, self._writer):
+            connection.close()
+
+    def _connection(self) -> Connection:
+        if self._owner == threading.get_ident():
+            return self._writer
+        reader: Connection | None = getattr(self._local, "connection", None)
+        if reader is None:
+            reader = self._local.connection = Connection(self._url)
+            self._readers.append(reader)
+        return reader
+
+
+def make_day(database: Database, day: Day) -> None:
+    """Make the partitions of a day where there are none; asked inside a transaction."""
+    exists = "SELECT to_regclass(?) IS NOT NULL"
+    name = (f"ringback_attempt_{day.name}",)
+    if database.rows(exists, name)[0][0]:
+        return
+    database.rows("SELECT pg_advisory_xact_lock(?)", (MAKING_DAYS,))
+    if not database.rows(exists, name)[0][0]:
+        database.execute(day.make())
+
+
+def migrate(url: str) -> None:
+    """Bring the database to the newest schema; of several nodes that start at once, one does it.
+
+    Raises:
+        ConfigurationError: The server cannot be reached, or something forbids to make tables.
+        StoreIncompatible: The schema is that of a newer Ringback.
+    """
+    try:
+        with connect(url) as connection, connection.transaction():
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATING,))
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS ringback_migration (version integer PRIMARY KEY, name text NOT NULL,"
+                " applied_at timestamptz NOT NULL DEFAULT now())"
+            )
+            done = schema_in(connection)
+            steps = migrations()
+            if done > len(steps):
+                raise StoreIncompatible(
+                    f"the database was written by a newer Ringback (schema {done}, this one knows {len(steps)});"
+                    " upgrade Ringback or name another database"
+                )
+            for version, (name, statements) in enumerate(steps, 1):
+                if version > done:
+                    connection.execute(statements.encode())
+                    connection.execute(
+                        "INSERT INTO ringback_migration (version, name) VALUES (%s, %s)", (version, name)
+                    )
+    except psycopg.Error as error:
+        text = " ".join(str(error).split())
+        raise ConfigurationError(f"cannot use the PostgreSQL store: {text}") from error
+
+
+def schema_in(connection: psycopg.Connection[Row]) -> int:
+    """Return the version of the schema that there is."""
+    found = connection.execute("SELECT coalesce(max(version), 0) FROM ringback_migration").fetchone()
+    return 0 if found is None else int(found[0])
+
+
+def migrations() -> list[tuple[str, str]]:
+    """Return the name and the statements of every step from nothing to the newest schema."""
+    folder = importlib.resources.files(__package__) / "migrations"
+    files = [file for file in folder.iterdir() if file.name.endswith(".sql")]
+    return [(file.name, file.read_text()) for file in sorted(files, key=lambda file: file.name)]

@@ -1,0 +1,309 @@
+"""The line's verbs in PostgreSQL's own words: many rows as arrays, and born leases beside the queue."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from ringback.errors import RingbackError
+from ringback.model import Endpoint, EndpointState, Instant
+from ringback.policy import MAX_BEGUN, Step
+from ringback.store import (
+    Acceptance,
+    Accepted,
+    Admit,
+    DueEndpoint,
+    Lease,
+    Quota,
+    Settlement,
+    Statement,
+    Work,
+)
+from ringback.store.postgres.database import Database, make_day
+from ringback.store.postgres.days import SERIAL_BITS, SERIALS_AT_ONCE, Day, day_of, first_key
+from ringback.store.sql.handling import FENCE, Handling
+from ringback.store.sql.intake import LEASED
+from ringback.store.sql.line import ENDED, INSERT_ATTEMPTS, taken
+from ringback.store.sql.records import ENDPOINT_COLUMNS, attempt_row, endpoint_of
+from ringback.store.sql.tables import Many, Row
+
+_INSERT_DELIVERIES = Many(
+    """
+    INSERT INTO ringback_delivery
+    (message_key, endpoint_key, state, attempts, due_at, lease_token, trigger, ordering_key, born_token)
+    SELECT *, CASE WHEN ordering_key IS NULL THEN lease_token END FROM ({rows}) AS new
+    (message_key, endpoint_key, state, attempts, due_at, lease_token, trigger, ordering_key)
+    """,
+    "iitiiitt",
+)
+_INSERT_LEASE = "INSERT INTO ringback_lease (until, token, first_key, last_key) VALUES (?, ?, ?, ?)"
+_INSERT_EVENTS = Many("INSERT INTO ringback_event (application_key, event_id, message_key) {rows}", "iti")
+_INSERT_USES = Many(
+    "INSERT INTO ringback_idempotency (scope, name, fingerprint, resource_id, created_at) {rows}", "ttbti"
+)
+_RENEW_USES = Many(
+    """
+    WITH renewed (scope, name, fingerprint, resource_id, created_at) AS ({rows})
+    UPDATE ringback_idempotency AS use
+    SET key = nextval(pg_get_serial_sequence('ringback_idempotency', 'key')), fingerprint = renewed.fingerprint,
+        resource_id = renewed.resource_id, created_at = renewed.created_at
+    FROM renewed WHERE use.scope = renewed.scope AND use.name = renewed.name
+    """,
+    "ttbti",
+)
+_LOCK_SUBJECTS = Many(
+    """
+    SELECT pg_advisory_xact_lock(subject) FROM (
+        SELECT DISTINCT hashtextextended(business_key, application_key) AS subject
+        FROM ({rows}) AS wanted (application_key, business_key) ORDER BY subject
+    ) AS sorted
+    """,
+    "it",
+)
+# In the order of their keys, so that two nodes never wait for each other.
+_SETTLE = Many(
+    """
+    WITH ended (message_key, endpoint_key, token, state, attempts, due_at, reason, tried) AS ({rows}),
+    held AS (
+        SELECT d.message_key, d.endpoint_key FROM ringback_delivery d
+        JOIN ended e ON d.message_key = e.message_key AND d.endpoint_key = e.endpoint_key
+            AND d.lease_token = e.token
+        ORDER BY d.message_key, d.endpoint_key FOR UPDATE OF d
+    )
+    UPDATE ringback_delivery AS d
+    SET state = e.state, attempts = e.attempts, due_at = e.due_at, reason = e.reason, lease_token = NULL,
+        begun = CASE WHEN e.tried OR d.ordering_key IS NOT NULL THEN 0 ELSE d.begun END
+    FROM ended e JOIN held h ON h.message_key = e.message_key AND h.endpoint_key = e.endpoint_key
+    WHERE d.message_key = e.message_key AND d.endpoint_key = e.endpoint_key AND d.lease_token = e.token
+    RETURNING d.message_key, d.endpoint_key, e.token
+    """,
+    "iiitiito",
+)
+# What is left of born leases whose time is over goes to the queue.
+_EXPIRE = """
+    WITH expired AS (DELETE FROM ringback_lease WHERE until <= ? RETURNING token, first_key, last_key)
+    UPDATE ringback_delivery AS d SET born_token = NULL FROM expired e
+    WHERE d.message_key BETWEEN e.first_key AND e.last_key AND d.lease_token = e.token
+        AND d.born_token = e.token AND d.due_at IS NOT NULL
+"""
+_ENDPOINTS = Many(
+    f"""
+    SELECT wanted.id, wanted.quota, e.key, e.deleted_at, {ENDPOINT_COLUMNS}
+    FROM ({{rows}}) AS wanted (id, quota) JOIN ringback_endpoint e ON e.id = wanted.id
+    """,
+    "ti",
+)
+_TAKE = Many(
+    """
+    SELECT d.message_key, d.state, d.attempts, d.trigger, m.id, m.event_type, m.payload, m.created_at, m.inbound,
+        d.begun, q.endpoint_key
+    FROM ({rows}) AS wanted (endpoint_key, quota, now)
+    JOIN LATERAL (
+        SELECT endpoint_key, message_key, due_at FROM ringback_queue
+        WHERE endpoint_key = wanted.endpoint_key AND due_at <= wanted.now
+        ORDER BY due_at, message_key LIMIT wanted.quota FOR UPDATE SKIP LOCKED
+    ) AS q ON true
+    JOIN ringback_delivery d ON d.message_key = q.message_key AND d.endpoint_key = q.endpoint_key
+        AND d.due_at = q.due_at
+    JOIN ringback_message m ON m.key = q.message_key
+    """,
+    "iii",
+)
+_LEASE = Many(
+    """
+    WITH taken (message_key, endpoint_key, due_at, token) AS ({rows})
+    UPDATE ringback_delivery AS d
+    SET state = 'leased', due_at = taken.due_at, lease_token = taken.token, born_token = NULL, reason = NULL
+    FROM taken WHERE d.message_key = taken.message_key AND d.endpoint_key = taken.endpoint_key
+    """,
+    "iiii",
+)
+_PUT_TO_REST = Many(
+    """
+    WITH taken (message_key, endpoint_key, state, reason) AS ({rows})
+    UPDATE ringback_delivery AS d
+    SET state = taken.state, due_at = NULL, lease_token = NULL, begun = 0, reason = taken.reason
+    FROM taken WHERE d.message_key = taken.message_key AND d.endpoint_key = taken.endpoint_key
+    """,
+    "iitt",
+)
+# Steps from endpoint to endpoint through the index instead of reading all that is due. What waits for a deleted
+# endpoint is for any worker to cancel, also where the endpoint stood for a handler.
+_DUE = """
+    WITH RECURSIVE active (endpoint_key) AS (
+        (SELECT endpoint_key FROM ringback_queue ORDER BY endpoint_key LIMIT 1)
+        UNION ALL
+        SELECT (
+            SELECT q.endpoint_key FROM ringback_queue q WHERE q.endpoint_key > active.endpoint_key
+            ORDER BY q.endpoint_key LIMIT 1
+        )
+        FROM active WHERE active.endpoint_key IS NOT NULL
+    ), due (endpoint_key, oldest) AS (
+        SELECT endpoint_key, (
+            SELECT q.due_at FROM ringback_queue q WHERE q.endpoint_key = active.endpoint_key
+            ORDER BY q.due_at LIMIT 1
+        ) FROM active WHERE endpoint_key IS NOT NULL
+        UNION ALL
+        SELECT d.endpoint_key, min(d.due_at) FROM ringback_lease l
+        JOIN ringback_delivery d ON d.message_key BETWEEN l.first_key AND l.last_key
+            AND d.lease_token = l.token AND d.born_token = l.token AND d.due_at IS NOT NULL
+        WHERE l.until <= ? GROUP BY d.endpoint_key
+    )
+    SELECT e.id, min(due.oldest) AS oldest, CASE WHEN e.deleted_at IS NULL THEN e.handler END
+    FROM due JOIN ringback_endpoint e ON e.key = due.endpoint_key
+    WHERE (e.state <> 'paused' OR e.deleted_at IS NOT NULL) AND due.oldest <= ?
+    GROUP BY e.key ORDER BY oldest LIMIT ?
+"""
+
+
+MILLISECOND = 1 << SERIAL_BITS  # as keys have it
+
+
+class PostgresLine(Handling, Database):
+    """The verbs of the line that PostgreSQL has its own way of doing."""
+
+    _serial = _serials_end = 0
+    _last_key = 0
+
+    # --- Accepting ----------------------------------------------------------------------------------------
+
+    def new_message_key(self, created_at: Instant) -> int:
+        """See ``Line``."""
+        self._ensure_day(day_of(created_at))
+        if self._serial == self._serials_end:
+            found = self.row("SELECT nextval('ringback_serial')")
+            assert found is not None  # noqa: S101 - a sequence always answers
+            self._serial, self._serials_end = found[0], found[0] + SERIALS_AT_ONCE
+        key = first_key(created_at) + self._serial
+        self._serial += 1
+        if key < self._last_key and self._last_key - key < MILLISECOND:
+            # A new range of numbers began within a millisecond: what comes later has the higher key.
+            key += MILLISECOND
+        self._last_key = key
+        return key
+
+    def _ensure_day(self, day: Day) -> None:
+        if day not in self.days:
+            make_day(self, day)
+            self.days.add(day)
+
+    def accept(
+        self, acceptances: Sequence[Acceptance], lease: Lease, admit: Admit
+    ) -> list[Accepted | RingbackError]:
+        """See ``Store``."""
+        if any(one.inbound is not None and one.inbound.business_key for one in acceptances):
+            self._lock_subjects(acceptances)
+        return super().accept(acceptances, lease, admit)
+
+    def _lock_subjects(self, acceptances: Sequence[Acceptance]) -> None:
+        # Two nodes may be told of one subject at once, under different ids: a lock stands in for an index.
+        self.catch_up()
+        subjects = [
+            (route.key, acceptance.inbound.business_key)
+            for acceptance in acceptances
+            if acceptance.inbound is not None
+            and acceptance.inbound.business_key is not None
+            and (route := self.known_route(acceptance.application)) is not None
+        ]
+        if subjects:
+            self.rows_for(_LOCK_SUBJECTS, subjects)
+
+    def insert_messages(self, rows: Sequence[Row]) -> None:
+        """See ``Line``."""
+        super().insert_messages(rows)
+        events = sorted((row[1], row[4], row[0]) for row in rows if row[4] is not None)
+        if events:
+            self.execute_rows(_INSERT_EVENTS, events)
+
+    def insert_deliveries(self, rows: Sequence[Row], lease: Lease) -> None:
+        """See ``Line``."""
+        self.execute_rows(_INSERT_DELIVERIES, rows)
+        leased = [row[0] for row in rows if row[5] is not None]
+        if leased:
+            self.execute(_INSERT_LEASE, (lease.until, lease.token, min(leased), max(leased)))
+
+    def remember_uses(self, new: Sequence[Row], renewed: Sequence[Row]) -> None:
+        """See ``Catalog``."""
+        self.execute_rows(_INSERT_USES, sorted(new))
+        self.execute_rows(_RENEW_USES, sorted(renewed))
+
+    def catch_up(self) -> None:
+        """See ``Tables``."""
+        self.routes.renew(self.catalog_version())
+
+    # --- Settling -----------------------------------------------------------------------------------------
+
+    def end_leases(self, ended: Sequence[Row]) -> list[bool]:
+        """See ``Line``."""
+        if len({row[:2] for row in ended}) < len(ended):
+            return [held for row in ended for held in self._end_some([row])]
+        return self._end_some(ended)
+
+    def _end_some(self, ended: Sequence[Row]) -> list[bool]:
+        held = {tuple(row) for row in self.rows_for(_SETTLE, ended)}
+        return [row[:3] in held for row in ended]
+
+    def done_statements(self, settlement: Settlement) -> tuple[Statement, ...]:
+        """See ``Store``."""
+        attempt, work = settlement.attempt, settlement.work
+        assert attempt is not None  # noqa: S101 - a success is that of an attempt
+        row = attempt_row(work.key, attempt)
+        fence = Statement(
+            "UPDATE ringback_delivery SET state = ?, attempts = ?, due_at = NULL, lease_token = NULL, begun = 0,"
+            f" reason = NULL WHERE {FENCE}",
+            (ENDED[settlement.decision.step], work.attempts + 1, *work.key, work.lease.token),
+            changes=1,
+        )
+        marks = ", ".join("?" * len(row))
+        return fence, Statement(INSERT_ATTEMPTS.text.replace("{rows}", f"VALUES ({marks})"), row)
+
+    # --- Taking -------------------------------------------------------------------------------------------
+
+    def due(self, now: Instant, limit: int) -> list[DueEndpoint]:
+        """See ``Store``."""
+        return [DueEndpoint(*row) for row in self.rows(_DUE, (now, now, limit))]
+
+    def take(self, quotas: Sequence[Quota], lease: Lease, now: Instant) -> list[Work]:
+        """See ``Store``."""
+        self.execute(_EXPIRE, (now,))
+        targets = self._targets(quotas)
+        if not targets:
+            return []
+        found = self.rows_for(_TAKE, [(key, quota, now) for key, (_, _, quota) in targets.items()])
+        by_endpoint = {
+            key: list(rows)
+            for key, rows in itertools.groupby(
+                sorted(found, key=lambda row: row[-1]), key=lambda row: row[-1]
+            )
+        }
+        works: list[Work] = []
+        for key, (endpoint, deleted, _) in targets.items():
+            works += self._judge(by_endpoint.get(key, []), key, endpoint, lease, now, deleted=deleted)
+        self.execute_rows(_LEASE, [(*work.key, lease.until, lease.token) for work in works])
+        return works
+
+    def _targets(self, quotas: Sequence[Quota]) -> dict[int, tuple[Endpoint, bool, int]]:
+        """Return the endpoints that may be taken for: each with whether it is deleted, and its quota."""
+        targets = {}
+        for _, quota, key, deleted_at, *columns in self.rows_for(
+            _ENDPOINTS, [(quota.endpoint_id, quota.limit) for quota in quotas]
+        ):
+            endpoint = endpoint_of(tuple(columns), self._vault)
+            if deleted_at is not None or endpoint.state is not EndpointState.PAUSED:
+                targets[key] = (endpoint, deleted_at is not None, quota)
+        return targets
+
+    def _judge(
+        self, found: list[Row], key: int, endpoint: Endpoint, lease: Lease, now: Instant, *, deleted: bool
+    ) -> list[Work]:
+        """Return what may be attempted of what was found for an endpoint; the rest comes to rest."""
+        self.mark_vanished([row for row in found if row[1] == LEASED], key, endpoint, now)
+        if deleted or endpoint.state is EndpointState.DISABLED:
+            reason = "endpoint_deleted" if deleted else "endpoint_disabled"
+            self._put_to_rest(found, key, ENDED[Step.CANCEL], reason)
+            return []
+        self._put_to_rest([row for row in found if row[9] >= MAX_BEGUN], key, ENDED[Step.EXHAUST], "crashed")
+        return [taken(row[:-1], key, endpoint, lease) for row in found if row[9] < MAX_BEGUN]
+
+    def _put_to_rest(self, rows: Sequence[Row], key: int, state: str, reason: str) -> None:
+        self.execute_rows(_PUT_TO_REST, [(row[0], key, state, reason) for row in rows])
