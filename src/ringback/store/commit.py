@@ -21,7 +21,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from ringback import policy
-from ringback.errors import RingbackError, StoreUnavailable, Unavailable
+from ringback.errors import Raced, RingbackError, StoreUnavailable, Unavailable
 from ringback.model import Duration, Endpoint, EndpointState, Instant
 from ringback.observe import (
     AttemptFinished,
@@ -45,6 +45,7 @@ MAX_BATCH = 512
 MAX_QUEUED = 20_000
 TOKEN_BITS = 62
 READERS = 2
+MAX_RACES = 5
 COMPANY_SECONDS = 0.005
 # Where many hand in at once, a moment's wait makes commits fewer and larger, and each of them costs as much.
 BUSY = 8
@@ -381,10 +382,7 @@ class Committer:
     def _commit(self, batch: _Batch) -> None:
         started = time.perf_counter()
         try:
-            with self._store.transaction():
-                written = [self._apply(operation) for operation in batch.writes]
-                accepted = self._accept(batch)
-                held = self._store.settle(batch.settlements) if batch.settlements else []
+            written, accepted, held = self._write(batch)
         except Exception as error:  # noqa: BLE001 - the thread must outlive any single transaction
             self._fail(batch, error)
             return
@@ -404,6 +402,22 @@ class Committer:
         except Exception:
             # Whoever listens may fail; without this thread nothing would be accepted any more.
             logger.exception("a subscriber failed")
+
+    def _write(self, batch: _Batch) -> tuple[list[Any], list[Accepted | RingbackError], list[bool]]:
+        for races in itertools.count(1):
+            try:
+                with self._store.transaction():
+                    written = [self._apply(operation) for operation in batch.writes]
+                    accepted = self._accept(batch)
+                    held = self._store.settle(batch.settlements) if batch.settlements else []
+            except Raced:
+                # Another node has written the same: now that it has, this one sees it.
+                self._handover.withdraw()
+                if races == MAX_RACES:
+                    raise
+            else:
+                break
+        return written, accepted, held
 
     def _apply(self, operation: _Operation) -> Any:
         try:

@@ -151,11 +151,11 @@ DATABASES: dict[str, Callable[[Path], Database]] = {
 class Scene:
     """Drives a store; every record gets an instant of its own, a second after the one before."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, seed: int = 7) -> None:
         self.store = store
         self.now: Instant = START
         self._tokens = itertools.count(1)
-        self._random = random.Random(7)
+        self._random = random.Random(seed)
 
     def tick(self, milliseconds: int = 1_000) -> Instant:
         """Let time pass; return the new instant."""

@@ -1,0 +1,132 @@
+"""Two nodes over one database that do the same at the same moment: one of them is first, and both say so."""
+
+import contextlib
+import threading
+
+import pytest
+from doors import handler, source, stored, webhook
+from scene import LEASE, VAULT, Scene
+
+from ringback.errors import Conflict
+from ringback.observe import Observer
+from ringback.store import Idempotency, MessageFilter, Page
+from ringback.store.commit import Committer, NoWorker
+
+NODES = 2
+ROUNDS = 20
+
+
+@pytest.fixture
+def nodes(database):
+    """Return nodes of one database: each with a scene of its own and a committer that runs."""
+    with contextlib.ExitStack() as stack:
+        yield [stack.enter_context(running(Scene(database.open(VAULT), seed))) for seed in range(NODES)]
+
+
+@contextlib.contextmanager
+def running(scene):
+    committer = Committer(
+        scene.store, clock=lambda: scene.now, observer=Observer(), handover=NoWorker(), deadline=LEASE
+    )
+    committer.start()
+    try:
+        yield scene, committer
+    finally:
+        committer.close()
+
+
+def at_once(nodes, changes):
+    """Have each node do its part of *changes*, all at the same moment; return what came of it, error or value."""
+    gate, outcomes = threading.Barrier(len(nodes)), [None] * len(nodes)
+
+    def run(place):
+        gate.wait()
+        try:
+            outcomes[place] = changes[place](*nodes[place])
+        except Exception as error:  # noqa: BLE001 - it is what came of it
+            outcomes[place] = error
+
+    threads = [threading.Thread(target=run, args=(place,)) for place in range(len(nodes))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return outcomes
+
+
+def accepting(acceptance):
+    return lambda _, committer: committer.accept(acceptance).result()
+
+
+def adding(record):
+    return lambda _, committer: committer.write(lambda store: store.add(record)).result()
+
+
+def test_one_idempotency_key_is_one_message(nodes):
+    """Whichever node is first stores it, and the other answers with the first one's message."""
+    application = nodes[0][0].application()
+    for number in range(ROUNDS):
+        key = Idempotency("message", f"key-{number}", b"same")
+        acceptances = [
+            scene.acceptance(application, idempotency=key, id=scene.id("msg")) for scene, _ in nodes
+        ]
+        outcomes = at_once(nodes, [accepting(one) for one in acceptances])
+        assert sorted(outcome.replayed for outcome in outcomes) == [False, True], outcomes
+        assert len({outcome.message.id for outcome in outcomes}) == 1
+    assert len(nodes[0][0].store.messages(application.id, MessageFilter(), Page(limit=1_000))) == ROUNDS
+
+
+def test_one_event_id_is_one_message(nodes):
+    """The second node is told that the event id is taken."""
+    application = nodes[0][0].application()
+    for number in range(ROUNDS):
+        acceptances = [scene.acceptance(application, event_id=f"order-{number}") for scene, _ in nodes]
+        outcomes = at_once(nodes, [accepting(one) for one in acceptances])
+        assert sorted(isinstance(outcome, Conflict) for outcome in outcomes) == [False, True], outcomes
+
+
+@pytest.mark.parametrize("keys", [("same", "same"), (None, None), ("a", "b")])
+def test_one_event_that_comes_twice_is_one_message(nodes, keys):
+    """By its own key, or by what it is about where one node polled and the other was told."""
+    owner = source(nodes[0][0])
+    handler(nodes[0][0], owner)
+    for number in range(ROUNDS):
+        acceptances = [
+            webhook(
+                scene,
+                owner,
+                None if key is None else f"{key}-{number}",
+                business_key=f"invoice-{number}",
+                polled=bool(place),
+            )
+            for place, ((scene, _), key) in enumerate(zip(nodes, keys, strict=True))
+        ]
+        outcomes = at_once(nodes, [accepting(one) for one in acceptances])
+        assert sorted(outcome.replayed for outcome in outcomes) == [False, True], outcomes
+    assert len(stored(nodes[0][0], owner)) == ROUNDS
+
+
+def test_one_uid_is_one_application(nodes):
+    """The second node is told that the uid is taken."""
+    for number in range(ROUNDS):
+        records = [scene.new_application(uid=f"acme-{number}") for scene, _ in nodes]
+        outcomes = at_once(nodes, [adding(record) for record in records])
+        assert sorted(isinstance(outcome, Conflict) for outcome in outcomes) == [False, True], outcomes
+
+
+def test_what_is_due_is_taken_once(nodes):
+    """Each delivery goes to one node, whoever asks."""
+    first, _ = nodes[0]
+    application = first.application()
+    endpoint = first.endpoint(application)
+    count = 50
+    for _ in range(count):
+        first.publish(application, admit=False)
+    for scene, _ in nodes:
+        scene.now = first.now
+    taking = [lambda scene, _: scene.take(limit=count, endpoints=[endpoint.id])] * NODES
+    outcomes = at_once(nodes, taking)
+    taken = [work.message_id for works in outcomes for work in works]
+    assert len(taken) == len(set(taken)) <= count
+    rest = first.take(limit=count, endpoints=[endpoint.id])
+    assert len(taken) + len(rest) == count
