@@ -162,17 +162,14 @@ class Installation(msgspec.Struct, frozen=True):
     folder: Path
     token: str
     main_key: str
-
-    @property
-    def store(self) -> str:
-        """The store's URL."""
-        return f"sqlite:///{self.folder / 'ringback.db'}"
+    store: str
 
 
 def installation(folder: Path) -> Installation:
     """Make secrets for a server that keeps its data in *folder*, which is created."""
     folder.mkdir()
-    return Installation(folder, secrets.token_hex(32), base64.b64encode(secrets.token_bytes(32)).decode())
+    key = base64.b64encode(secrets.token_bytes(32)).decode()
+    return Installation(folder, secrets.token_hex(32), key, f"sqlite:///{folder / 'ringback.db'}")
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from ringback import ids, tokens
 from ringback.config import Settings
 from ringback.errors import ConfigurationError
 from ringback.model import Application, Instant
-from ringback.store import Page, Store, Token, open_store
+from ringback.store import Page, Store, Token, is_postgres, open_store
 from ringback.vault import KEY_BYTES, Vault, parse_main_keys
 
 KEY_SUFFIX = ".key"
@@ -32,6 +32,11 @@ def open_vault(settings: Settings, *, shared: bool = False) -> Vault:
     """
     if settings.main_key is not None:
         return parse_main_keys(settings.main_key)
+    if is_postgres(settings.store):
+        raise ConfigurationError(
+            "a PostgreSQL store needs the main key as a setting, the same one on every node: set RINGBACK_MAIN_KEY to"
+            " what `openssl rand -base64 32` prints, and keep it apart from the database's backups"
+        )
     database = Path(settings.store.removeprefix(SQLITE))
     file = key_file(settings.store)
     if not file.exists():

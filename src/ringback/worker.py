@@ -529,6 +529,7 @@ class Worker:
 
     async def _prune(self, now: Instant) -> None:
         before = now - self._settings.retention
+        before -= before % self._committer.grain
         receipts_before = min(before, now - policy.RECEIPT_RETENTION)
         cursor: int | None = 0
         while cursor is not None:

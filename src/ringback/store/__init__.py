@@ -18,6 +18,7 @@ from ringback.model import (
     Application,
     Attempt,
     Delivery,
+    Duration,
     Endpoint,
     EventType,
     Held,
@@ -54,7 +55,12 @@ Admit = Callable[[Endpoint], bool]
 
 
 class Store(Protocol):
-    """What the line needs of a database. Arguments named *ref* are an id or a uid."""
+    """What the line needs of a database. Arguments named *ref* are an id or a uid.
+
+    ``grain`` is the step in which retention goes: with a day, what was accepted on one day goes at once.
+    """
+
+    grain: Duration
 
     # The line.
 

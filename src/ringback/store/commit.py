@@ -287,6 +287,11 @@ class Committer:
         """End a lease. Nobody waits: a settlement that is lost costs a repeated attempt, never a message."""
         self._queue.put(_Operation("settle", settlement, None, None))
 
+    @property
+    def grain(self) -> Duration:
+        """The step in which retention goes; see ``Store``."""
+        return self._store.grain
+
     def free_space(self) -> int | None:
         """Return how many bytes the store has room for; see ``Store``."""
         return self._store.free_space()

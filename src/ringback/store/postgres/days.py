@@ -57,6 +57,12 @@ def day_of(instant: Instant) -> Day:
     return Day((max(instant, EPOCH) - EPOCH) // DAY)
 
 
+def day_named(name: str) -> Day:
+    """Return the day of a date such as ``20260302``."""
+    midnight = datetime.strptime(name, "%Y%m%d").replace(tzinfo=UTC)
+    return day_of(round(midnight.timestamp() * 1000))
+
+
 def first_key(instant: Instant) -> int:
     """Return the lowest key that a message accepted at an instant can have."""
     return (max(instant, EPOCH) - EPOCH) << SERIAL_BITS

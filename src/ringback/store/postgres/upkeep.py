@@ -1,15 +1,20 @@
-"""Forgetting in time, days at once where that can be, and the queue at a glance."""
+"""Forgetting in time, a day at once where that can be, and the queue at a glance."""
 
 from __future__ import annotations
 
-from ringback.model import Instant
+from ringback.errors import StoreUnavailable
+from ringback.model import Duration, Instant
+from ringback.policy import DAY
 from ringback.store import Pruned, Statistics
-from ringback.store.postgres.database import Database
-from ringback.store.postgres.days import first_key
+from ringback.store.postgres.database import Database, make_day
+from ringback.store.postgres.days import Day, day_named, day_of, first_key
 from ringback.store.sql.history import History
 from ringback.store.sql.tables import Many
 
 COUNT_CEILING = 100_000
+DAYS_AHEAD = 2
+# A day with that many messages is counted by estimate.
+LARGE = 200_000
 _PARTS = (
     Many("DELETE FROM ringback_event WHERE message_key IN ({rows})", "i"),
     Many("DELETE FROM ringback_attempt WHERE message_key IN ({rows})", "i"),
@@ -21,39 +26,87 @@ _LOOK = """
         SELECT 1 FROM ringback_delivery d WHERE d.message_key = m.key AND d.due_at IS NOT NULL
     ) FROM ringback_message m WHERE m.key > ? AND m.key < ? AND m.created_at < ? ORDER BY m.key LIMIT ?
 """
+_DAYS = """
+    SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+    WHERE i.inhparent = 'ringback_message'::regclass ORDER BY c.relname
+"""
+_UNDER_WAY = """
+    SELECT EXISTS (SELECT 1 FROM ringback_queue WHERE message_key >= ? AND message_key < ?)
+    OR EXISTS (SELECT 1 FROM ringback_unfinished WHERE message_key >= ? AND message_key < ?)
+"""
 
 
 class Upkeep(History, Database):
     """The verbs that keep house."""
 
+    grain: Duration = DAY
+
     def prune(self, before: Instant, cursor: int, limit: int, *, receipts_before: Instant) -> Pruned:
-        """See ``Store``."""
+        """See ``Store``. A day that is over and at rest is dropped whole, whatever the *limit*."""
+        self._make_days_ahead()
         self.prune_by_age("ringback_idempotency", before, limit)
         self.prune_by_age("ringback_receipt", receipts_before, limit)
+        day = self._oldest_day(before, cursor)
+        if day is not None and (dropped := self._drop(day)) is not None:
+            return Pruned(dropped, day.keys[1] - 1)
+        return self._prune_rows(before, cursor, limit)
+
+    def _prune_rows(self, before: Instant, cursor: int, limit: int) -> Pruned:
         looked = self.rows(_LOOK, (cursor, first_key(before + 1), before, limit))
         removed = [(row[0],) for row in looked if not row[1]]
         for part in _PARTS:
             self.execute_rows(part, removed)
         return Pruned(len(removed), looked[-1][0] if len(looked) == limit else None)
 
+    def _oldest_day(self, before: Instant, cursor: int) -> Day | None:
+        """Return the first day after *cursor* that lies before an instant and has nothing under way."""
+        days = [day_named(name.rpartition("_")[2]) for (name,) in self.rows(_DAYS)]
+        day = next(
+            (day for day in days if cursor < day.keys[1] - 1 and day.keys[1] <= first_key(before)), None
+        )
+        return None if day is None or self.rows(_UNDER_WAY, day.keys * 2)[0][0] else day
+
+    def _drop(self, day: Day) -> int | None:
+        """Drop a day's partitions; return how many messages went, None where others are at work in them."""
+        table = f"ringback_message_{day.name}"
+        estimated = self.rows("SELECT reltuples::bigint FROM pg_class WHERE relname = ?", (table,))[0][0]
+        count = estimated if estimated > LARGE else self.rows(f"SELECT count(*) FROM {table}")[0][0]
+        try:
+            with self.transaction():
+                # Whoever asks for all of a table makes everyone wait who comes after: rather not for long.
+                self.execute("SET LOCAL lock_timeout = '200ms'")
+                self.execute(
+                    "DELETE FROM ringback_event WHERE message_key >= ? AND message_key < ?", day.keys
+                )
+                self.execute(day.drop())
+                self.execute("SET LOCAL lock_timeout = 0")
+        except StoreUnavailable:
+            return None
+        return int(count)
+
+    def _make_days_ahead(self) -> None:
+        (now,) = self.rows("SELECT (extract(epoch FROM now()) * 1000)::bigint")[0]
+        for ahead in range(DAYS_AHEAD + 1):
+            day = day_of(now + ahead * DAY)
+            if day not in self.days:
+                make_day(self, day)
+                self.days.add(day)
+
     def statistics(self, now: Instant) -> Statistics:
         """See ``Store``."""
-        oldest = self.row(
-            "SELECT min(due_at) FROM ringback_unfinished WHERE due_at <= ?",
-            (now,),
-        )
-        size = self.row("SELECT pg_database_size(current_database())")
+        oldest = self.rows("SELECT min(due_at) FROM ringback_unfinished WHERE due_at <= ?", (now,))
+        size = self.rows("SELECT pg_database_size(current_database())")
         return Statistics(
             waiting=self._count("true", ()),
             past_due=self._count("due_at <= ?", (now,)),
-            oldest_due_at=oldest[0] if oldest else None,
-            size_bytes=size[0] if size else 0,
+            oldest_due_at=oldest[0][0],
+            size_bytes=size[0][0],
         )
 
     def _count(self, condition: str, values: tuple[Instant, ...]) -> int:
-        found = self.row(
+        found = self.rows(
             f"SELECT count(*) FROM (SELECT 1 FROM ringback_unfinished WHERE {condition} LIMIT {COUNT_CEILING})"
             " AS counted",
             values,
         )
-        return int(found[0]) if found else 0
+        return int(found[0][0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ringback.model import Instant
+from ringback.model import Duration, Instant
 from ringback.store import Pruned, Statistics
 from ringback.store.sql.history import History
 from ringback.store.sql.tables import Many
@@ -19,6 +19,8 @@ _PARTS = (
 
 class Upkeep(History):
     """The verbs that keep house."""
+
+    grain: Duration = 1
 
     def prune(self, before: Instant, cursor: int, limit: int, *, receipts_before: Instant) -> Pruned:
         """See ``Store``."""
