@@ -151,7 +151,7 @@ class Handling(Line):
         """See ``Store``."""
         key, _ = self._application_row(source_id)
         query = f"SELECT {MESSAGE_COLUMNS} FROM ringback_message m WHERE m.application_key = ? AND m.held = ?"
-        return [message_of(row, source_id) for row in self.page(query, [key, held.value], "m.id", page)]
+        return [message_of(row, source_id) for row in self.page(query, [key, Held(held).value], "m.id", page)]
 
     def dead_letters(self, source_id: str, page: Page) -> list[tuple[Delivery, Message]]:
         """See ``Store``."""
