@@ -207,6 +207,7 @@ def test_sessions_without_a_page(play):
         ({"allowed_payment_channels": ["GCASH"]}, "INVALID_PAYMENT_CHANNEL"),
         ({"allowed_payment_channels": ["QRIS"], "capture_method": "MANUAL"}, "INVALID_PAYMENT_CHANNEL"),
         ({"allow_save_payment_method": "ALWAYS"}, "API_VALIDATION_ERROR"),
+        ({"channel_properties": {"cards": {"card_details": {"cvn": "1"}}}}, "API_VALIDATION_ERROR"),
     ],
 )
 def test_what_cannot_be_a_session(play, change, code):

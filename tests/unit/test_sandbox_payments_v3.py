@@ -159,6 +159,29 @@ def test_a_payment_fails(play):
     assert told_well(play, "payment.failure")["failure_code"] == "INSUFFICIENT_BALANCE"
 
 
+@pytest.mark.parametrize(
+    ("status", "event"), [("SUCCEEDED", "payment.capture"), ("FAILED", "payment.failure")]
+)
+def test_a_payment_under_way_is_decided(play, status, event):
+    """A simulated payment that is decided before its time is the same payment, and is told once."""
+    request = made(play)
+    play.ok("POST", path_of(request, "simulate"), {})
+    begun = shown(play, request)["latest_payment_id"]
+    decide(play, request, status=status)
+    assert told_well(play, event)["payment_id"] == begun
+    play.advance(2 * DAY)
+    assert len(play.told()) == 1
+    assert play.ok("GET", f"/v3/payments/{begun}")["status"] == status
+
+
+def test_the_log_lists_payments_under_their_request(play):
+    """Whoever looks for a request in the log finds what was told of its payment."""
+    request = made(play)
+    decide(play, request)
+    [row] = play.ok("GET", "/sandbox/webhooks/log")["data"]
+    assert row["product_id"] == request["payment_request_id"]
+
+
 def test_a_request_expires(play):
     """After a day, or when it says, a request is EXPIRED, which is told once, and cannot be paid."""
     usual = made(play, **ACCOUNT)

@@ -313,6 +313,11 @@ def test_a_refund_is_paid_from_the_balance(play):
     assert balance(play) == OPENING["IDR"]
     end(play, refund(play, asked))
     assert (balance(play), balance(play, HOLDING)) == (OPENING["IDR"] - 150_000, 150_000)
+    transactions = play.ok("GET", "/transactions", query={"types": "REFUND"})["data"]
+    assert [(one["status"], one["amount"], one["cashflow"]) for one in transactions] == [
+        ("SUCCESS", 150_000, "MONEY_OUT"),
+        ("FAILED", 100_000, "MONEY_OUT"),
+    ]
     dear, _ = paid_v3(play, request_amount=OPENING["IDR"])
     assert play.refused("POST", "/refunds", dear) == (400, "INSUFFICIENT_BALANCE")
     play.advance(DAY)

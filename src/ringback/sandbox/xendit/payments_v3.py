@@ -118,7 +118,7 @@ class PaymentsV3:
         draft = read(call, AmountDraft)
         request = self._open(asked_for(self._sandbox.ledger, call, REQUEST, MISSING))
         amount = _amount(request, draft.amount)
-        if request.body["type"] != REUSABLE and self._payments(request, PENDING):
+        if self._begun(request) is not None:
             raise Refused(
                 400, INELIGIBLE, "a payment of this request is being processed; wait for its webhook"
             )
@@ -252,7 +252,7 @@ class PaymentsV3:
         """
         request = self._open(entry)
         change = self._sandbox.change()
-        _, payment, told = self.paid(change, request, _amount(request, amount))
+        _, payment, told = self.paid(change, request, _amount(request, amount), self._begun(request))
         await self._sandbox.commit(change, *told)
         return payment
 
@@ -268,8 +268,9 @@ class PaymentsV3:
         self, change: Change, request: Entry, amount: float, failure_code: str | None = None
     ) -> tuple[Entry, Told]:
         """Make a payment that fails a part of *change*; return it and what to tell."""
-        usual = CARD_REASON if request.body["channel_code"] == CARDS else REASON
-        _, payment = self._tried(change, request, amount, status=FAILED, failure_code=failure_code or usual)
+        begun = self._begun(request)
+        code = failure_code or (CARD_REASON if request.body["channel_code"] == CARDS else REASON)
+        _, payment = self._tried(change, request, amount, payment=begun, status=FAILED, failure_code=code)
         return payment, self._told("payment.failure", payment)
 
     # --- What happens by itself ---------------------------------------------------------------------------
@@ -386,11 +387,18 @@ class PaymentsV3:
 
     def _told(self, event: str, payment: Entry) -> Told:
         body = envelope(event, payment.owner, self._sandbox.stamp(), payment.body, api_version="v3")
-        return payment.owner, Notice(event=event, product="Payment v3", product_id=payment.id, body=body)
+        # The log lists what is told of a payment under its request.
+        request_id = payment.body["payment_request_id"]
+        return payment.owner, Notice(event=event, product="Payment v3", product_id=request_id, body=body)
 
     def _payments(self, request: Entry, status: str) -> list[Entry]:
         wanted = {"payment_request_id": request.id, "status": status}
         return self._sandbox.ledger.entries(PAYMENT, request.owner, **wanted)
+
+    def _begun(self, request: Entry) -> Entry | None:
+        """Return the payment under way of a request that takes one; None without, and for codes, which take many."""
+        begun = [] if request.body["type"] == REUSABLE else self._payments(request, PENDING)
+        return next(iter(begun), None)
 
     def _request_of(self, payment: Entry) -> Entry:
         return self._sandbox.ledger.at(REQUEST, payment.body["payment_request_id"])

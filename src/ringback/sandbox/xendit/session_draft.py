@@ -14,7 +14,17 @@ from msgspec import Meta
 
 from ringback.model import Instant
 from ringback.sandbox.xendit.calls import Refused
-from ringback.sandbox.xendit.fields import Basket, Draft, Metadata, Name, Properties, Text, Url, later
+from ringback.sandbox.xendit.fields import (
+    Basket,
+    Draft,
+    Metadata,
+    Name,
+    Properties,
+    Text,
+    Url,
+    invalid,
+    later,
+)
 from ringback.sandbox.xendit.money import COUNTRIES, LARGEST, Amount, check_currency, check_most, money
 from ringback.sandbox.xendit.payment_channels import CARDS, PaymentChannel, payment_channel, payment_channels
 from ringback.sandbox.xendit.payment_drafts import LONGEST, MANUAL, Customer
@@ -57,6 +67,9 @@ class SessionDraft(Draft, frozen=True, kw_only=True):
             Refused: 400 with the provider's code for what is wrong.
         """
         self._check_kind()
+        cards = (self.channel_properties or {}).get("cards")
+        if isinstance(cards, dict) and "card_details" in cards:
+            raise invalid("channel_properties.cards has no card_details: the payer gives them")
         check_currency(self.currency, COUNTRIES, "INVALID_CURRENCY")
         if self.country not in COUNTRIES.values():
             raise Refused(400, "INVALID_COUNTRY", f"country {self.country[:20]} is not supported")
