@@ -1,6 +1,6 @@
 """Takes the picture of ``make run`` for the README: runs the demonstration in a terminal and draws what it shows.
 
-The token is masked. The picture is an SVG that needs no fonts from anywhere.
+The token is masked, and where the checkout is. The picture is an SVG that needs no fonts from anywhere.
 """  # noqa: INP001 - a script, not a package
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from pathlib import Path
 from rich.console import CONSOLE_SVG_FORMAT, Console
 from rich.text import Text
 
-PICTURE = Path(__file__).resolve().parent.parent / "docs" / "images" / "make-run.svg"
+ROOT = Path(__file__).resolve().parent.parent
+PICTURE = ROOT / "docs" / "images" / "make-run.svg"
 COLUMNS = 142
 FONT_FACES = re.compile(r"@font-face \{\{.*?\}\}\s*", re.DOTALL)
 FONT = "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace"
@@ -44,7 +45,7 @@ def shown() -> str:
     if status:
         sys.exit("the demonstration failed; see above")
     text = written.getvalue().decode().replace("\r\n", "\n")
-    return re.sub(r"ringback_[\w-]{43}", "$TOKEN", text)
+    return re.sub(r"ringback_[\w-]{43}", "$TOKEN", text).replace(f"{ROOT}{os.sep}", "")
 
 
 def picture(text: str) -> str:

@@ -26,6 +26,8 @@ def explained(
     """
     try:
         yield
+    except BrokenPipeError:  # whoever read what was told has seen enough
+        raise
     except OSError as error:
         address: Address = getattr(error, "address", settings.listen)
         flag = (flags or {}).get(address, LISTEN)

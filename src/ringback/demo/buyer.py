@@ -18,6 +18,10 @@ FORM = "application/x-www-form-urlencoded"
 LEADS = re.compile(r"\d+;\s*url=(.*)", re.IGNORECASE)
 
 
+class Unanswered(Exception):  # noqa: N818 - named for what is the matter
+    """A request got no answer; the message says which and why."""
+
+
 class Answer(msgspec.Struct, frozen=True):
     """What a server answered, and after how many seconds.
 
@@ -103,8 +107,7 @@ def ask(method: str, url: str, body: bytes | None = None, headers: Mapping[str, 
     """Send a request and return the answer, whatever its status.
 
     Raises:
-        OSError: Nobody answers.
-        http.client.HTTPException: The answer is no HTTP.
+        Unanswered: Nobody answers, or not in HTTP.
     """
     parts = urlsplit(url)
     target = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
@@ -114,6 +117,8 @@ def ask(method: str, url: str, body: bytes | None = None, headers: Mapping[str, 
         connection.request(method, target, body, dict(headers or {}))
         response = connection.getresponse()
         content = response.read()
+    except (OSError, http.client.HTTPException) as error:
+        raise Unanswered(f"{method} {url}: {error}") from None
     finally:
         connection.close()
     named = {name.lower(): value for name, value in response.getheaders()}

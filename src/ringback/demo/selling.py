@@ -74,7 +74,7 @@ class Selling:
         Raises:
             Wrong: Something is not as it must be.
             LookupError: A page has not the button that it should have.
-            OSError: Somebody does not answer.
+            Unanswered: Somebody does not answer.
         """
         self._title("An order is paid")
         paid = await self._buy("item=coffee")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import http.client
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +13,7 @@ import msgspec
 
 from ringback.config import Address, Settings
 from ringback.demo import sending
+from ringback.demo.buyer import Unanswered
 from ringback.demo.receiver import Receiver
 from ringback.demo.sandbox_server import SandboxOptions, SandboxServer
 from ringback.demo.selling import Invoiced, Selling, Wrong
@@ -178,15 +179,20 @@ class Demonstration:
         selling = Selling(shop.url, sandbox.url, DEFAULT_KEY, self._till, self._show)
         try:
             unpaid = await asyncio.wait_for(selling.play(), PATIENCE_SECONDS)
+            cast, messages = await self._publish()
         except TimeoutError:
             self._fail(f"what should have happened next has not within {PATIENCE_SECONDS} s")
-            return False
-        except (Wrong, LookupError, OSError, http.client.HTTPException) as error:
+        except (Wrong, LookupError, Unanswered) as error:
             self._fail(str(error))
-            return False
-        self._show(
-            Line("\nThe other half: messages are published to two endpoints, one of which fails", "bold")
-        )
+        else:
+            self._conclude(shop, sandbox, unpaid, cast, messages)
+            return True
+        return False
+
+    async def _publish(self) -> tuple[Cast, list[Message]]:
+        """Play the sending half; return who took part, and what was delivered to both endpoints."""
+        title = "The other half: messages are published to two endpoints, one of which fails at first"
+        self._show(Line(f"\n{title}", "bold"))
         cast = await sending.assemble(self._node.outbox, self._receiver)
         self._names |= {cast.healthy.id: "healthy", cast.flaky.id: "flaky"}
         messages = await sending.publish(self._node.outbox, cast)
@@ -194,33 +200,25 @@ class Demonstration:
         try:
             await asyncio.wait_for(self._progress.complete(), PATIENCE_SECONDS)
         except TimeoutError:
-            self._fail(f"{self._progress.missing()} deliveries are missing after {PATIENCE_SECONDS} s")
-            return False
-        self._conclude(shop, sandbox, unpaid, cast, messages)
-        return True
+            missing = self._progress.missing()
+            raise Wrong(f"{missing} deliveries are missing after {PATIENCE_SECONDS} s") from None
+        return cast, messages
 
     def _introduce(self, shop: Shop, sandbox: SandboxServer) -> None:
         networks = ", ".join(map(str, self._settings.allow_subnets))
-        self._show(
-            Line(f"Ringback listens on {self._url()} and keeps its data in {self._places.data}/", "bold")
-        )
+        data = f"{self._places.data}{os.sep}"
+        self._show(Line(f"Ringback listens on {self._url()} and keeps its data in {data}", "bold"))
         self._show(Line(f"The Xendit sandbox is on {sandbox.url}; it takes the API key {DEFAULT_KEY}"))
         self._show(Line(f"The shop is on {shop.url}, a FastAPI application: {_shown(folder())}"))
-        self._show(
-            Line(f"Nothing leaves this machine: webhooks may go to {networks}, for this demonstration")
-        )
-        self._show(Line("only, and what fails is tried again within seconds."))
+        self._show(Line(f"Nothing leaves this machine. Only here may webhooks go to {networks},"))
+        self._show(Line("and is what fails tried again within seconds."))
 
     def _conclude(
         self, shop: Shop, sandbox: SandboxServer, unpaid: Invoiced, cast: Cast, messages: list[Message]
     ) -> None:
         count = len(messages)
-        self._show(
-            Line(
-                f"\nTwo orders are fulfilled, each once; all {count} messages reached both endpoints.",
-                "green",
-            )
-        )
+        text = f"Two orders are fulfilled, each once; all {count} messages reached both endpoints."
+        self._show(Line(f"\n{text}", "green"))
         lines = suggestions(
             api=f"{self._url()}/api/v1/app/{cast.application.uid}",
             token=str(self._settings.admin_token),
