@@ -16,6 +16,7 @@ ORDERS = """
 SELECT 'order-' || number AS reference, orders.*,
     (SELECT count(*) FROM payments WHERE reference = 'order-' || number) AS payments,
     (SELECT status FROM payments WHERE reference = 'order-' || number ORDER BY status = 'PAID' DESC) AS status,
+    (SELECT group_concat(message) FROM payments WHERE reference = 'order-' || number) AS messages,
     (SELECT min(written_at) FROM payments WHERE reference = 'order-' || number) AS written_at
 FROM orders
 """

@@ -17,7 +17,9 @@ CREATE TABLE IF NOT EXISTS orders (
     number INTEGER PRIMARY KEY, item TEXT, amount INTEGER, trouble INTEGER, placed_at INTEGER,
     invoice TEXT, invoice_url TEXT, invoiced_at INTEGER, invoiced_in REAL, returned_at INTEGER
 );
-CREATE TABLE IF NOT EXISTS payments (reference TEXT, status TEXT, amount INTEGER, written_at INTEGER);
+CREATE TABLE IF NOT EXISTS payments (
+    reference TEXT, status TEXT, amount INTEGER, written_at INTEGER, message TEXT
+);
 """
 
 inbox = Inbox(f"sqlite:///{DATABASE}", shared=True)
@@ -54,22 +56,24 @@ def reference_of(message):
 @inbox.on("xendit", "invoice.paid", "invoice.expired", model=Invoice, key=reference_of, retries=RETRIES)
 async def close_invoice(message, tx):
     """Write down how an invoice ended, and have the order packed where it was paid."""
-    invoice = message.model
-    write_payment(tx, invoice.external_id, invoice.status, invoice.amount)
-    if invoice.status == "PAID":
+    write_payment(tx, message, message.model.status)
+    if message.model.status == "PAID":
         pack(message, tx)
 
 
 @inbox.on("xendit", "fva.paid", model=Transfer, key=reference_of, retries=RETRIES)
 async def book_transfer(message, tx):
     """Write down a transfer to a virtual account; that it is told of means that it was paid."""
-    transfer = message.model
-    write_payment(tx, transfer.external_id, "PAID", transfer.amount)
+    write_payment(tx, message, "PAID")
 
 
-def write_payment(tx, reference, status, amount):
+def write_payment(tx, message, status):
     """Write a payment: exactly once, for "done" is written in the same transaction."""
-    tx.execute("INSERT INTO payments VALUES (?, ?, ?, ?)", (reference, status, amount, now()))
+    told = message.model
+    tx.execute(
+        "INSERT INTO payments VALUES (?, ?, ?, ?, ?)",
+        (told.external_id, status, told.amount, now(), message.id),
+    )
 
 
 def now():

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import checkout
 import timeline
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, Request
 from fastapi.responses import RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
@@ -32,7 +32,8 @@ HEADERS = {
     "cache-control": "no-store",
 }
 
-app = FastAPI(title="Toko Ringback")
+# FastAPI's own pages about an application load scripts from elsewhere; these pages load nothing.
+app = FastAPI(title="Toko Ringback", openapi_url=None)
 app.mount("/hooks", ASGIAdapter(inbox))
 app.mount("/static", StaticFiles(directory=FOLDER / "static"))
 templates = Jinja2Templates(directory=FOLDER / "templates")
@@ -42,7 +43,7 @@ templates.env.filters["rupiah"] = "Rp\N{NO-BREAK SPACE}{:,}".format
 @app.get("/")
 def show_shop(request: Request):
     """Show what can be ordered, what was, and what the inbox has done."""
-    orders = [(order, timeline.steps_of(order)) for order in checkout.orders()]
+    orders = [(order, timeline.state_of(order), timeline.steps_of(order)) for order in checkout.orders()]
     values = {"items": checkout.ITEMS, "orders": orders, "summary": timeline.summary()}
     return page(request, "shop.html", values)
 
@@ -51,13 +52,16 @@ def show_shop(request: Request):
 def place_order(request: Request, item: str, trouble: int = 0):
     """Take an order, make its invoice, and send the buyer to the page where it is paid."""
     if item not in checkout.ITEMS or not 0 <= trouble <= MAX_TROUBLE:
-        raise HTTPException(404, f"there is no {item[:100]} with {trouble} times trouble")
+        return problem(request, 404, "There is no such thing to order", "Choose one that is there.")
     try:
         _, invoice_url = checkout.place(
             item, trouble, lambda reference: str(request.url_for("show_order", reference=reference))
         )
     except (XenditSdkException, HTTPError) as error:
-        return page(request, "problem.html", {"error": error}, status=502)
+        advice = (
+            "Xendit refused, or could not be reached. The order is kept, and nothing was paid: try again."
+        )
+        return problem(request, 502, "The invoice could not be made", advice, str(error))
     return RedirectResponse(invoice_url, 303, HEADERS)
 
 
@@ -68,8 +72,13 @@ def show_order(request: Request, reference: str, *, returned: bool = False):
         checkout.note_return(reference)
     order = checkout.order(reference)
     if order is None:
-        raise HTTPException(404, f"there is no order {reference[:100]}")
-    values = {"order": order, "steps": timeline.steps_of(order), "returned": returned}
+        return problem(request, 404, "There is no such order", "Maybe its number is another.")
+    values = {
+        "order": order,
+        "state": timeline.state_of(order),
+        "steps": timeline.steps_of(order),
+        "returned": returned,
+    }
     return page(request, "order.html", values)
 
 
@@ -82,3 +91,9 @@ def list_payments():
 def page(request, name, values, *, status=200):
     """Return a page."""
     return templates.TemplateResponse(request, name, values, status, HEADERS)
+
+
+def problem(request, status, title, advice, detail=""):
+    """Return a page that says what is wrong and what to do."""
+    values = {"title": title, "advice": advice, "detail": detail}
+    return page(request, "problem.html", values, status=status)

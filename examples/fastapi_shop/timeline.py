@@ -2,11 +2,13 @@
 
 import json
 from collections import Counter
+from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple
 
 from payments import inbox, now
 
+from ringback.errors import NotFound
 from ringback.observe import MessageAccepted, WebhookReceived
 
 SOURCE = "xendit"
@@ -83,8 +85,7 @@ def steps_of(order):
             Step(order["invoiced_at"], f"Invoice made with the official SDK in {took:.0f} ms: PENDING")
         )
     paid_at = None
-    for message_id in arrivals.of(order["reference"]):
-        message = inbox.message(SOURCE, message_id).result()
+    for message in messages_about(order):
         paid_at = paid_at or milliseconds(read(message.payload).get("paid_at"))
         steps += message_steps(message)
     if paid_at:
@@ -97,6 +98,26 @@ def steps_of(order):
         steps.append(Step(order["written_at"], ending(order, paid_at), "good"))
     # What happened within one millisecond stays as it is told here.
     return sorted(steps, key=lambda step: step.at)
+
+
+def messages_about(order):
+    """Return the webhooks about an order: those that came since the start, and those that were written before."""
+    written = (order["messages"] or "").split(",")
+    found = []
+    for message_id in filter(None, dict.fromkeys([*written, *arrivals.of(order["reference"])])):
+        # What the inbox keeps is removed after a time.
+        with suppress(NotFound):
+            found.append(inbox.message(SOURCE, message_id).result())
+    return found
+
+
+def state_of(order):
+    """Return where an order stands, in a word."""
+    if order["status"]:
+        return "fulfilled" if order["status"] == "PAID" else "expired"
+    if arrivals.of(order["reference"]):
+        return "paid"
+    return "pending" if order["invoice_url"] else "without invoice"
 
 
 def ending(order, paid_at):

@@ -187,11 +187,16 @@ def test_the_sending_half_is_told_from_acceptance_to_recovery(first_run):
 
 
 def test_a_second_run_in_the_same_folder_works(first_run):
-    """What the first run left is taken up: the token and the old orders stay, and new orders are fulfilled."""
+    """What the first run left is taken up: the token and the old orders with their steps; new ones are fulfilled."""
     folder, _ = first_run
     token, before = (folder / ".ringback" / "token").read_text(), booked(folder)
-    done = dev("--once", *ANYWHERE, folder=folder)
-    assert done.returncode == 0, done.stdout + done.stderr
+    with running(folder) as (process, told):
+        shop = re.search(r"The shop is on (http://\S+),", told)[1]
+        order = page(f"{shop}/orders/{before[1][0]}")
+        assert "WarehouseClosedError" in order
+        assert "Fulfilled: written once" in order
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
     assert (folder / ".ringback" / "token").read_text() == token
     after = booked(folder)
     assert after[: len(before)] == before
@@ -214,7 +219,7 @@ def test_a_story_that_goes_wrong_leaves_with_1(first_run, tmp_path):
         database.execute(
             "CREATE TRIGGER twice AFTER INSERT ON payments WHEN (SELECT count(*) FROM payments "
             "WHERE reference = new.reference) = 1 BEGIN INSERT INTO payments "
-            "SELECT new.reference, new.status, new.amount, new.written_at; END"
+            "SELECT new.reference, new.status, new.amount, new.written_at, new.message; END"
         )
     done = dev("--once", *ANYWHERE)
     assert done.returncode == 1, done.stdout + done.stderr
