@@ -96,13 +96,15 @@ def test_what_comes_in_settles_a_day_later(play):
 
 
 def test_what_a_balance_was(play):
-    """A balance can be asked for as it was at an instant."""
+    """A balance can be asked for as it was at an instant; what is to settle later does not count before."""
     before = play.sandbox.stamp()
     play.advance(1)
     payout(play, number="121212")
     play.advance(1)
     between = play.sandbox.stamp()
     play.advance(60_000)
+    invoice(play)
+    assert balance(play, at_timestamp="2099-01-01") == OPENING
     assert balance(play, at_timestamp=before) == OPENING
     assert balance(play, at_timestamp=between) == OPENING - 250_000
     assert balance(play, "HOLDING", at_timestamp=between) == 250_000

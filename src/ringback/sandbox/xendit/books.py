@@ -93,9 +93,10 @@ class Books:
             owner: Whose.
             currency: In which currency.
             account: ``CASH``, what can be spent, or ``HOLDING``, what is on its way in or out.
-            at: When; None: now.
+            at: When; what is to come does not count. None: now.
         """
-        until = self._sandbox.clock() if at is None else at
+        now = self._sandbox.clock()
+        until = now if at is None else min(at, now)
         changes = (
             line.amount
             for movement in self._all(owner)

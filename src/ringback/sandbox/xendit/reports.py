@@ -181,7 +181,7 @@ class Reports:
         ]
         own.reverse()
         if kind == HISTORY:
-            return self._history(entry, own, first, last)
+            return self._history(entry, own, first, min(last, now))
         columns = (*_COLUMNS, *_DETAILS) if kind == DETAILED else _COLUMNS
         wanted = [
             shown(move, now)
