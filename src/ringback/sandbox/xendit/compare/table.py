@@ -38,9 +38,9 @@ HEADING = (
     "Shop received",
     "Delay p50",
     "Delay p99",
-    f"Outage: within {PROMPTLY // MINUTE} min",
-    "later",
-    "never",
+    f"Outage: in {PROMPTLY // MINUTE} min",
+    "Outage: later",
+    "Outage: never",
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ringback.sandbox.xendit.calls import Action, Answer, Call, Refused, Route
-from ringback.sandbox.xendit.pages import events, home, payment_links, settings, webhooks
+from ringback.sandbox.xendit.pages import compare, events, home, payment_links, settings, webhooks
 from ringback.sandbox.xendit.pages.frame import Frame
 from ringback.sandbox.xendit.pages.rendering import ASSETS, see, told
 from ringback.sandbox.xendit.sandbox import Sandbox
@@ -25,6 +25,7 @@ class Dashboard:
         self._webhooks = webhooks.Webhooks(sandbox, frame)
         self._events = events.Events(sandbox, frame)
         self._settings = settings.Settings(sandbox, frame)
+        self._compare = compare.Compare(frame)
 
     def routes(self) -> Sequence[Route]:
         """Return what it answers."""
@@ -52,6 +53,12 @@ class Dashboard:
             _post(f"{settings.PLACE}/all", self._settings.save_all),
             _post(f"{settings.PLACE}/options", self._settings.save_options),
             _post(f"{settings.PLACE}/token", self._settings.rotate),
+            _get(compare.PLACE, self._compare.show),
+            _post(compare.PLACE, self._compare.start),
+            _post(f"{compare.PLACE}/cancel", self._compare.cancel),
+            Route("GET", f"{compare.PLACE}/state", self._compare.state, open=True),
+            _get(f"{compare.PLACE}/chart.svg", self._compare.picture),
+            _get(f"{compare.PLACE}/numbers.json", self._compare.numbers),
         )
 
     async def missing(self, call: Call) -> Answer:
