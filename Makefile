@@ -8,7 +8,7 @@ PYTHON ?= $(shell for name in python3.11 python3 python; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$name && break; done)
 
 .DEFAULT_GOAL := run
-.PHONY: install run test check bench docs lock clean
+.PHONY: install run test check bench docs comparison lock clean
 
 install: $(STAMP) ## Make .venv with exactly what requirements.lock names
 
@@ -36,6 +36,9 @@ bench: install ## Measure throughput and latency on this machine; JSON=FILE keep
 docs: install ## Write the pages again that are made from the source
 	$(BIN)/python scripts/state_diagram.py --write
 	$(BIN)/python scripts/reference_pages.py
+
+comparison: install ## Measure polling against webhooks for the documentation: its chart and table
+	$(BIN)/python scripts/comparison_page.py
 
 lock: install ## Resolve the dependencies in pyproject.toml again
 	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --no-emit-index-url \

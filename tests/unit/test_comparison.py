@@ -1,8 +1,10 @@
 """Polling compared with webhooks: what is played, what follows from what was measured, and how it is shown."""
 
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import msgspec
@@ -17,6 +19,7 @@ from ringback.sandbox.xendit.compare.plan import INTERVALS, MAX_OUTAGE, OUTAGE_F
 from ringback.sandbox.xendit.compare.results import Comparison, Kind, Traffic, Way, read, written
 from ringback.sandbox.xendit.compare.table import HEADING, markdown, notes, rows, size, span, story
 
+DOCS = Path(__file__).parents[2] / "docs"
 SVG = "{http://www.w3.org/2000/svg}"
 # The outage is long, so that of a few invoices some fall into it: for 10 minutes it hangs, for 20 it refuses.
 BUSY = ("--invoices", "12", "--seed", "3", "--outage", "30m")
@@ -110,6 +113,17 @@ def test_the_files_that_are_drawn(played, measured):
     folder = played[1]
     assert (folder / "chart.svg").read_text() == chart(measured)
     assert (folder / "chart.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_documentation_shows_one_run():
+    """The table of the page and the chart beside it are of the same run, and the PNG is there too."""
+    table = (DOCS / "explanation" / "polling-or-webhooks.md").read_text("utf-8")
+    described = ET.parse(DOCS / "images" / "compare-xendit.svg").find(f"{SVG}desc").text
+    shown = re.findall(r"^\| (poll [^|]+|webhook[^|]*) \| ([\d,]+) \|", table, re.MULTILINE)
+    assert len(shown) == len(INTERVALS) + 2
+    for name, requests in shown:
+        assert f"{name}: {requests} requests" in described
+    assert (DOCS / "images" / "compare-xendit.png").read_bytes().startswith(b"\x89PNG")
 
 
 # --- Plans -------------------------------------------------------------------------------------------------

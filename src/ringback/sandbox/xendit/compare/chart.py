@@ -16,7 +16,7 @@ from ringback.policy import MINUTE, SECOND
 from ringback.sandbox.xendit.compare.results import PROMPTLY, Comparison, Kind, Outage, Way
 from ringback.sandbox.xendit.compare.table import counted, span, story
 
-WIDTH, HEIGHT = 1_000, 560
+WIDTH, HEIGHT = 1_000, 552
 FONT = "system-ui, sans-serif"
 NAMESPACE = "http://www.w3.org/2000/svg"
 # What each class is coloured on a light and on a dark ground.
