@@ -74,6 +74,7 @@ COMMANDS = (
     "signature",
     "source",
     "token",
+    "trigger",
     "worker",
 )
 

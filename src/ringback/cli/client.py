@@ -19,6 +19,7 @@ from ringback.errors import Conflict, InvalidInput, NotAuthenticated, NotFound, 
 
 TIMEOUT = 30.0
 NOT_RINGBACK = "the server's answer is not what Ringback answers. Does --url name a Ringback server?"
+SERVER_ADVICE = "Is `ringback serve` running there? Set RINGBACK_URL or give --url for another server"
 
 NO_TOKEN = "Set RINGBACK_TOKEN or give --token; `ringback token create NAME` makes one"  # noqa: S105 - advice
 
@@ -34,7 +35,6 @@ class Client:
 
     def __init__(self, url: str, token: str | None, timeout: float = TIMEOUT) -> None:
         self._url = url
-        self._parts = urlsplit(url)
         self._token = token
         self._timeout = timeout
 
@@ -67,30 +67,51 @@ class Client:
             "User-Agent": f"ringback/{__version__}",
             **headers,
         }
-        status, answer = self._exchange(method, f"{self._parts.path}{path}", body, sent)
+        status, answer = exchange(
+            self._url, method, path, body, sent, timeout=self._timeout, advice=SERVER_ADVICE
+        )
         if not 200 <= status < 300:  # noqa: PLR2004 - the class of HTTP status
             raise _error_of(status, answer)
         return answer
 
-    def _exchange(
-        self, method: str, path: str, body: bytes | None, headers: dict[str, str]
-    ) -> tuple[int, bytes]:
-        connection = _connection(self._parts, self._timeout)
-        try:
-            connection.request(method, path, body, headers)
-            response = connection.getresponse()
-            return response.status, response.read()
-        except TimeoutError:
-            raise TimeoutError(f"{self._url} did not answer within {self._timeout:g} s. Try again") from None
-        except (OSError, http.client.HTTPException) as error:
-            raise ConnectionError(
-                f"{self._url} cannot be reached: {_reason(error)}. {self._advice()}"
-            ) from None
-        finally:
-            connection.close()
 
-    def _advice(self) -> str:
-        return "Is `ringback serve` running there? Set RINGBACK_URL or give --url for another server"
+def exchange(
+    url: str,
+    method: str,
+    path: str,
+    body: bytes | None,
+    headers: dict[str, str],
+    *,
+    timeout: float,
+    advice: str,
+) -> tuple[int, bytes]:
+    """Send one request and return the status and the body of its answer.
+
+    Args:
+        url: The server's address, with the path it is mounted under, if any.
+        method: Such as ``GET``.
+        path: Below the server's address.
+        body: What to send, if anything.
+        headers: To send with it.
+        timeout: Seconds to wait for a connection, and then for each part of the answer.
+        advice: What to do where there is no server: a sentence without its full stop.
+
+    Raises:
+        ConnectionError: There is no such server.
+        TimeoutError: It did not answer in time.
+    """
+    parts = urlsplit(url)
+    connection = _connection(parts, timeout)
+    try:
+        connection.request(method, f"{parts.path}{path}", body, headers)
+        response = connection.getresponse()
+        return response.status, response.read()
+    except TimeoutError:
+        raise TimeoutError(f"{url} did not answer within {timeout:g} s. Try again") from None
+    except (OSError, http.client.HTTPException) as error:
+        raise ConnectionError(f"{url} cannot be reached: {_reason(error)}. {advice}") from None
+    finally:
+        connection.close()
 
 
 def _connection(parts: SplitResult, timeout: float) -> http.client.HTTPConnection:

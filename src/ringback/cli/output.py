@@ -31,8 +31,12 @@ def _escaped(character: str) -> str:
 
 def print_json(value: Any) -> None:
     """Print *value* as one JSON document, indented for reading."""
-    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
-    click.echo("".join(one if one.isprintable() or one == "\n" else _json_escaped(one) for one in text))
+    click.echo(json_printable(msgspec.json.format(msgspec.json.encode(value), indent=2).decode()))
+
+
+def json_printable(text: str) -> str:
+    """Return JSON with all that is not printable, but for line breaks, as the escapes that JSON has for it."""
+    return "".join(one if one.isprintable() or one == "\n" else _json_escaped(one) for one in text)
 
 
 def _json_escaped(character: str) -> str:

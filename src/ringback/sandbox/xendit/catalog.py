@@ -9,8 +9,11 @@ from typing import Any
 
 from ringback.providers import CatalogueEntry, catalogue
 from ringback.providers.xendit import key_fields, subject_of
-from ringback.sandbox.xendit.calls import Refused
+from ringback.sandbox.xendit.calls import INVALID, Refused
 from ringback.sandbox.xendit.exact_json import decoded
+from ringback.sandbox.xendit.field_kinds import kind_of
+from ringback.sandbox.xendit.fields import invalid
+from ringback.sandbox.xendit.slot_names import SLOTS, slot_of
 
 PROVIDER = "xendit"
 MISSING = "EVENT_NOT_FOUND_ERROR"
@@ -80,6 +83,46 @@ def product_id(event_type: str, body: Mapping[str, Any]) -> str:
     named = (*key_fields(event_type)[0].split("|"), "id")
     ids = (value for name in named if isinstance(value := subject.get(name), str))
     return next(ids, "")
+
+
+def read_body(raw: bytes) -> dict[str, Any]:
+    """Return a body that somebody wrote.
+
+    Raises:
+        Refused: 400: it is not a JSON object.
+    """
+    try:
+        body = decoded(raw)
+    except ValueError as error:
+        raise Refused(400, INVALID, f"the event's body is not JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise invalid("the event's body must be a JSON object")
+    return body
+
+
+def entry_body(entry: CatalogueEntry) -> dict[str, Any]:
+    """Return an entry as the list shows it."""
+    slot = slot_of(entry.event_type)
+    return {
+        "name": entry.name,
+        "event": entry.event_type,
+        "product": PRODUCTS[entry.product],
+        "shape": entry.shape,
+        "certainty": entry.certainty,
+        "slot": slot,
+        "slot_label": SLOTS[slot],
+        "note": entry.note or None,
+    }
+
+
+def details_body(entry: CatalogueEntry) -> dict[str, Any]:
+    """Return what else there is to tell of an entry: its fields, its sample, and where this is known from."""
+    kinds: Mapping[str, Any] = {path: kind_of(written) for path, written in entry.fields.items()}
+    fields = [
+        {"path": path, "type": str(kind), "required": kind.required, "remark": kind.remark or None}
+        for path, kind in kinds.items()
+    ]
+    return {"source": entry.source, "fields": fields, "sample": sample_of(entry)}
 
 
 def _near(name: str) -> str:

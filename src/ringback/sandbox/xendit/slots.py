@@ -7,6 +7,7 @@ import contextlib
 import enum
 import hashlib
 import random
+import re
 import string
 from collections.abc import Callable
 from typing import Any
@@ -30,6 +31,7 @@ OPTIONS = "webhook_options"
 TOKEN_HEADER = "x-callback-token"  # noqa: S105 - a header's name
 TOKEN_LENGTH = 48
 TOKEN_LETTERS = string.ascii_letters + string.digits
+_TOKEN = re.compile(r"[!-~]{1,512}")
 # How the uids begin of endpoints for a URL that one call named, and for one that is being tested.
 TARGET = "target-"
 TEST = "test-"
@@ -286,6 +288,21 @@ class Slots:
                 await self._keep(TOKEN, str(owner), owner, {"token": following})
                 await self._follow(owner)
         return self.token(owner)
+
+    async def put_token(self, owner: Owner, token: str) -> None:
+        """Let webhooks carry a token that was chosen elsewhere, such as the one that a receiver knows already.
+
+        Raises:
+            Refused: 400: a header cannot carry it.
+        """
+        if _TOKEN.fullmatch(token) is None:
+            raise Refused(
+                400, INVALID, "a token is 1 to 512 letters, digits and signs of ASCII, without spaces"
+            )
+        await self.open(owner)
+        async with self._changing:
+            await self._keep(TOKEN, str(owner), owner, {"token": token})
+            await self._follow(owner)
 
     async def switch_due(self, entry: Entry) -> None:
         """Let webhooks carry the new token, for its time has come."""

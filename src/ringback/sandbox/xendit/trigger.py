@@ -6,17 +6,25 @@ the catalogue's sample with new ids and times.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
 from ringback.providers import CatalogueEntry
-from ringback.sandbox.xendit.calls import INVALID, Answer, Call, Owner, Refused, Route, read_exactly
-from ringback.sandbox.xendit.catalog import PRODUCTS, entries, entry_of, product_id, sample_of
+from ringback.sandbox.xendit.calls import Answer, Call, Owner, Refused, Route, read_exactly
+from ringback.sandbox.xendit.catalog import (
+    PRODUCTS,
+    details_body,
+    entries,
+    entry_body,
+    entry_of,
+    product_id,
+    read_body,
+    sample_of,
+)
 from ringback.sandbox.xendit.exact_json import decoded
-from ringback.sandbox.xendit.field_kinds import kind_of
 from ringback.sandbox.xendit.fields import invalid
 from ringback.sandbox.xendit.log_api import detail_body
 from ringback.sandbox.xendit.notices import NOTICE, Notice
@@ -24,7 +32,7 @@ from ringback.sandbox.xendit.outcomes import outcome
 from ringback.sandbox.xendit.overrides import overridden
 from ringback.sandbox.xendit.renewal import renewed
 from ringback.sandbox.xendit.sandbox import Sandbox
-from ringback.sandbox.xendit.slot_names import SLOTS, slot_of
+from ringback.sandbox.xendit.slot_names import slot_of
 
 # What Ringback delivers at most is more; nothing a payment provider tells is.
 MAX_BODY = 256 * 1024
@@ -142,46 +150,6 @@ class Triggers:
         if bytes(draft.body) not in {b"", b"null"}:
             return read_body(bytes(draft.body))
         return self.fresh(owner, entry) if draft.fresh else sample_of(entry)
-
-
-def read_body(raw: bytes) -> dict[str, Any]:
-    """Return a body that somebody wrote.
-
-    Raises:
-        Refused: 400: it is not a JSON object.
-    """
-    try:
-        body = decoded(raw)
-    except ValueError as error:
-        raise Refused(400, INVALID, f"the event's body is not JSON: {error}") from None
-    if not isinstance(body, dict):
-        raise invalid("the event's body must be a JSON object")
-    return body
-
-
-def entry_body(entry: CatalogueEntry) -> dict[str, Any]:
-    """Return an entry as the list shows it."""
-    slot = slot_of(entry.event_type)
-    return {
-        "name": entry.name,
-        "event": entry.event_type,
-        "product": PRODUCTS[entry.product],
-        "shape": entry.shape,
-        "certainty": entry.certainty,
-        "slot": slot,
-        "slot_label": SLOTS[slot],
-        "note": entry.note or None,
-    }
-
-
-def details_body(entry: CatalogueEntry) -> dict[str, Any]:
-    """Return what else there is to tell of an entry: its fields, its sample, and where this is known from."""
-    kinds: Mapping[str, Any] = {path: kind_of(written) for path, written in entry.fields.items()}
-    fields = [
-        {"path": path, "type": str(kind), "required": kind.required, "remark": kind.remark or None}
-        for path, kind in kinds.items()
-    ]
-    return {"source": entry.source, "fields": fields, "sample": sample_of(entry)}
 
 
 def _decoded(value: msgspec.Raw, path: str) -> Any:
