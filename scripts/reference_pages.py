@@ -1,18 +1,23 @@
-"""Writes settings.md, cli.md and providers.md in docs/reference from the settings, the commands and the profiles.
+"""Writes settings.md, cli.md, providers.md and xendit-events.md in docs/reference from what the source says.
 
 Run it with ``make docs`` after changing either; ``tests/test_docs.py`` notices when it was forgotten.
 """  # noqa: INP001 - a script, not a package
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import msgspec
 
 from ringback.cli import EXIT_MEANINGS, ringback
 from ringback.config import SETTINGS, Setting
-from ringback.providers import PROVIDERS
+from ringback.providers import PROVIDERS, CatalogueEntry
+from ringback.sandbox.xendit.catalog import by_product, entries, sample_of
+from ringback.sandbox.xendit.field_kinds import kind_of
+from ringback.sandbox.xendit.slot_names import SLOTS, slot_of
 
 FOLDER = Path(__file__).parent.parent / "docs" / "reference"
 MADE = "<!-- Made by scripts/reference_pages.py; change the source, then run: make docs -->"
@@ -79,6 +84,60 @@ the parameters of `ringback.signing.Hmac`."""
 
 PROVIDERS_UNCOVERED = """\
 A signature protects only what it covers. What a provider leaves open, and how to make up for it:"""
+
+
+XENDIT_EVENTS_INTRODUCTION = """\
+These are the webhooks that Xendit sends, as far as is known. `ringback trigger xendit EVENT` sends one, through a
+running [sandbox](../how-to/rehearse-xendit.md) or straight to a URL; so does the sandbox's page Events. A name with
+a colon is another form of the event before it. Every value in a sample is made up.
+
+How certain an entry is: **high**, from official text or a captured delivery; **medium**, from several secondary
+sources; **low**, from one weak source, so that names and fields may differ."""
+
+
+def xendit_events_page() -> str:
+    """Return the page about the events of Xendit."""
+    listed = [
+        (f"[`{entry.name}`](#{_anchor(entry.name)})", entry.certainty, f"`{slot_of(entry.event_type)}`")
+        for entry in entries().values()
+    ]
+    parts = [
+        "# Xendit's events",
+        MADE,
+        XENDIT_EVENTS_INTRODUCTION,
+        _table(("Event", "Certainty", "Setting"), listed),
+    ]
+    for product, some in by_product().items():
+        parts.append(f"## {product}")
+        for entry in some:
+            parts.extend(_event_section(entry))
+    return "\n\n".join(parts) + "\n"
+
+
+def _event_section(entry: CatalogueEntry) -> Iterator[str]:
+    slot = slot_of(entry.event_type)
+    form = "an envelope around `data`" if entry.shape == "event" else "a flat object"
+    unnamed = "" if entry.event_in_body else ", which does not name its event"
+    yield f"### {entry.name}"
+    yield f"Certainty: {entry.certainty} ({entry.source}). Setting: `{slot}`, {SLOTS[slot]}. Body: {form}{unnamed}."
+    if entry.note:
+        yield f"{entry.note[:1].upper()}{entry.note[1:]}."
+    kinds = [(path, kind_of(written)) for path, written in entry.fields.items()]
+    rows = [
+        (
+            f"`{path}`",
+            f"{kind}{', always there' if kind.required else ''}",
+            f"`{kind.remark}`" if kind.remark else "",
+        )
+        for path, kind in kinds
+    ]
+    yield _table(("Field", "Type", "What is known"), rows)
+    sample = msgspec.json.format(msgspec.json.encode(sample_of(entry)), indent=2).decode()
+    yield f"```json\n{sample}\n```"
+
+
+def _anchor(heading: str) -> str:
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def providers_page() -> str:
@@ -178,6 +237,7 @@ def main() -> None:
     (FOLDER / "settings.md").write_text(settings_page(), "utf-8")
     (FOLDER / "cli.md").write_text(cli_page(), "utf-8")
     (FOLDER / "providers.md").write_text(providers_page(), "utf-8")
+    (FOLDER / "xendit-events.md").write_text(xendit_events_page(), "utf-8")
 
 
 if __name__ == "__main__":

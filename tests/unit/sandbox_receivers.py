@@ -2,14 +2,18 @@
 
 import contextlib
 import json
+import threading
+from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from receivers import answering, receiving
 from sandboxes import OWNER, playing
 
+from ringback.adapters.wsgi import WSGIAdapter
 from ringback.sandbox.xendit.callback_urls import CallbackUrls
 from ringback.sandbox.xendit.log_api import LogApi
 from ringback.sandbox.xendit.notices import NOTICE, Notice
 from ringback.sandbox.xendit.settings_api import SettingsApi
+from ringback.testing import inbox_at
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 BROKEN = b"HTTP/1.1 500 Oh\r\nContent-Length: 6\r\n\r\nbroken"
@@ -70,3 +74,27 @@ def log_rows(play, **query):
 def statuses(play):
     """Return the statuses on the log's first page, newest first."""
     return [row["status"] for row in log_rows(play)]
+
+
+class Quiet(WSGIRequestHandler):
+    """Writes no log."""
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+@contextlib.contextmanager
+def listening(folder, token):
+    """Run an inbox that verifies as an application does, on a port of its own; yield it and its address."""
+    folder.mkdir()
+    inbox = inbox_at(folder)
+    inbox.source("xendit", secrets=[token])
+    with make_server("127.0.0.1", 0, WSGIAdapter(inbox), handler_class=Quiet) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield inbox, f"http://127.0.0.1:{server.server_port}/xendit"
+        finally:
+            server.shutdown()
+            thread.join()
+            inbox.close()

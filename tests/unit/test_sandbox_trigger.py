@@ -1,24 +1,19 @@
 """Events of the catalogue sent on request, by API."""
 
-import contextlib
 import json
-import threading
-from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import msgspec
 import pytest
 from receivers import answering
-from sandbox_receivers import BROKEN, received
+from sandbox_receivers import BROKEN, listening, received
 from sandboxes import OWNER, playing
 from xendit_tables import faults_of
 
-from ringback.adapters.wsgi import WSGIAdapter
 from ringback.model import Held
 from ringback.sandbox.xendit.calls import Owner
 from ringback.sandbox.xendit.catalog import PRODUCTS, entries, entry_of
 from ringback.sandbox.xendit.slots import Slot
 from ringback.store import Page
-from ringback.testing import inbox_at
 
 EVENTS = "/sandbox/events"
 URL = "http://127.0.0.1:1/hook"
@@ -33,30 +28,6 @@ def play(tmp_path):
 
 def trigger(play, name, **draft):
     return play.ok("POST", f"{EVENTS}/{name}", draft)
-
-
-class Quiet(WSGIRequestHandler):
-    """Writes no log."""
-
-    def log_message(self, *_):
-        """Say nothing."""
-
-
-@contextlib.contextmanager
-def listening(folder, token):
-    """Run an inbox that verifies as an application does, on a port of its own; yield it and its address."""
-    folder.mkdir()
-    inbox = inbox_at(folder)
-    inbox.source("xendit", secrets=[token])
-    with make_server("127.0.0.1", 0, WSGIAdapter(inbox), handler_class=Quiet) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield inbox, f"http://127.0.0.1:{server.server_port}/xendit"
-        finally:
-            server.shutdown()
-            thread.join()
-            inbox.close()
 
 
 def test_every_event_reaches_an_inbox_as_what_it_is(play, tmp_path):

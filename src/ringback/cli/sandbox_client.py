@@ -9,6 +9,7 @@ import msgspec
 
 from ringback import __version__
 from ringback.cli.client import exchange
+from ringback.cli.output import printable
 from ringback.errors import NotAuthenticated, NotFound, RingbackError
 
 # The sandbox waits half a minute for a receiver, and a little for its worker.
@@ -110,9 +111,10 @@ def _refused(status: int, answer: bytes) -> RingbackError:
         refusal = msgspec.json.decode(answer, type=_Refusal)
     except (msgspec.MsgspecError, RecursionError):
         return RingbackError(STRANGE)
+    message = printable(refusal.message)
     match status:
         case 401:
-            return NotAuthenticated(f"{refusal.message}. Give the sandbox's key with --key")
+            return NotAuthenticated(f"{message}. Give the sandbox's key with --key")
         case 404:
-            return NotFound(refusal.message)
-    return RingbackError(refusal.message)
+            return NotFound(message)
+    return RingbackError(message)

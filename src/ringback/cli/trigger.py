@@ -160,9 +160,10 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except Refused as refused:
+        message = printable(refused.message)
         if refused.status == 404:  # noqa: PLR2004 - an HTTP status
-            raise NotFound(f"{refused.message}; `--list` lists them all") from None
-        raise click.UsageError(printable(refused.message)) from None
+            raise NotFound(f"{message}; `--list` lists them all") from None
+        raise click.UsageError(message) from None
 
 
 def _list(*, as_json: bool) -> int:
