@@ -299,9 +299,12 @@ def test_another_kind_of_server(capsys, status, answer):
     with make_server("127.0.0.1", 0, application, handler_class=Quiet) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        assert trigger("invoice.paid", "--sandbox", f"http://127.0.0.1:{server.server_port}") == 1
-        server.shutdown()
-        thread.join()
+        try:
+            done = trigger("invoice.paid", "--sandbox", f"http://127.0.0.1:{server.server_port}")
+        finally:
+            server.shutdown()
+            thread.join()
+    assert done == 1
     printed = capsys.readouterr()
     assert (printed.out, len(printed.err.splitlines())) == ("", 1)
     assert "Does --sandbox name one?" in printed.err

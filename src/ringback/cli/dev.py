@@ -23,7 +23,7 @@ RETRIES = "1s,2s,5s"
 SANDBOX_TIMEOUT = "30s"  # how long Xendit waits for an answer
 
 
-@click.command("dev", short_help="Run a shop with the Xendit sandbox here and watch its orders being paid.")
+@click.command("dev", short_help="Run a shop with the Xendit sandbox and watch orders being paid.")
 @click.option("--listen", metavar="HOST:PORT", help="Where the API listens.  [default: 127.0.0.1:8400]")
 @click.option(
     "--sandbox",
