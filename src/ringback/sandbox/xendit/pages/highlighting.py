@@ -19,7 +19,12 @@ def highlighted(value: Any) -> Markup:
 
     Numbers keep the form they have; see ``exact_json``.
     """
-    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    return coloured(msgspec.json.encode(value).decode())
+
+
+def coloured(payload: str) -> Markup:
+    """Return JSON as ``highlighted`` does."""
+    text = msgspec.json.format(payload, indent=2)
     parts, end = [], 0
     for token in _TOKEN.finditer(text):
         parts.append(escape(text[end : token.start()]))

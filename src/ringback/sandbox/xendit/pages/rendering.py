@@ -15,6 +15,7 @@ from ringback.errors import RingbackError
 from ringback.sandbox.xendit.calls import Action, Answer, Call, Owner, Refused
 from ringback.sandbox.xendit.pages.advice import advice
 from ringback.sandbox.xendit.pages.assets import Assets
+from ringback.sandbox.xendit.pages.highlighting import coloured
 from ringback.sandbox.xendit.pages.ways import channel_name
 from ringback.sandbox.xendit.pages.writing import FILTERS
 
@@ -48,7 +49,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.filters.update(FILTERS, channel=channel_name, advice=advice)
+    environment.filters.update(FILTERS, channel=channel_name, advice=advice, coloured=coloured)
     environment.globals["asset"] = ASSETS.url
     return environment
 

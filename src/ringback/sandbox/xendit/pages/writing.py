@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -54,16 +53,6 @@ def span(milliseconds: float) -> str:
     return " ".join(parts[:2])
 
 
-def pretty(payload: Any) -> str:
-    """Write JSON, given as text or as what it means, with a line for each member."""
-    if isinstance(payload, str):
-        try:
-            payload = json.loads(payload)
-        except ValueError:
-            return str(payload)
-    return json.dumps(payload, indent=2, ensure_ascii=False)
-
-
 def brief(text: Any, most: int = 80) -> str:
     """Cut a text that is longer than *most* characters."""
     written = str(text)
@@ -95,7 +84,6 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "amount": amount,
     "moment": moment,
     "span": span,
-    "pretty": pretty,
     "brief": brief,
     "spoken": spoken,
     "breakable": breakable,
