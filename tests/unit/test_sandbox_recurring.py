@@ -268,6 +268,24 @@ def test_the_older_names(play):
     assert statuses(play, plan) == ["SUCCEEDED", "SCHEDULED"]
 
 
+def test_tokens_that_cannot_be_charged(play):
+    """A payment token of the sandbox has to be active and of the plan's currency, in a plan and in its update."""
+    asked = {"reference_id": "t", "country": "ID", "currency": "IDR", "channel_code": "DANA"}
+    returns = {
+        "success_return_url": "https://shop.example/ok",
+        "failure_return_url": "https://shop.example/no",
+    }
+    token = play.ok("POST", "/v3/payment_tokens", asked | {"channel_properties": returns})
+    tokens = {"payment_tokens": [{"payment_token_id": token["payment_token_id"], "rank": 1}]}
+    invalid = (400, "INVALID_PAYMENT_TOKEN_ID")
+    assert play.refused("POST", PLANS, DRAFT | tokens) == invalid
+    plan = made(play)
+    assert play.refused("PATCH", f"{PLANS}/{plan['id']}", tokens) == invalid
+    play.ok("POST", f"/sandbox/v3/payment_tokens/{token['payment_token_id']}/simulate")
+    assert made(play, **tokens)["status"] == "ACTIVE"
+    assert play.refused("POST", PLANS, DRAFT | tokens | {"currency": "PHP"}) == invalid
+
+
 # --- Changes -------------------------------------------------------------------------------------------------
 
 

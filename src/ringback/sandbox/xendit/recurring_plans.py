@@ -1,9 +1,10 @@
 """Recurring plans: what a customer is charged, and when.
 
-Sources: as ``recurring_course``, which has what becomes of a plan. Customers and tokens are not looked up: any id is
-taken. A plan without a token is ``REQUIRES_ACTION`` until its customer has linked an account, which a call of our
-own does here, ``/sandbox/recurring/plans/{id}/link``; another, ``/sandbox/recurring/plans/{id}/next_charge``, decides
-how the next charges end. Where time goes by faster, so do the schedule's intervals, counted from the activation.
+Sources: as ``recurring_course``, which has what becomes of a plan. Any customer's and any token's id is taken, but
+for those of payment tokens that this sandbox knows and that cannot be charged. A plan without a token is
+``REQUIRES_ACTION`` until its customer has linked an account, which a call of our own does here,
+``/sandbox/recurring/plans/{id}/link``; another, ``/sandbox/recurring/plans/{id}/next_charge``, decides how the next
+charges end. Where time goes by faster, so do the schedule's intervals, counted from the activation.
 """
 
 from __future__ import annotations
@@ -11,12 +12,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ringback.sandbox.xendit.calls import INVALID, Answer, Call, Refused, Route, read
+from ringback.sandbox.xendit.calls import INVALID, Answer, Call, Owner, Refused, Route, read
 from ringback.sandbox.xendit.fields import invalid
 from ringback.sandbox.xendit.ledger import Entry
 from ringback.sandbox.xendit.lookup import asked_for
 from ringback.sandbox.xendit.money import COUNTRIES, LARGEST, check_most, money
-from ringback.sandbox.xendit.recurring_course import INACTIVE, PLAN, REASON, REQUIRES_ACTION, Course
+from ringback.sandbox.xendit.payment_tokens import TOKEN
+from ringback.sandbox.xendit.recurring_course import (
+    ACTIVE,
+    INACTIVE,
+    PLAN,
+    REASON,
+    REQUIRES_ACTION,
+    Course,
+)
 from ringback.sandbox.xendit.recurring_drafts import (
     PlanDraft,
     PlanUpdate,
@@ -56,6 +65,7 @@ class RecurringPlans:
         """Make a plan, which begins at once if there is something to charge."""
         draft = read(call, PlanDraft)
         draft.check(call.now)
+        self._check_tokens(call.owner, draft.currency, draft.tokens)
         body = self._new(call, draft)
         change = self._sandbox.change()
         plan = change.add(PLAN, body["id"], call.owner, body, hidden={"open": [], "verdicts": []})
@@ -81,6 +91,7 @@ class RecurringPlans:
             fields["amount"] = money(draft.amount, plan.body["currency"])
         if draft.payment_tokens is not None:
             fields["payment_tokens"] = ranked(draft.payment_tokens)
+            self._check_tokens(call.owner, plan.body["currency"], fields["payment_tokens"])
         fields.pop("schedule", None)
         course = Course(self._sandbox, plan)
         course.update(self._new_schedule(draft.schedule, call, plan.body), fields)
@@ -124,6 +135,16 @@ class RecurringPlans:
 
     def _asked_for(self, call: Call) -> Entry:
         return asked_for(self._sandbox.ledger, call, PLAN, MISSING)
+
+    def _check_tokens(self, owner: Owner, currency: str, tokens: list[dict[str, Any]]) -> None:
+        for token_id in (token["payment_token_id"] for token in tokens):
+            token = self._sandbox.ledger.get(TOKEN, token_id, owner)
+            if token is not None and (token.body["status"], token.body["currency"]) != (ACTIVE, currency):
+                state = f"{token.body['status']} and for {token.body['currency']}"
+                message = (
+                    f"the payment token {token_id} is {state}; use one that is {ACTIVE} and for {currency}"
+                )
+                raise Refused(400, "INVALID_PAYMENT_TOKEN_ID", message)
 
     def _new(self, call: Call, draft: PlanDraft) -> dict[str, Any]:
         now, plan_id = self._sandbox.stamp(), f"repl_{self._sandbox.new_uuid()}"
