@@ -6,15 +6,31 @@ How many entries the provider shows at most is not documented for most lists; he
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from ringback.model import Instant
 from ringback.sandbox.xendit.calls import INVALID, Call, Refused
-from ringback.sandbox.xendit.fields import moment
+from ringback.sandbox.xendit.fields import invalid, moment
 from ringback.sandbox.xendit.ledger import Entry
 
 LARGEST_LIMIT = 100
+# How xendit-python 7 writes the two ends of a period into one parameter: as Python writes a dict.
+_ENDS = re.compile(r"""['"](gte|lte)['"]:\s*['"]([^'"]+)['"]""")
+
+
+class Period(msgspec.Struct, frozen=True):
+    """From one instant to another, both included; None: open."""
+
+    first: Instant | None = None
+    last: Instant | None = None
+
+    def holds(self, instant: Instant) -> bool:
+        """Tell whether an instant lies in it."""
+        return (self.first is None or instant >= self.first) and (self.last is None or instant <= self.last)
 
 
 def some_of(call: Call, name: str, known: Collection[str], code: str = INVALID) -> tuple[str, ...]:
@@ -54,17 +70,27 @@ def fields(*names: str) -> dict[str, Callable[[Entry], Any]]:
     return {name: of(name) for name in names}
 
 
-def between(call: Call, name: str, instant: Callable[[Entry], Instant]) -> Callable[[Entry], bool]:
-    """Return what tells whether an entry's *instant* lies between a call's ``name[gte]`` and ``name[lte]``.
+def period(call: Call, name: str) -> Period:
+    """Return the period between a call's ``name[gte]`` and ``name[lte]``, of which either may be missing.
 
     Raises:
         Refused: 400 ``API_VALIDATION_ERROR``: one of them is no date.
     """
-    bounds = {side: call.one(f"{name}[{side}]") for side in ("gte", "lte")}
-    found = {side: moment(text, f"{name}[{side}]") for side, text in bounds.items() if text is not None}
-    return lambda entry: found.get("gte", 0) <= instant(entry) <= found.get("lte", instant(entry))
+    ends = {end: call.one(f"{name}[{end}]") for end in ("gte", "lte")}
+    text = call.one(name)
+    if text is not None:
+        ends |= _ends(text, name)
+    first, last = (None if end is None else moment(end, name) for end in (ends["gte"], ends["lte"]))
+    return Period(first, last)
 
 
 def entry_id(entry: Entry) -> str:
     """Return an entry's id, by which pages of lists are asked for."""
     return entry.id
+
+
+def _ends(text: str, name: str) -> dict[str, str]:
+    found = dict(_ENDS.findall(text))
+    if not found:
+        raise invalid(f"{name} is given as {name}[gte] and {name}[lte]")
+    return found

@@ -11,7 +11,7 @@ from typing import Any
 
 from ringback.sandbox.xendit.calls import Answer, Call, Refused, Route, read
 from ringback.sandbox.xendit.fields import Draft, invalid, moment
-from ringback.sandbox.xendit.filters import LARGEST_LIMIT, between, chosen, entry_id, fields
+from ringback.sandbox.xendit.filters import LARGEST_LIMIT, chosen, entry_id, fields, period
 from ringback.sandbox.xendit.ledger import Entry
 from ringback.sandbox.xendit.money import LARGEST, Amount, check_least, check_most, money
 from ringback.sandbox.xendit.paging import part_of
@@ -60,12 +60,14 @@ class PaymentsV2:
             "payment_method_type": lambda entry: entry.body["payment_method"]["type"],
             "channel_code": lambda entry: channel_of(entry.body["payment_method"]),
         }
-        created = between(call, "created", lambda entry: entry.created_at)
-        updated = between(call, "updated", lambda entry: moment(entry.body["updated"], "updated"))
+        created = period(call, "created")
+        updated = period(call, "updated")
         wanted = [
             entry
             for entry in chosen(call, self._sandbox.ledger.entries(PAYMENT, call.owner), filters)
-            if entry.body["payment_method"]["id"] == method.id and created(entry) and updated(entry)
+            if entry.body["payment_method"]["id"] == method.id
+            and created.holds(entry.created_at)
+            and updated.holds(moment(entry.body["updated"], "updated"))
         ]
         part = part_of(call, wanted, entry_id, most=LARGEST_LIMIT)
         return Answer({"data": [entry.body for entry in part.items], "has_more": part.has_more})

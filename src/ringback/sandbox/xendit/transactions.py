@@ -6,7 +6,6 @@ themselves. No fees are taken; what comes in settles a day later, as invoices do
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,8 +14,8 @@ import msgspec
 from ringback.model import Instant, iso
 from ringback.sandbox.xendit.books import Books
 from ringback.sandbox.xendit.calls import Answer, Call, Route
-from ringback.sandbox.xendit.fields import invalid, moment
-from ringback.sandbox.xendit.filters import some_of
+from ringback.sandbox.xendit.fields import invalid
+from ringback.sandbox.xendit.filters import Period, period, some_of
 from ringback.sandbox.xendit.lookup import missing
 from ringback.sandbox.xendit.movements import Movement
 from ringback.sandbox.xendit.paging import next_page, part_of
@@ -78,19 +77,6 @@ CATEGORIES = frozenset(
         "XENPLATFORM",
     ]
 )
-# How xendit-python 7 writes the two ends of a period into one parameter: as Python writes a dict.
-_ENDS = re.compile(r"""['"](gte|lte)['"]:\s*['"]([^'"]+)['"]""")
-
-
-class Period(msgspec.Struct, frozen=True):
-    """From one instant to another, both included; None: open."""
-
-    first: Instant | None = None
-    last: Instant | None = None
-
-    def holds(self, instant: Instant) -> bool:
-        """Tell whether an instant lies in it."""
-        return (self.first is None or instant >= self.first) and (self.last is None or instant <= self.last)
 
 
 class Search(msgspec.Struct, frozen=True, kw_only=True):
@@ -177,8 +163,8 @@ def search(call: Call) -> Search:
         account=call.one("account_identifier"),
         currency=call.one("currency"),
         amount=_amount(call.one("amount")),
-        created=_period(call, "created"),
-        updated=_period(call, "updated"),
+        created=period(call, "created"),
+        updated=period(call, "updated"),
     )
 
 
@@ -222,19 +208,3 @@ def _amount(text: str | None) -> float | None:
         return float(text)
     except ValueError:
         raise invalid("amount is a number") from None
-
-
-def _period(call: Call, name: str) -> Period:
-    ends = {end: call.one(f"{name}[{end}]") for end in ("gte", "lte")}
-    text = call.one(name)
-    if text is not None:
-        ends |= _ends(text, name)
-    first, last = (None if end is None else moment(end, name) for end in (ends["gte"], ends["lte"]))
-    return Period(first, last)
-
-
-def _ends(text: str, name: str) -> dict[str, str]:
-    found = dict(_ENDS.findall(text))
-    if not found:
-        raise invalid(f"{name} is given as {name}[gte] and {name}[lte]")
-    return found
