@@ -281,14 +281,15 @@ def test_the_commands_it_suggests_work_as_they_stand():
             )
             assert done.returncode == 0, done.stderr
             answers[title] = done.stdout
-        pay, forge, publish, listing, resend = answers
+        pay, trigger, forge, publish, listing, resend = answers
         order = pay.removeprefix("Pay ")
         assert json.loads(answers[pay])["status"] == "PAID"
+        assert json.loads(answers[trigger])["transaction"]["status"] == "Completed"
         assert answers[forge].startswith("HTTP/1.1 401")
         message = json.loads(answers[publish])["id"]
         assert [one["responseStatusCode"] for one in json.loads(answers[listing])["data"]].count(204) == 2
         assert json.loads(answers[resend]) == {}
-        wanted = {f"{order} fulfilled", "webhook    refused", message}
+        wanted = {f"{order} fulfilled", "transfer-1 fulfilled", "webhook    refused", message}
         for line in process.stdout:
             wanted = {words for words in wanted if words not in line}
             if not wanted:

@@ -10,6 +10,7 @@ from ringback.demo.view import Line
 from ringback.model import Endpoint, Message
 
 PUBLISHED = '{"eventType": "invoice.paid", "payload": {"external_id": "order-1", "amount": 250000}}'
+TRANSFER = '{"set": {"external_id": "transfer-1"}, "wait": true}'
 FORGED = '{"external_id": "order-1", "status": "PAID"}'
 
 
@@ -50,6 +51,10 @@ def suggestions(
     as_owner = f"curl -sS -H 'Authorization: Bearer {token}'"
     yield from _command(
         f"Pay {unpaid.order}", f"{as_merchant} -X POST \\\n  {sandbox}/sandbox/invoices/{unpaid.id}/pay"
+    )
+    yield from _command(
+        "Trigger a webhook of another product: a virtual account is paid",
+        f"{as_merchant} -H 'Content-Type: application/json' \\\n  {sandbox}/sandbox/events/fva.paid -d '{TRANSFER}'",
     )
     yield from _command(
         "Forge a webhook: 401", f"curl -sS -i -H 'x-callback-token: a-guess' \\\n  {shop}{HOOK} -d '{FORGED}'"
