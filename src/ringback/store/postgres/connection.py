@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -18,8 +18,8 @@ CONNECT_SECONDS = 5
 OLDEST = 140000
 # A statement never takes that long unless something is wrong; a transaction that sits idle is that of a lost node.
 BEGIN = (
-    "BEGIN; SET LOCAL statement_timeout = '30s'; SET LOCAL idle_in_transaction_session_timeout = '30s'; "
-    "SET LOCAL synchronous_commit = on"
+    "BEGIN; SELECT set_config('statement_timeout', '30s', true),"
+    " set_config('idle_in_transaction_session_timeout', '30s', true), set_config('synchronous_commit', 'on', true)"
 )
 KINDS = {"i": "bigint[]", "t": "text[]", "b": "bytea[]", "o": "boolean[]"}
 # Another node has done at the same moment what this one was about to do: done again, it will see that.
@@ -57,8 +57,8 @@ class Connection:
 
     def execute_rows(self, statement: Many, rows: Sequence[Row]) -> psycopg.Cursor[Row]:
         """Run a statement about many rows, each column of them as one array."""
-        columns = [list(column) for column in zip(*rows, strict=True)]
-        return self._run(_about_arrays(statement), columns)
+        columns = zip(statement.kinds, zip(*rows, strict=True), strict=True)
+        return self._run(_about_arrays(statement), [array_literal(kind, column) for kind, column in columns])
 
     def simple(self, statements: str) -> None:
         """Run statements without values, in one message to the server."""
@@ -126,6 +126,37 @@ def unavailable(error: Exception) -> StoreUnavailable:
     """Return what a failure of the database means for whoever asked it."""
     text = " ".join(str(error).split())
     return StoreUnavailable(f"the store failed ({text}); whether the last change was kept is unknown")
+
+
+def array_literal(kind: str, column: Sequence[Any]) -> str:
+    """Return a column of values as PostgreSQL writes an array; for *kind* see ``Many``.
+
+    psycopg can do that, too; written for lists of one kind, it takes a quarter of the time.
+    """
+    write = _WRITERS[kind]
+    return "{" + ",".join(["NULL" if value is None else write(value) for value in column]) + "}"
+
+
+def _written_text(value: str) -> str:
+    if "\\" in value or '"' in value:
+        value = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{value}"'
+
+
+def _written_bytes(value: bytes) -> str:
+    return f'"\\\\x{value.hex()}"'
+
+
+def _written_truth(value: object) -> str:
+    return "t" if value else "f"
+
+
+_WRITERS: dict[str, Callable[[Any], str]] = {
+    "i": str,
+    "t": _written_text,
+    "b": _written_bytes,
+    "o": _written_truth,
+}
 
 
 @lru_cache(1_000)

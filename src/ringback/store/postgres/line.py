@@ -27,16 +27,21 @@ from ringback.store.sql.line import ENDED, INSERT_ATTEMPTS, taken
 from ringback.store.sql.records import ENDPOINT_COLUMNS, attempt_row, endpoint_of
 from ringback.store.sql.tables import Many, Row
 
+# With the one lease that those of them have which are born leased.
 _INSERT_DELIVERIES = Many(
     """
+    WITH new (message_key, endpoint_key, state, attempts, due_at, lease_token, trigger, ordering_key) AS ({rows}),
+    born AS (
+        INSERT INTO ringback_lease (until, token, first_key, last_key)
+        SELECT due_at, lease_token, min(message_key), max(message_key) FROM new
+        WHERE lease_token IS NOT NULL GROUP BY due_at, lease_token
+    )
     INSERT INTO ringback_delivery
     (message_key, endpoint_key, state, attempts, due_at, lease_token, trigger, ordering_key, born_token)
-    SELECT *, CASE WHEN ordering_key IS NULL THEN lease_token END FROM ({rows}) AS new
-    (message_key, endpoint_key, state, attempts, due_at, lease_token, trigger, ordering_key)
+    SELECT *, CASE WHEN ordering_key IS NULL THEN lease_token END FROM new
     """,
     "iitiiitt",
 )
-_INSERT_LEASE = "INSERT INTO ringback_lease (until, token, first_key, last_key) VALUES (?, ?, ?, ?)"
 _INSERT_EVENTS = Many("INSERT INTO ringback_event (application_key, event_id, message_key) {rows}", "iti")
 _INSERT_USES = Many(
     "INSERT INTO ringback_idempotency (scope, name, fingerprint, resource_id, created_at) {rows}", "ttbti"
@@ -217,10 +222,8 @@ class PostgresLine(Handling, Database):
 
     def insert_deliveries(self, rows: Sequence[Row], lease: Lease) -> None:
         """See ``Line``."""
+        del lease
         self.execute_rows(_INSERT_DELIVERIES, rows)
-        leased = [row[0] for row in rows if row[5] is not None]
-        if leased:
-            self.execute(_INSERT_LEASE, (lease.until, lease.token, min(leased), max(leased)))
 
     def remember_uses(self, new: Sequence[Row], renewed: Sequence[Row]) -> None:
         """See ``Catalog``."""
