@@ -1,6 +1,7 @@
 """Polling compared with webhooks: what is played, what follows from what was measured, and how it is shown."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -113,6 +114,19 @@ def test_the_files_that_are_drawn(played, measured):
     folder = played[1]
     assert (folder / "chart.svg").read_text() == chart(measured)
     assert (folder / "chart.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_run_that_is_ended_cleans_up(tmp_path):
+    """Told to end, the command ends at once, says so by its exit code, and leaves no files behind."""
+    command = [sys.executable, "-m", "ringback", "compare", "xendit", "--progress", "0.1"]
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert "of 500 paid" in process.stderr.readline()
+        assert list(tmp_path.iterdir())
+        process.terminate()
+        said = process.stderr.read()
+    assert (process.returncode, said.splitlines()[-1]) == (130, "interrupted")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_documentation_shows_one_run():

@@ -16,7 +16,7 @@ from ringback.policy import MINUTE, SECOND
 from ringback.sandbox.xendit.compare.results import PROMPTLY, Comparison, Kind, Outage, Way
 from ringback.sandbox.xendit.compare.table import counted, span, story
 
-WIDTH, HEIGHT = 1_000, 552
+WIDTH, HEIGHT = 1_000, 564
 FONT = "system-ui, sans-serif"
 NAMESPACE = "http://www.w3.org/2000/svg"
 # What each class is coloured on a light and on a dark ground.
@@ -75,6 +75,10 @@ class Scale(msgspec.Struct, frozen=True):
 
 COSTS = Frame(76, 132, 600, 482)
 OUTAGES = Frame(652, 132, 968, 482)
+UNITS = (
+    "after this long, half of the payments are known (●), and 99 of 100 (|)",
+    "pollers: the provider's time; webhooks: real time, on one machine without a network",
+)
 DELAYS = (1, 10, 100, SECOND, 10 * SECOND, MINUTE, 10 * MINUTE)
 
 
@@ -191,8 +195,9 @@ class _Costs:
             self._draw_way(way)
             self._label(way)
         soft = _group(self._root, "soft")
-        told = "after this long, half of the payments are known (●), and 99 of 100 (|)"
-        _text(soft, (COSTS.left + COSTS.right) / 2, COSTS.bottom + 46, told, size=SMALL, anchor="middle")
+        middle = (COSTS.left + COSTS.right) / 2
+        for position, words in enumerate(UNITS):
+            _text(soft, middle, COSTS.bottom + 44 + 18 * position, words, size=SMALL, anchor="middle")
 
     def _draw_grid(self) -> None:
         grid, soft = _group(self._root, "grid"), _group(self._root, "soft")
