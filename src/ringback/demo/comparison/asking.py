@@ -63,13 +63,22 @@ class Asker:
         content = b"" if body is None else msgspec.json.encode(body)
         kind = f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n" if content else ""
         request = f"{method} {path} HTTP/1.1\r\n{self._head}{kind}\r\n".encode() + content
-        connection = self._idle.pop() if self._idle else await _connected(self._server)
+        connection = await self._connected()
         status, answer, size = await connection.exchange(request)
         self._idle.append(connection)
         self.traffic += Traffic(1, len(request), size)
         if status != HTTPStatus.OK:
             raise Unavailable(f"the sandbox answers {method} {path} with {status}: {answer[:200]!r}")
         return answer
+
+    async def _connected(self) -> _Connection:
+        # The sandbox ends connections that have been idle for long, as while webhooks wait for a shop that hangs.
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_open:
+                return connection
+            connection.close()
+        return _Connection(*await asyncio.open_connection(self._server.host, self._server.port))
 
     def close(self) -> None:
         """Close the connections."""
@@ -83,6 +92,11 @@ class _Connection:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the other end has not closed it, as far as is known here."""
+        return not self._reader.at_eof()
 
     async def exchange(self, request: bytes) -> tuple[int, bytes, int]:
         """Return the status and body of the answer, and how many bytes all of it has."""
@@ -99,10 +113,6 @@ class _Connection:
     def close(self) -> None:
         """Close it."""
         self._writer.transport.abort()
-
-
-async def _connected(server: Address) -> _Connection:
-    return _Connection(*await asyncio.open_connection(server.host, server.port))
 
 
 def _length(head: bytes) -> int:
