@@ -1,10 +1,11 @@
-"""Writes settings.md, cli.md, providers.md and xendit-events.md in docs/reference from what the source says.
+"""Writes the pages in docs/reference that say what the source says.
 
-Run it with ``make docs`` after changing either; ``tests/test_docs.py`` notices when it was forgotten.
+Run it with ``make docs`` after changing what they are about; ``tests/test_docs.py`` notices when it was forgotten.
 """  # noqa: INP001 - a script, not a package
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +15,15 @@ import msgspec
 
 from ringback.cli import EXIT_MEANINGS, ringback
 from ringback.config import SETTINGS, Setting
+from ringback.outbox import Outbox
 from ringback.providers import PROVIDERS, CatalogueEntry
+from ringback.sandbox.xendit.calls import Route
 from ringback.sandbox.xendit.catalog import by_product, entries, sample_of
 from ringback.sandbox.xendit.field_kinds import kind_of
+from ringback.sandbox.xendit.products import PRODUCTS
+from ringback.sandbox.xendit.sandbox import Sandbox
 from ringback.sandbox.xendit.slot_names import SLOTS, slot_of
+from ringback.sandbox.xendit.slots import Sending
 
 FOLDER = Path(__file__).parent.parent / "docs" / "reference"
 MADE = "<!-- Made by scripts/reference_pages.py; change the source, then run: make docs -->"
@@ -93,6 +99,63 @@ a colon is another form of the event before it. Every value in a sample is made 
 
 How certain an entry is: **high**, from official text or a captured delivery; **medium**, from several secondary
 sources; **low**, from one weak source, so that names and fields may differ."""
+
+
+SANDBOX_INTRODUCTION = """\
+What `ringback sandbox xendit` answers; [the guide](../how-to/rehearse-xendit.md) says how it is used. Calls come with a
+key of the sandbox as the user of HTTP Basic, and may name a sub-account in `for-user-id`. Errors have the provider's
+shape: `{"error_code", "message", "errors"}`. A POST with an `idempotency-key` (or `X-IDEMPOTENCY-KEY`) that comes again
+with the same body is answered as the first time."""
+
+SANDBOX_OWN = """\
+The provider has no such calls: they do what a person does on a page or with a phone, steer the sandbox, and show what
+it knows."""
+
+SANDBOX_SLOTS = """\
+Each kind of event goes to the URL of its slot, of which there is one for the test mode and one for the live mode."""
+
+
+def xendit_sandbox_page() -> str:
+    """Return the page about the calls that the Xendit sandbox answers."""
+    # The routes are looked at, none is called.
+    outbox = Outbox(None)  # type: ignore[arg-type]
+    chance = random.Random(0)  # noqa: S311 - no secret comes of it
+    played = Sandbox(outbox, PRODUCTS, clock=lambda: 0, chance=chance, sending=Sending())
+    routes = [route for route in played.routes() if not route.open]
+    own = [route for route in routes if route.template.startswith("/sandbox/")]
+    parts = [
+        "# The Xendit sandbox",
+        MADE,
+        SANDBOX_INTRODUCTION,
+        "## The provider's calls",
+        _routes_table([route for route in routes if route not in own]),
+        "## The sandbox's own calls",
+        SANDBOX_OWN,
+        _routes_table(own),
+        "## Slots",
+        SANDBOX_SLOTS,
+        _table(("Slot", "What goes there"), [(f"`{name}`", label) for name, label in SLOTS.items()]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _routes_table(routes: list[Route]) -> str:
+    rows = [
+        (f"`{route.method} {route.template.replace(':rest', '')}`", _told_of(route))
+        for route in sorted(routes, key=lambda route: (route.template.rstrip("/"), route.method))
+        # Where the provider takes both spellings, one line is enough.
+        if not route.template.endswith("/")
+    ]
+    return _table(("Call", "What it does"), rows)
+
+
+def _told_of(route: Route) -> str:
+    text = " ".join((route.action.__doc__ or "").split("\n\n")[0].split())
+    named, _, rest = text.partition("``: ")
+    told = (rest if named.startswith("``") and rest else text).replace("``", "`")
+    # What is said of a class is for who reads the source.
+    told = re.sub(r" \(see `\w+`\)|; (see|answers as) `\w+`", "", told)
+    return told[:1].upper() + told[1:]
 
 
 def xendit_events_page() -> str:
@@ -238,6 +301,7 @@ def main() -> None:
     (FOLDER / "cli.md").write_text(cli_page(), "utf-8")
     (FOLDER / "providers.md").write_text(providers_page(), "utf-8")
     (FOLDER / "xendit-events.md").write_text(xendit_events_page(), "utf-8")
+    (FOLDER / "xendit-sandbox.md").write_text(xendit_sandbox_page(), "utf-8")
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ def test_links_between_pages_resolve(page):
         assert not anchor or anchor in anchors(led_to), target
 
 
-@pytest.mark.parametrize("name", ["settings", "cli", "providers", "xendit-events"])
+@pytest.mark.parametrize("name", ["settings", "cli", "providers", "xendit-events", "xendit-sandbox"])
 def test_reference_pages_are_those_the_source_makes(name):
     """Every setting and every option is documented as it is, and none that is not there."""
     script = runpy.run_path(str(ROOT / "scripts" / "reference_pages.py"))
