@@ -378,3 +378,41 @@ def test_the_bank_of_a_card_asks(play, browser):
     assert "Issuing bank asks" in browser.open(path).text
     play.ok("POST", f"/sandbox/payment_requests/{request['id']}/simulate", {"status": "CANCELED"})
     assert browser.open(path).headings[0] == "There is nothing left to pay"
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_code_of_the_api(play, browser, version):
+    """A request that presents a QR code has a page that draws it, and is paid there."""
+    if version == 2:
+        code = {"type": "QR_CODE", "reusability": "ONE_TIME_USE", "qr_code": {"channel_code": "QRIS"}}
+        draft = {"currency": "IDR", "amount": 45_000, "payment_method": code}
+        path = f"/web/{play.ok('POST', '/payment_requests', draft)['id']}"
+    else:
+        draft = {
+            "reference_id": "a",
+            "type": "PAY",
+            "country": "ID",
+            "currency": "IDR",
+            "channel_code": "QRIS",
+        }
+        draft |= {"request_amount": 45_000, "channel_properties": {}}
+        made = play.ok("POST", "/v3/payment_requests", draft, headers={"api-version": "2024-11-11"})
+        path = f"/web/{made['payment_request_id']}"
+    page = browser.open(path)
+    assert any(given.get("aria-label") == "QR code of this payment" for _, given in page.elements)
+    assert browser.press(page, "Approve").headings[0] == "You have paid Rp 45,000"
+
+
+def test_a_plan_that_waits_for_an_account(play, browser):
+    """The customer of a plan links an account, or the plan goes on waiting: there is no other answer."""
+    schedule = {"interval": "DAY", "interval_count": 1, "anchor_date": "2026-03-03T12:00:00Z"}
+    draft = {"reference_id": "plan-1", "customer_id": "cust-1", "currency": "IDR", "amount": 99_000}
+    plan = play.ok("POST", "/recurring/plans", draft | {"schedule": schedule})
+    path = plan["actions"][0]["url"].removeprefix(SITE)
+    page = browser.open(path)
+    assert [list(form.buttons) for form in page.forms] == [["Approve"]]
+    assert play.call("POST", f"{path}/decline", key=None).status == 303
+    assert play.told() == []
+    assert browser.press(page, "Approve").headings == ["You have agreed"]
+    assert play.ok("GET", f"/recurring/plans/{plan['id']}")["status"] == "ACTIVE"
+    assert "recurring.plan.activated" in [event for event, *_ in play.told()]

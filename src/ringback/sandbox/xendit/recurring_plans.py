@@ -110,7 +110,15 @@ class RecurringPlans:
 
     async def link(self, call: Call) -> Answer:
         """Do what the customer would: link an account, so that the plan begins."""
-        plan = self._asked_for(call)
+        return Answer((await self.linked(self._asked_for(call))).body)
+
+    async def linked(self, entry: Entry) -> Entry:
+        """Let the customer of a waiting plan link an account, so that the plan begins; return the plan.
+
+        Raises:
+            Refused: The plan does not wait for that.
+        """
+        plan = self._sandbox.ledger.get(*entry.place) or entry
         if plan.body["status"] != REQUIRES_ACTION:
             raise Refused(403, FORBIDDEN, f"only a plan that {REQUIRES_ACTION} can be linked")
         token = {"payment_token_id": f"pt-{self._sandbox.new_uuid()}", "rank": 1}
@@ -118,7 +126,7 @@ class RecurringPlans:
         course.update(None, {"payment_tokens": [token], "actions": []})
         course.begin()
         await course.commit()
-        return Answer(course.plan.body)
+        return course.plan
 
     async def decide(self, call: Call) -> Answer:
         """Decide how the next charges of a plan end, in place of what was decided before."""

@@ -13,6 +13,8 @@ from ringback.sandbox.xendit.pages.bills import Bill, Biller, PaylaterCharges, S
 from ringback.sandbox.xendit.pages.forms import asked
 from ringback.sandbox.xendit.pages.payment_bills import PaymentMethodBills, PaymentRequestBills
 from ringback.sandbox.xendit.pages.payment_v3_bills import PaymentRequestV3Bills, PaymentTokenBills
+from ringback.sandbox.xendit.pages.plan_bills import PlanBills
+from ringback.sandbox.xendit.pages.qr_image import drawn
 from ringback.sandbox.xendit.pages.rendering import page, see, told
 from ringback.sandbox.xendit.sandbox import Sandbox
 
@@ -23,6 +25,7 @@ BILLERS = (
     PaymentMethodBills,
     PaymentRequestV3Bills,
     PaymentTokenBills,
+    PlanBills,
 )
 
 
@@ -68,6 +71,7 @@ class Approvals:
             "path": _path(bill),
             "goes_to": bill.returns.get(bill.standing),
             "leads_to": leads_to,
+            "qr": drawn(bill.code) if bill.code else None,
             "of_live": asked_for.entry.owner.live,
         }
         return page(call, "approval.html", values)

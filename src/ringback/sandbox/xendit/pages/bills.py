@@ -39,6 +39,8 @@ class Bill(msgspec.Struct, frozen=True, kw_only=True):
         updated: Since when, as the API writes it.
         returns: Where the payer goes then, by what the standing has become; None: nowhere.
         leaves_to: Where the payer goes who neither approves nor declines; None: nowhere.
+        code: What the QR code says that the payer scans; None: there is none.
+        can_be_declined: Whether the payer can answer no; a plan that nobody links just waits.
     """
 
     id: str
@@ -51,6 +53,8 @@ class Bill(msgspec.Struct, frozen=True, kw_only=True):
     updated: str
     returns: dict[Standing, str | None]
     leaves_to: str | None = None
+    code: str | None = None
+    can_be_declined: bool = True
 
 
 class Biller(Protocol):
@@ -163,8 +167,9 @@ class PaylaterCharges:
 
 
 def returns(given: Mapping[str, Any]) -> dict[Standing, str | None]:
-    """Return where payers go, from the fields in which merchants say so."""
+    """Return where payers go, from the fields in which merchants say so: the older ones or those of newer APIs."""
+    outcomes = {Standing.APPROVED: "success", Standing.DECLINED: "failure"}
     return {
-        Standing.APPROVED: web_address(given.get("success_redirect_url")),
-        Standing.DECLINED: web_address(given.get("failure_redirect_url")),
+        standing: web_address(given.get(f"{outcome}_redirect_url") or given.get(f"{outcome}_return_url"))
+        for standing, outcome in outcomes.items()
     }

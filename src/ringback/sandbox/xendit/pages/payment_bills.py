@@ -7,7 +7,7 @@ from typing import Any
 
 from ringback.sandbox.xendit import payment_methods
 from ringback.sandbox.xendit.ledger import Entry
-from ringback.sandbox.xendit.pages.bills import Bill, Standing
+from ringback.sandbox.xendit.pages.bills import Bill, Standing, returns
 from ringback.sandbox.xendit.pages.writing import web_address
 from ringback.sandbox.xendit.payment_methods import PAYMENT_METHOD, PaymentMethods
 from ringback.sandbox.xendit.payment_requests import REASON, PaymentRequests
@@ -59,8 +59,9 @@ class PaymentRequestBills:
             status=body["status"],
             standing=self.standings.get(body["status"], Standing.OVER),
             updated=body["updated"],
-            returns=return_urls(given),
+            returns=returns(given),
             leaves_to=web_address(given.get("cancel_return_url") or given.get("pending_return_url")),
+            code=given.get("qr_string"),
         )
 
     async def approve(self, entry: Entry) -> None:
@@ -101,7 +102,7 @@ class PaymentMethodBills:
             status=body["status"],
             standing=self.standings.get(body["status"], Standing.OVER),
             updated=body["updated"],
-            returns=return_urls(given),
+            returns=returns(given),
             leaves_to=web_address(given.get("cancel_return_url")),
         )
 
@@ -116,11 +117,3 @@ class PaymentMethodBills:
 
 def _properties(method: Mapping[str, Any]) -> dict[str, Any]:
     return method[method["type"].lower()]["channel_properties"] or {}
-
-
-def return_urls(given: Mapping[str, Any]) -> dict[Standing, str | None]:
-    """Return where payers go, from the fields in which merchants say so."""
-    return {
-        Standing.APPROVED: web_address(given.get("success_return_url")),
-        Standing.DECLINED: web_address(given.get("failure_return_url")),
-    }

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from ringback.sandbox.xendit import payment_tokens, payments_v3
 from ringback.sandbox.xendit.ledger import Entry
-from ringback.sandbox.xendit.pages.bills import Bill, Standing
-from ringback.sandbox.xendit.pages.payment_bills import CARD_ISSUER, return_urls
+from ringback.sandbox.xendit.pages.bills import Bill, Standing, returns
+from ringback.sandbox.xendit.pages.payment_bills import CARD_ISSUER
 from ringback.sandbox.xendit.pages.writing import web_address
 from ringback.sandbox.xendit.payment_channels import CARDS, payment_channel
 from ringback.sandbox.xendit.payment_tokens import PaymentTokens
@@ -79,6 +79,7 @@ class PaymentTokenBills:
 def _bill(entry: Entry, standings: Mapping[str, Standing], amount: float | None) -> Bill:
     body, given = entry.body, entry.body["channel_properties"]
     channel = payment_channel(body["channel_code"], body["currency"])
+    codes = (action["value"] for action in body["actions"] if action["descriptor"] == "QR_STRING")
     return Bill(
         id=entry.id,
         amount=amount,
@@ -88,6 +89,7 @@ def _bill(entry: Entry, standings: Mapping[str, Standing], amount: float | None)
         status=body["status"],
         standing=standings.get(body["status"], Standing.OVER),
         updated=body["updated"],
-        returns=return_urls(given),
+        returns=returns(given),
         leaves_to=web_address(given.get("cancel_return_url") or given.get("pending_return_url")),
+        code=next(codes, None),
     )
