@@ -15,16 +15,14 @@ from ringback.store import (
     DueEndpoint,
     Lease,
     Quota,
-    Settlement,
-    Statement,
     Work,
 )
 from ringback.store.postgres.database import Database, make_day
 from ringback.store.postgres.days import SERIAL_BITS, SERIALS_AT_ONCE, Day, day_of, first_key
-from ringback.store.sql.handling import FENCE, Handling
+from ringback.store.sql.handling import Handling
 from ringback.store.sql.intake import LEASED
-from ringback.store.sql.line import ENDED, INSERT_ATTEMPTS, taken
-from ringback.store.sql.records import ENDPOINT_COLUMNS, attempt_row, endpoint_of
+from ringback.store.sql.line import ENDED, taken
+from ringback.store.sql.records import ENDPOINT_COLUMNS, endpoint_of
 from ringback.store.sql.tables import Many, Row
 
 # With the one lease that those of them have which are born leased.
@@ -245,20 +243,6 @@ class PostgresLine(Handling, Database):
     def _end_some(self, ended: Sequence[Row]) -> list[bool]:
         held = {tuple(row) for row in self.rows_for(_SETTLE, ended)}
         return [row[:3] in held for row in ended]
-
-    def done_statements(self, settlement: Settlement) -> tuple[Statement, ...]:
-        """See ``Store``."""
-        attempt, work = settlement.attempt, settlement.work
-        assert attempt is not None  # noqa: S101 - a success is that of an attempt
-        row = attempt_row(work.key, attempt)
-        fence = Statement(
-            "UPDATE ringback_delivery SET state = ?, attempts = ?, due_at = NULL, lease_token = NULL, begun = 0,"
-            f" reason = NULL WHERE {FENCE}",
-            (ENDED[settlement.decision.step], work.attempts + 1, *work.key, work.lease.token),
-            changes=1,
-        )
-        marks = ", ".join("?" * len(row))
-        return fence, Statement(INSERT_ATTEMPTS.text.replace("{rows}", f"VALUES ({marks})"), row)
 
     # --- Taking -------------------------------------------------------------------------------------------
 

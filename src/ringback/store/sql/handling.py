@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from ringback.errors import Conflict, NotFound
 from ringback.model import Delivery, Held, Instant, Message, Trigger
-from ringback.store import Begun, Page, Work
+from ringback.store import Begun, Page, Settlement, Statement, Work
 from ringback.store.sql.intake import LEASED
-from ringback.store.sql.line import Line
+from ringback.store.sql.line import ENDED, INSERT_ATTEMPTS, Line
 from ringback.store.sql.records import (
     DELIVERY_COLUMNS,
     MESSAGE_COLUMNS,
+    attempt_row,
     delivery_of,
     message_of,
 )
@@ -19,7 +20,7 @@ from ringback.store.sql.tables import Many
 
 LOOK_AGAIN = 50
 BEHIND = 10
-FENCE = "message_key = ? AND endpoint_key = ? AND lease_token = ?"
+_FENCE = "message_key = ? AND endpoint_key = ? AND lease_token = ?"
 # The nearest delivery in front of this one with its key, or with one not known yet.
 _AHEAD = """
     SELECT state, due_at FROM (
@@ -77,13 +78,13 @@ class Handling(Line):
     def begin(self, work: Work, ordering_key: str | None, now: Instant) -> Begun:
         """See ``Store``."""
         fence = (*work.key, work.lease.token)
-        if not self.row(f"SELECT 1 FROM ringback_delivery WHERE {FENCE}", fence):
+        if not self.row(f"SELECT 1 FROM ringback_delivery WHERE {_FENCE}", fence):
             return Begun(held=False)
         named = None if ordering_key is None else _named(ordering_key)
         ahead = None if named is None else self._ahead(work, named, now)
         begun = int(ahead is None)
         self.execute(
-            f"UPDATE ringback_delivery SET begun = begun + ?, ordering_key = ?, reason = ? WHERE {FENCE}",
+            f"UPDATE ringback_delivery SET begun = begun + ?, ordering_key = ?, reason = ? WHERE {_FENCE}",
             (begun, named, _RUNNING if begun else None, *fence),
         )
         return Begun(held=True, blocked_until=ahead)
@@ -105,6 +106,20 @@ class Handling(Line):
 
     def _live(self, query: str) -> str:
         return query.format(live=self.dialect.live, live_key=self.dialect.live_key)
+
+    def done_statements(self, settlement: Settlement) -> tuple[Statement, ...]:
+        """See ``Store``."""
+        attempt, work = settlement.attempt, settlement.work
+        assert attempt is not None  # noqa: S101 - a success is that of an attempt
+        row = attempt_row(work.key, attempt)
+        fence = Statement(
+            "UPDATE ringback_delivery SET state = ?, attempts = ?, due_at = NULL, lease_token = NULL, begun = 0,"
+            f" reason = NULL WHERE {_FENCE}",
+            (ENDED[settlement.decision.step], work.attempts + 1, *work.key, work.lease.token),
+            changes=1,
+        )
+        marks = ", ".join("?" * len(row))
+        return fence, Statement(INSERT_ATTEMPTS.text.replace("{rows}", f"VALUES ({marks})"), row)
 
     def replay(
         self,

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from ringback.model import EndpointState, Instant
 from ringback.policy import MAX_BEGUN, Step
-from ringback.store import DueEndpoint, Lease, Quota, Settlement, Statement, Work
-from ringback.store.sql.handling import FENCE, Handling
+from ringback.store import DueEndpoint, Lease, Quota, Work
+from ringback.store.sql.handling import Handling
 from ringback.store.sql.intake import LEASED
-from ringback.store.sql.line import ENDED, INSERT_ATTEMPTS, taken
-from ringback.store.sql.records import ENDPOINT_COLUMNS, attempt_row, endpoint_of
+from ringback.store.sql.line import ENDED, taken
+from ringback.store.sql.records import ENDPOINT_COLUMNS, endpoint_of
 from ringback.store.sql.tables import Many, Row
 from ringback.store.sqlite.database import Database, chunks
 
@@ -151,20 +151,6 @@ class SQLiteLine(Handling, Database):
 
     def _end_one(self, ended: Row) -> bool:
         return self.execute_rows(_SETTLE, [ended]) == 1
-
-    def done_statements(self, settlement: Settlement) -> tuple[Statement, ...]:
-        """See ``Store``."""
-        attempt, work = settlement.attempt, settlement.work
-        assert attempt is not None  # noqa: S101 - a success is that of an attempt
-        row = attempt_row(work.key, attempt)
-        fence = Statement(
-            "UPDATE ringback_delivery SET state = ?, attempts = ?, due_at = NULL, lease_token = NULL, begun = 0,"
-            f" reason = NULL WHERE {FENCE}",
-            (ENDED[settlement.decision.step], work.attempts + 1, *work.key, work.lease.token),
-            changes=1,
-        )
-        marks = ", ".join("?" * len(row))
-        return fence, Statement(INSERT_ATTEMPTS.text.replace("{rows}", f"VALUES ({marks})"), row)
 
     # --- Taking -------------------------------------------------------------------------------------------
 
