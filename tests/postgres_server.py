@@ -10,8 +10,8 @@ import tempfile
 from pathlib import Path
 
 import psycopg
-
 from bench.postgres import DURABLE, Server
+
 from ringback.store.postgres.database import migrate
 from ringback.store.postgres.days import day_of
 

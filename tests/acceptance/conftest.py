@@ -1,11 +1,9 @@
 """The stores that real processes are run on."""
 
-import base64
-
 import pytest
-from postgres_server import durable_server
+from running import MAIN_KEY
 
-MAIN_KEY = base64.b64encode(bytes(range(32))).decode()
+from postgres_server import durable_server
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

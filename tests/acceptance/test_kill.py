@@ -178,7 +178,9 @@ def test_nothing_is_lost_however_often_the_server_is_killed(tmp_path, store):
         for publisher in publishers:
             publisher.start()
         lived = live_and_die(tmp_path, store, port, lives)
-        with running("serve", "--listen", f"127.0.0.1:{port}", folder=tmp_path, **SETTINGS, **store) as server:
+        with running(
+            "serve", "--listen", f"127.0.0.1:{port}", folder=tmp_path, **SETTINGS, **store
+        ) as server:
             lived.append(Life(time.monotonic()))
             lives.over = True
             lives.begin()

@@ -6,11 +6,9 @@ import time
 
 import psycopg
 import pytest
-from conftest import MAIN_KEY
-from running import ADMIN_TOKEN, ANYWHERE, receiving, running
-
 from bench.postgres import DURABLE
 from bench.postgres import running as running_postgres
+from running import ADMIN_TOKEN, ANYWHERE, MAIN_KEY, receiving, running
 
 PUBLISHERS = 4
 CRASHES = 3

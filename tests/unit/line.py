@@ -200,18 +200,18 @@ class Tap:
 
 
 class Line:
-    """One node's line over the database in *folder*, running inside ``async with``.
+    """One node's line over the store at *url*, running inside ``async with``.
 
-    Several lines over one folder are nodes that share a store; give them one clock. With *vanished*, it accepts and
+    Several lines over one store are nodes that share a store; give them one clock. With *vanished*, it accepts and
     leases like any other, but its worker is never seen.
     """
 
-    def __init__(self, folder, *, clock=None, vanished=False, **settings):
+    def __init__(self, url, *, clock=None, vanished=False, **settings):
         self.clock = clock or Clock()
         self.receivers = Receivers(self.clock)
         self.events = []
         self.settings = WorkerSettings(**{"poll_interval": POLL, "memory": 10_000} | settings)
-        self.store = Tap(open_store(f"sqlite:///{folder / 'ringback.db'}", VAULT))
+        self.store = Tap(open_store(url, VAULT))
         self.observer = Observer()
         self.desk = Desk(self.settings.memory)
         self.committer = Committer(
