@@ -55,6 +55,10 @@ LINE = {
     "worker",
     "lanes",
     "desk",
+    "clocks",
+    "fleet",
+    "duties",
+    "housekeeping",
 }
 # The environment.
 SETTINGS = {"config"}

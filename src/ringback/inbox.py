@@ -365,6 +365,7 @@ class Inbox:
             threads=self._threads,
         )
         worker = opened.engine.worker(handlers)
+        await opened.engine.join()
         worker.start()
         asking = [asyncio.create_task(one.run(opened.intake, entrance)) for one, entrance in reconcilers]
         try:
@@ -373,6 +374,7 @@ class Inbox:
             for task in asking:
                 task.cancel()
             await asyncio.gather(*asking, return_exceptions=True)
+            await opened.engine.fleet.stop()
             await worker.stop(patience)
             # What was settled last is in the store before this process may end.
             await opened.engine.committer.write(lambda _: None)
@@ -551,6 +553,7 @@ class Inbox:
             deadline=self._declared.longest,
             clock=self._clock,
         )
+        self._clock = engine.clock
         engine.committer.start()
         try:
             entrances = engine.committer.write(

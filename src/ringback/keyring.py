@@ -73,8 +73,6 @@ def _check_keyless(settings: Settings, database: Path, file: Path, *, shared: bo
     try:
         check_key(store)
     except ConfigurationError:
-        if file.exists():
-            return  # another has made both since it was looked for
         raise ConfigurationError(
             f"{database} is there but its key {file} is not: put the key back, or set RINGBACK_MAIN_KEY to it"
         ) from None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -25,6 +25,7 @@ from ringback.model import (
     Instant,
     Message,
     Refusal,
+    Registration,
     Source,
 )
 from ringback.store.values import (
@@ -299,6 +300,31 @@ class Store(Protocol):
 
     def documents(self, collection: str, page: Page) -> list[Document]:
         """Return a page of a collection's documents, in the order of their ids."""
+        ...
+
+    # Many nodes.
+
+    def now(self) -> Instant | None:
+        """Return the database's own time, None where that is the machine's, which everyone can ask."""
+        ...
+
+    def beat(self, node: Registration) -> None:
+        """Keep a sign of life of a node; forget those that have been silent for a day."""
+        ...
+
+    def nodes(self) -> list[Registration]:
+        """Return the nodes that have given signs of life, in the order of their starts."""
+        ...
+
+    def keep_circuits(self, changed: Mapping[str, Instant | None], now: Instant) -> None:
+        """Keep until when the circuits of endpoints are open, for all nodes; None closes one.
+
+        Forgets those that should have been closed a day before *now*.
+        """
+        ...
+
+    def circuits(self) -> dict[str, Instant]:
+        """Return the endpoints whose circuits are open, each with the instant of its next probe."""
         ...
 
     # Keeping house.

@@ -1,13 +1,12 @@
 """Opening: what was stored is there again, for several nodes at once, and secrets only with the main key."""
 
 import contextlib
-import threading
 
 import msgspec
 import pytest
 from scene import MANY, Scene
 
-from ringback.errors import ConfigurationError, RingbackError
+from ringback.errors import ConfigurationError
 from ringback.model import EndpointSecret
 from ringback.policy import Step
 from ringback.store import Idempotency, MessageFilter, Page, Token
@@ -122,26 +121,3 @@ def test_another_main_key_does_not_open_them(database):
         scene.store.endpoint(application.id, endpoint.id)
     with opened(database, Vault(OTHER_KEY, bytes(range(32)))) as scene:
         assert scene.store.endpoint(application.id, endpoint.id) == endpoint
-
-
-@pytest.mark.parametrize("again", range(5))
-def test_nodes_of_one_process_may_start_at_once(database, again):
-    """Each opens the new database and writes to it at once; neither waits for the other for long, none fails."""
-    gate, failures = threading.Barrier(3), []
-
-    def start(seed):
-        gate.wait()
-        try:
-            with contextlib.closing(database.open()) as store:
-                Scene(store, seed).application()
-        except RingbackError as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=start, args=(seed,)) for seed in range(gate.parties)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not failures
-    with contextlib.closing(database.open()) as store:
-        assert len(store.applications(Page())) == gate.parties

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import apsw
 
@@ -46,6 +46,13 @@ class SharedConnection:
             check_same_thread=False,
             cached_statements=PREPARED,
         )
+
+    def __enter__(self) -> Self:
+        self.execute("BEGIN IMMEDIATE")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.execute("COMMIT" if kind is None else "ROLLBACK")
 
     def execute(self, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         """Run a statement, or several without values; return the cursor of the last."""
@@ -84,6 +91,7 @@ def connect(path: str, *, vfs: str | None = None, shared: bool = False) -> Conne
         return SharedConnection(path)
     connection = apsw.Connection(path, vfs=vfs, statementcachesize=PREPARED)
     connection.set_busy_timeout(BUSY_TIMEOUT)
+    connection.transaction_mode = "IMMEDIATE"
     return connection
 
 

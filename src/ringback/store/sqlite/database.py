@@ -237,33 +237,24 @@ class Database(Tables):
             )
 
     def _migrate(self, connection: Connection) -> None:
-        # Two nodes may start at once: the second waits here and finds the work done. It waits without the interpreter
-        # lock, which apsw's own `with connection` would keep, so that the first could not go on.
-        begin(connection.execute)
-        try:
-            self._take_steps(connection)
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-        connection.execute("COMMIT")
-
-    def _take_steps(self, connection: Connection) -> None:
-        if migrations_table(connection, tables_of(connection)) == FIRST_MIGRATIONS:
-            _add_prefix(connection)
-        connection.execute(
-            f"CREATE TABLE IF NOT EXISTS {MIGRATIONS}"
-            " (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at INTEGER NOT NULL) STRICT"
-        )
-        done = schema_in(connection, MIGRATIONS)
-        for version, (name, statements) in enumerate(migrations(), 1):
-            if version > done:
-                connection.execute(statements)
-                connection.execute(
-                    f"INSERT INTO {MIGRATIONS} VALUES (?, ?, ?)", (version, name, int(time.time() * 1000))
-                )
-        # A database that is shared may be opened later by somebody who is not told so.
-        if not self._shared and not done:
-            connection.pragma("application_id", APPLICATION_ID)
+        # Two nodes may start at once: the second waits here and finds the work done.
+        with connection:
+            if migrations_table(connection, tables_of(connection)) == FIRST_MIGRATIONS:
+                _add_prefix(connection)
+            connection.execute(
+                f"CREATE TABLE IF NOT EXISTS {MIGRATIONS}"
+                " (version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at INTEGER NOT NULL) STRICT"
+            )
+            done = schema_in(connection, MIGRATIONS)
+            for version, (name, statements) in enumerate(migrations(), 1):
+                if version > done:
+                    connection.execute(statements)
+                    connection.execute(
+                        f"INSERT INTO {MIGRATIONS} VALUES (?, ?, ?)", (version, name, int(time.time() * 1000))
+                    )
+            # A database that is shared may be opened later by somebody who is not told so.
+            if not self._shared and not done:
+                connection.pragma("application_id", APPLICATION_ID)
 
 
 def _add_prefix(connection: Connection) -> None:
