@@ -20,6 +20,7 @@ from ringback.sandbox.xendit.ledger import Change, Entry, Ledger
 from ringback.sandbox.xendit.log import Log
 from ringback.sandbox.xendit.mishaps import ECHO, Mishaps, is_dropped
 from ringback.sandbox.xendit.notices import NOTICE, Notice, Publisher
+from ringback.sandbox.xendit.receipts import begin_receipt
 from ringback.sandbox.xendit.slots import TOKEN, Sending, Slots
 
 BUSINESS = "5f21361959ba2b788ff16fe3"
@@ -115,6 +116,7 @@ class Sandbox:
             RingbackError: Nothing has changed.
             Refused: 413: nothing has changed, for a notice would be larger than what can be sent.
         """
+        begin_receipt(change)
         told: list[Entry] = []
         for owner, notice in notices:
             hidden = notice.hidden()
