@@ -49,16 +49,13 @@ LINE = {
     "handlers",
     "crew",
     "letters",
+    "changes",
     "outbox",
     "sources",
     "provisioning",
     "worker",
     "lanes",
     "desk",
-    "clocks",
-    "fleet",
-    "duties",
-    "housekeeping",
 }
 # The environment.
 SETTINGS = {"config"}

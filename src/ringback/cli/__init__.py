@@ -68,7 +68,6 @@ COMMANDS = (
     "dev",
     "doctor",
     "inbox",
-    "nodes",
     "publish",
     "sandbox",
     "serve",
