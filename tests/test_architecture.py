@@ -49,13 +49,16 @@ LINE = {
     "handlers",
     "crew",
     "letters",
-    "changes",
     "outbox",
     "sources",
     "provisioning",
     "worker",
     "lanes",
     "desk",
+    "clocks",
+    "fleet",
+    "duties",
+    "housekeeping",
 }
 # The environment.
 SETTINGS = {"config"}

@@ -31,10 +31,19 @@ class Desk:
         self._open = False
         self._wake: Callable[[Sequence[Accepted]], None] = lambda _: None
         self._changed: Callable[[], None] = lambda: None
+        self._serves: Callable[[Endpoint], bool] = lambda _: True
 
-    def attach(self, wake: Callable[[Sequence[Accepted]], None], changed: Callable[[], None]) -> None:
-        """Begin to admit: a worker is there to *wake* with what was accepted and when the catalog *changed*."""
-        self._wake, self._changed, self._open = wake, changed, True
+    def attach(
+        self,
+        wake: Callable[[Sequence[Accepted]], None],
+        changed: Callable[[], None],
+        serves: Callable[[Endpoint], bool] = lambda _: True,
+    ) -> None:
+        """Begin to admit: a worker is there to *wake* with what was accepted and when the catalog *changed*.
+
+        It takes only what it *serves*, and leaves the rest to other nodes.
+        """
+        self._wake, self._changed, self._serves, self._open = wake, changed, serves, True
 
     def shut(self) -> None:
         """Admit no more; what is accepted from now on is left to others."""
@@ -46,6 +55,8 @@ class Desk:
             return False
         if endpoint.handler is not None and (endpoint.ordered or endpoint.handler not in self._handlers):
             # Where order matters, deliveries are taken from the store, which knows it.
+            return False
+        if not self._serves(endpoint):
             return False
         if not self.reserve(endpoint.id, 1):
             return False

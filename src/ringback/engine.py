@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import random
+import secrets
+import socket
 import time
 from collections.abc import Callable, Collection
 
-from ringback import __version__
+from ringback import __version__, ids, policy
+from ringback.clocks import DatabaseClock
 from ringback.config import Settings
 from ringback.desk import Desk
 from ringback.destinations.http import HttpDestination, HttpSettings
+from ringback.fleet import Fleet
 from ringback.handlers import Handlers
 from ringback.keyring import check_key, open_vault
-from ringback.model import Duration, Instant
+from ringback.model import Duration, Instant, Registration
 from ringback.observe import Observer
 from ringback.outbox import system_clock
 from ringback.signing.contract import END_OF_TIME
@@ -52,7 +56,13 @@ class Engine:
         works: Whether a worker may be started.
         handlers: The full names of the handlers that it will have.
         deadline: The longest an attempt may take, where that is longer than the setting.
-        clock: Returns the present instant.
+        clock: Returns the present instant, where the database has no time of its own.
+        roles: What the node does that this is part of.
+
+    Attributes:
+        clock: Returns the present instant: the database's where several nodes may share it.
+        committer: Writes and reads.
+        fleet: The nodes that share the store.
     """
 
     def __init__(
@@ -65,19 +75,35 @@ class Engine:
         handlers: Collection[str] = frozenset(),
         deadline: Duration = 0,
         clock: Callable[[], Instant] = system_clock,
+        roles: tuple[str, ...] = (policy.WORKER,),
     ) -> None:
+        database_clock = None if store.now() is None else DatabaseClock(store)
+        self.clock: Callable[[], Instant] = database_clock or clock
         self._settings = settings
         self._observer = observer
-        self._clock = clock
         self._deadline = max(deadline, settings.delivery_timeout)
         self._desk = Desk(settings.memory_deliveries, handlers) if works else None
         self.committer = Committer(
             store,
-            clock=clock,
+            clock=self.clock,
             observer=observer,
             handover=self._desk or NoWorker(),
             deadline=self._deadline,
         )
+        if database_clock is not None:
+            database_clock.renew_through(self.committer.read)
+        # Who moves a clock by hand has a store to himself.
+        self._joins = database_clock is not None or clock is system_clock
+        self.fleet = Fleet(_registration(roles, self.clock()), self.committer, self.clock)
+
+    async def join(self) -> None:
+        """Be one of the nodes that share the store, until ``fleet.stop``.
+
+        Raises:
+            RingbackError: The store cannot be written.
+        """
+        if self._joins:
+            await self.fleet.start()
 
     def worker(self, handlers: Handlers | None = None) -> Worker:
         """Return a worker for the running event loop, not started yet."""
@@ -94,11 +120,23 @@ class Engine:
             destination,
             observer=self._observer,
             settings=worker_settings(settings, self._deadline),
-            clock=self._clock,
+            clock=self.clock,
             monotonic=time.perf_counter,
             chance=random.random,
             handlers=handlers,
+            fleet=self.fleet,
         )
+
+
+def _registration(roles: tuple[str, ...], now: Instant) -> Registration:
+    return Registration(
+        id=ids.new_id(ids.NODE, now, secrets.token_bytes(ids.ENTROPY_BYTES)),
+        name=socket.gethostname(),
+        roles=roles,
+        version=__version__,
+        started_at=now,
+        seen_at=now,
+    )
 
 
 async def until_idle(committer: Committer, worker: Worker, clock: Callable[[], Instant]) -> Instant | None:

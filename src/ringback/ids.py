@@ -22,6 +22,7 @@ ATTEMPT = "atmpt"
 TASK = "qtask"
 SOURCE = "src"
 REFUSAL = "refusal"
+NODE = "node"
 TOKEN = "tok"  # noqa: S105 - the prefix of a token's id, not a token
 
 _THREE_DIGITS = 62**3

@@ -49,7 +49,8 @@ from ringback.providers import provider as provider_called
 from ringback.reconciler import Fetch, Looked, Reconciler, check_profile
 from ringback.signing import Request
 from ringback.signing.contract import END_OF_TIME
-from ringback.store import AttemptFilter, Page, Pending, Store
+from ringback.store import AttemptFilter, Page, Store
+from ringback.store.commit import Pending
 from ringback.store.effects import Effects
 from ringback.store.sqlite.effects import SQLiteEffects
 from ringback.worker import Worker
@@ -364,6 +365,7 @@ class Inbox:
             threads=self._threads,
         )
         worker = opened.engine.worker(handlers)
+        await opened.engine.join()
         worker.start()
         asking = [asyncio.create_task(one.run(opened.intake, entrance)) for one, entrance in reconcilers]
         try:
@@ -372,6 +374,7 @@ class Inbox:
             for task in asking:
                 task.cancel()
             await asyncio.gather(*asking, return_exceptions=True)
+            await opened.engine.fleet.stop()
             await worker.stop(patience)
             # What was settled last is in the store before this process may end.
             await opened.engine.committer.write(lambda _: None)
@@ -550,6 +553,7 @@ class Inbox:
             deadline=self._declared.longest,
             clock=self._clock,
         )
+        self._clock = engine.clock
         engine.committer.start()
         try:
             entrances = engine.committer.write(

@@ -68,11 +68,17 @@ class Lane:
             rate = min(rate, self.endpoint.throttle_rate)
         return max(MIN_BUFFER, min(MAX_BUFFER, round(rate * BUFFER_SECONDS)))
 
-    def blocked_for(self, now: Instant) -> Duration | None:
-        """Return how long nothing may start: 0 if something may, None until something else happens."""
+    def blocked_for(self, now: Instant, workers: int = 1) -> Duration | None:
+        """Return how long nothing may start: 0 if something may, None until something else happens.
+
+        *workers* is how many nodes share what the endpoint may have under way, unless one has it alone.
+        """
         if self.endpoint.state is not EndpointState.ENABLED:
             return None
-        limit = 1 if pacing.probing(self.breaker) else self.concurrency.limit
+        alone = self.endpoint.handler is not None or self.endpoint.throttle_rate is not None
+        limit = pacing.share_of(self.concurrency.limit, 1 if alone else workers)
+        if pacing.probing(self.breaker):
+            limit = 1
         if self.in_flight >= limit:
             return None
         if not pacing.admits(self.breaker, now):
@@ -131,6 +137,9 @@ class Lanes:
     Args:
         slots: How many attempts may be under way at once.
         breaker_rest: How long an open circuit rests between probes.
+
+    Attributes:
+        workers: How many nodes deliver, and share what each endpoint may have under way.
     """
 
     def __init__(self, slots: int, breaker_rest: Duration = pacing.BREAKER_REST) -> None:
@@ -144,6 +153,7 @@ class Lanes:
         self._serial = itertools.count()
         self._level = 0.0
         self._fresh = 0
+        self.workers = 1
         self.in_flight = 0
         self.retries_in_flight = 0
 
@@ -279,7 +289,7 @@ class Lanes:
     def _start(self, lane: Lane, now: Instant) -> Work | None:
         if not len(lane):
             return None
-        wait = lane.blocked_for(now)
+        wait = lane.blocked_for(now, self.workers)
         if wait is None:
             return None
         if wait > 0:

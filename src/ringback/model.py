@@ -157,6 +157,29 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
         return self.url[len(HANDLER_SCHEME) :] if self.url.startswith(HANDLER_SCHEME) else None
 
 
+class NodeState(enum.StrEnum):
+    """What is known of a node from its signs of life."""
+
+    ALIVE = "alive"
+    SILENT = "silent"  # it has given no sign of life for a while, and has not said that it stops
+    STOPPED = "stopped"
+
+
+class Registration(msgspec.Struct, frozen=True, kw_only=True):
+    """One process that uses a store: its *name* is that of its machine, its roles are ``api`` and ``worker``.
+
+    ``seen_at`` is when it last gave a sign of life, ``stopped`` that this was its last.
+    """
+
+    id: str
+    name: str
+    roles: tuple[str, ...]
+    version: str
+    started_at: Instant
+    seen_at: Instant
+    stopped: bool = False
+
+
 class EventType(msgspec.Struct, frozen=True, kw_only=True):
     """A kind of message that endpoints can subscribe to; ``schemas`` maps a version to a JSON Schema."""
 

@@ -6,7 +6,9 @@ Instants and durations are milliseconds.
 
 from __future__ import annotations
 
+import hashlib
 import math
+from collections.abc import Sequence
 
 import msgspec
 
@@ -98,6 +100,11 @@ def record(breaker: Breaker, *, ok: bool, now: Instant, rest: Duration = BREAKER
     return Breaker(breaker.since, successes, failures)
 
 
+def heard(breaker: Breaker, reopens_at: Instant | None, now: Instant) -> Breaker:
+    """Return the breaker after another node has opened or closed its circuit; unchanged where it is so already."""
+    return breaker if breaker.reopens_at == reopens_at else Breaker(now, reopens_at=reopens_at)
+
+
 # --- Rate limit: a token bucket of one second's worth ------------------------------------------------------
 
 
@@ -111,6 +118,11 @@ class Bucket(msgspec.Struct, frozen=True, gc=False):
 def full_bucket(rate: int, now: Instant) -> Bucket:
     """Return a bucket that lets *rate* messages through at once."""
     return Bucket(float(rate), now)
+
+
+def empty_bucket(now: Instant) -> Bucket:
+    """Return a bucket that lets nothing through yet."""
+    return Bucket(0.0, now)
 
 
 def refill(bucket: Bucket, rate: int, now: Instant) -> Bucket:
@@ -128,3 +140,24 @@ def wait_for_token(bucket: Bucket, rate: int) -> Duration:
     """Return how long until the bucket holds one token; 0 when it does."""
     missing = 1 - bucket.tokens
     return 0 if missing <= 0 else math.ceil(missing * SECOND / rate)
+
+
+# --- Many nodes --------------------------------------------------------------------------------------------
+
+
+def share_of(limit: int, workers: int) -> int:
+    """Return one worker's share of what all *workers* may have under way: at least one, so that none starves."""
+    return max(MIN_CONCURRENCY, limit // max(1, workers))
+
+
+def owner_of(endpoint_id: str, owners: Sequence[str]) -> str | None:
+    """Return the one of the *owners* that serves an endpoint alone, None where there are none.
+
+    By rendezvous hashing: everyone who knows the same owners finds the same one without asking, and when one comes or
+    goes, only the endpoints change hands that it takes or had.
+    """
+    return max(owners, key=lambda owner: (_weight(endpoint_id, owner), owner), default=None)
+
+
+def _weight(endpoint_id: str, owner: str) -> bytes:
+    return hashlib.blake2b(f"{endpoint_id} {owner}".encode(), digest_size=8).digest()

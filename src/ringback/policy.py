@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 
@@ -21,8 +21,10 @@ from ringback.model import (
     Held,
     Inbound,
     Instant,
+    NodeState,
     Outcome,
     OutcomeKind,
+    Registration,
     SkipReason,
 )
 
@@ -280,6 +282,41 @@ BEHIND_ANOTHER = "earlier_message_first"
 MISFIT = "model_mismatch"
 # How long an event is known, so that its repetition is noticed: longer than any provider repeats one.
 RECEIPT_RETENTION = 30 * DAY
+
+# --- Nodes -------------------------------------------------------------------------------------------------
+
+HEARTBEAT = 2 * SECOND
+# A node that has given no sign of life for that long is taken for dead, also by itself.
+SILENT_AFTER = 10 * SECOND
+# Every node has heard of a new one when it is that old.
+SETTLED_AFTER = 5 * SECOND
+FORGOTTEN_AFTER = DAY
+WORKER = "worker"
+API = "api"
+
+
+def node_state(node: Registration, now: Instant) -> NodeState:
+    """Say whether a node lives."""
+    if node.stopped:
+        return NodeState.STOPPED
+    return NodeState.ALIVE if now - node.seen_at < SILENT_AFTER else NodeState.SILENT
+
+
+def live_workers(nodes: Iterable[Registration], now: Instant) -> list[Registration]:
+    """Return the nodes that deliver and live, in the order of their starts."""
+    live = [node for node in nodes if WORKER in node.roles and node_state(node, now) is NodeState.ALIVE]
+    return sorted(live, key=lambda node: (node.started_at, node.id))
+
+
+def owners(workers: Sequence[Registration], now: Instant) -> tuple[str, ...]:
+    """Return the ids of those among the *live workers* that endpoints may be given to.
+
+    A new worker is given some only when all others know it, so that two never deliver to one endpoint; the first of
+    all need not wait.
+    """
+    settled = tuple(node.id for node in workers if now - node.started_at >= SETTLED_AFTER)
+    return settled or tuple(node.id for node in workers[:1])
+
 
 # --- Leases ------------------------------------------------------------------------------------------------
 

@@ -19,23 +19,23 @@ import msgspec
 from ringback import ids, letters, pacing, policy
 from ringback.desk import DEFAULT_BUFFER, Desk
 from ringback.destinations import Destination, Request
+from ringback.duties import ELSEWHERE, Duties
 from ringback.entropy import entropy
 from ringback.errors import RingbackError
+from ringback.fleet import Fleet
 from ringback.handlers import Handlers
+from ringback.housekeeping import Housekeeping
 from ringback.lanes import Lane, Lanes
 from ringback.model import Attempt, Duration, Endpoint, EndpointState, Instant, Outcome, OutcomeKind
-from ringback.observe import BatchTaken, CircuitChanged, LeaseLost, MessagesPruned, Observer, StepFailed
+from ringback.observe import BatchTaken, CircuitChanged, LeaseLost, Observer, StepFailed
 from ringback.policy import Decision, RetrySchedule, Step
-from ringback.store import Accepted, Lease, Pruned, Quota, Settlement, Store, Task, Work
+from ringback.store import Accepted, Lease, Quota, Settlement, Store, Work
 from ringback.store.commit import TOKEN_BITS, Committer
 
 TAKE_AT_ONCE = 500
 TAKE_PER_ENDPOINT = 128
 DUE_ENDPOINTS = 5_000
 MAX_LANES = 20_000
-TASK_STEP = 500
-PRUNE_STEP = 500
-PRUNE_EVERY = policy.MINUTE
 SOON = 30 * policy.SECOND
 TIMER_GRAIN = 20
 MIN_DRAIN = 0.1
@@ -88,6 +88,7 @@ class Worker:
         monotonic: Returns seconds that only grow, for durations.
         chance: Returns a random number from 0 up to 1.
         entropy: Returns that many random bytes.
+        fleet: The nodes that deliver from the same store, where there may be others.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class Worker:
         chance: Callable[[], float],
         entropy: Callable[[int], bytes] = entropy,
         handlers: Handlers | None = None,
+        fleet: Fleet | None = None,
     ) -> None:
         self._desk = desk
         self._committer = committer
@@ -115,6 +117,8 @@ class Worker:
         self._chance = chance
         self._entropy = entropy
         self._lanes = Lanes(settings.slots, settings.breaker_rest)
+        self._duties = Duties(fleet, committer)
+        self._housekeeping = Housekeeping(committer, observer, settings.retention)
         self._attempts: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
         self._feed_wanted = asyncio.Event()
@@ -126,7 +130,6 @@ class Worker:
         self._catalog_version = 0
         # Endpoints that this worker has disabled, where the store may not have it yet.
         self._unsettled: set[str] = set()
-        self._pruned_at = 0
 
     # --- Life ---------------------------------------------------------------------------------------------
 
@@ -141,6 +144,7 @@ class Worker:
         self._desk.attach(
             lambda accepted: from_commit(self._receive, accepted),
             lambda: from_commit(self._refresh_wanted.set),
+            self._duties.serves,
         )
         self._loops = [
             loop.create_task(self._repeatedly(step)) for step in (self._feed, self._refresh, self._keep_house)
@@ -214,7 +218,7 @@ class Worker:
         if self._stopping:
             self._postpone(work, self._clock(), "draining")
             return
-        lane = self._lanes.lane(work.endpoint)
+        lane = self._lane(work.endpoint)
         if not pacing.admits(lane.breaker, self._clock()):
             self._postpone(work, lane.breaker.reopens_at or 0, "circuit_open")
             return
@@ -222,11 +226,21 @@ class Worker:
         if work.endpoint.updated_at > lane.endpoint.updated_at:
             self._adopt(lane, work.endpoint)
 
+    def _lane(self, endpoint: Endpoint) -> Lane:
+        lane = self._lanes.get(endpoint.id)
+        if lane is None:
+            lane = self._lanes.lane(endpoint)
+            lane.breaker = pacing.heard(lane.breaker, self._duties.reopens_at(endpoint.id), self._clock())
+        if lane.bucket is None and self._duties.is_shared:
+            # Another node may just have spent all that a full one holds.
+            lane.bucket = pacing.empty_bucket(self._clock())
+        return lane
+
     async def _feed(self) -> None:
         """Take what is due, as far as there is room; then wait until there may be more."""
         now = self._clock()
         due = await self._committer.read(lambda store: store.due(now, DUE_ENDPOINTS))
-        due = [endpoint for endpoint in due if self._serves(endpoint.handler)]
+        due = await self._duties.served([one for one in due if self._serves(one.handler)])
         quotas = self._quotas(endpoint.endpoint_id for endpoint in due)
         taken = await self._take(quotas) if quotas else 0
         self._starved = bool(due)
@@ -261,7 +275,7 @@ class Worker:
         # A circuit that may be probed needs one delivery to probe with.
         if lane.endpoint.state is not EndpointState.ENABLED or not pacing.probing(lane.breaker):
             return 0
-        return 1 if pacing.admits(lane.breaker, self._clock()) else 0
+        return 1 if pacing.admits(lane.breaker, self._clock()) and self._duties.serves(lane.endpoint) else 0
 
     async def _take(self, quotas: Sequence[Quota]) -> int:
         now = self._clock()
@@ -309,8 +323,10 @@ class Worker:
     async def _deliver(self, job: Job) -> None:
         """Take one delivery through its steps."""
         if not policy.may_send(job.started_at, job.work.lease.until, self._settings.deadline):
-            self._return_late(job)
-            self._pump()
+            self._return(job, "lease_too_short")
+            return
+        if not self._duties.serves(job.lane.endpoint):
+            self._return(job, ELSEWHERE)
             return
         try:
             if job.work.endpoint.handler is None:
@@ -416,20 +432,24 @@ class Worker:
     def _free_slot(self, job: Job) -> None:
         lane, outcome = job.lane, job.outcome
         assert outcome is not None  # noqa: S101 - as above
-        now = self._clock()
+        now, reopened_at = self._clock(), lane.breaker.reopens_at
         changed = self._lanes.finished(lane, job.work, outcome, job.seconds, now)
         self._desk.release(lane.endpoint.id, 1)
+        if lane.breaker.reopens_at != reopened_at:
+            self._duties.tell(lane.endpoint.id, lane.breaker.reopens_at)
+            self._refresh_wanted.set()
         if changed:
             self._heed_circuit(lane, now)
         if self._starved and len(lane) <= lane.buffer // 2:
             self._desk.set_buffer(lane.endpoint.id, max(lane.buffer, self._probe_room(lane)))
             self._feed_wanted.set()
 
-    def _return_late(self, job: Job) -> None:
-        # It waited too long in memory for its lease to cover an attempt; a fresh lease will.
+    def _return(self, job: Job, reason: str) -> None:
+        # It waited too long in memory for its lease to cover an attempt, which a fresh lease will; or for this node.
         self._lanes.abandoned(job.lane, job.work)
-        self._postpone(job.work, job.started_at, "lease_too_short")
+        self._postpone(job.work, job.started_at, reason)
         self._feed_wanted.set()
+        self._pump()
 
     def _serves(self, handler: str | None) -> bool:
         return handler is None or (self._handlers is not None and self._handlers.serves(handler))
@@ -472,6 +492,7 @@ class Worker:
         version = await self._committer.read(lambda store: store.catalog_version())
         if doubtful or version != self._catalog_version:
             self._catalog_version = version
+            self._duties.forget()
             names = [lane.endpoint.id for lane in self._lanes]
             fresh = await self._committer.read(lambda store: store.refresh(names))
             for endpoint_id, endpoint in fresh.items():
@@ -480,8 +501,23 @@ class Worker:
                     self._adopt_or_close(lane, endpoint)
             self._feed_wanted.set()
             self._pump()
+        await self._heed_others()
         self._forget_idle_lanes()
         await _wait(self._refresh_wanted, 2 * self._settings.poll_interval / 1000)
+
+    async def _heed_others(self) -> None:
+        """Heed which circuits other nodes have opened or closed, and give back what has become theirs to deliver."""
+        for endpoint_id, reopens_at in (await self._duties.exchange(self._clock())).items():
+            lane = self._lanes.get(endpoint_id)
+            if lane is not None:
+                now = self._clock()
+                lane.breaker = pacing.heard(lane.breaker, reopens_at, now)
+                self._heed_circuit(lane, now)
+        self._lanes.workers = self._duties.workers
+        for lane in self._lanes:
+            if not self._duties.serves(lane.endpoint):
+                lane.bucket = None
+                self._give_back(lane, ELSEWHERE)
 
     def _adopt_or_close(self, lane: Lane, endpoint: Endpoint | None) -> None:
         if endpoint is not None:
@@ -514,29 +550,9 @@ class Worker:
     # --- Keeping house ------------------------------------------------------------------------------------
 
     async def _keep_house(self) -> None:
-        """Advance the open tasks and remove what is past retention, in small transactions."""
-        while True:
-            now = self._clock()
-            task = await self._committer.write(partial(_advance_task, now))
-            if task is None:
-                break
-            if task.moved:
-                self._feed_wanted.set()
-        if now // PRUNE_EVERY != self._pruned_at:
-            self._pruned_at = now // PRUNE_EVERY
-            await self._prune(now)
+        """Advance the open tasks and remove what is past retention; then wait until there may be more."""
+        await self._housekeeping.keep(self._clock, self._feed_wanted.set)
         await asyncio.sleep(self._settings.poll_interval / 1000)
-
-    async def _prune(self, now: Instant) -> None:
-        before = now - self._settings.retention
-        before -= before % self._committer.grain
-        receipts_before = min(before, now - policy.RECEIPT_RETENTION)
-        cursor: int | None = 0
-        while cursor is not None:
-            pruned = await self._committer.write(partial(_prune, before, cursor, receipts_before))
-            cursor = pruned.cursor
-            if pruned.messages:
-                self._observer.emit(MessagesPruned(count=pruned.messages))
 
     # --- Timers -------------------------------------------------------------------------------------------
 
@@ -561,14 +577,6 @@ class Worker:
         if at is not None and not self._stopping:
             delay = max(1, at - now) / 1000
             self._wake_timer = asyncio.get_running_loop().call_later(delay, self._pump)
-
-
-def _advance_task(now: Instant, store: Store) -> Task | None:
-    return store.advance_task(now, TASK_STEP)
-
-
-def _prune(before: Instant, cursor: int, receipts_before: Instant, store: Store) -> Pruned:
-    return store.prune(before, cursor, PRUNE_STEP, receipts_before=receipts_before)
 
 
 def _with_health(endpoint: Endpoint, health: policy.Health) -> Endpoint:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import http.client
 import json
@@ -21,6 +22,7 @@ from typing import Any, NamedTuple, Self
 LOOPBACK = "127.0.0.1"
 ANYWHERE = f"{LOOPBACK}:0"
 ADMIN_TOKEN = "token_of_the_administrator"
+MAIN_KEY = base64.b64encode(bytes(range(32))).decode()
 PATIENCE = 60
 ANNOUNCED = r"listens on http://127\.0\.0\.1:(\d+) |(?:delivers|handles) what is kept in "
 

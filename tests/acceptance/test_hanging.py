@@ -11,7 +11,7 @@ HANGING = "/hanging"
 
 
 @pytest.mark.parametrize("slots", ["512", "16"])
-def test_an_endpoint_that_hangs_holds_up_no_other(tmp_path, slots):
+def test_an_endpoint_that_hangs_holds_up_no_other(tmp_path, store, slots):
     """All other endpoints get all messages before the first attempt at the one that hangs has run out of time.
 
     With 16 slots, the messages for the one that hangs are enough to take them all.
@@ -26,6 +26,7 @@ def test_an_endpoint_that_hangs_holds_up_no_other(tmp_path, slots):
         "delivery_timeout": "10s",
         "drain_timeout": "0s",
         "worker_slots": slots,
+        **store,
     }
     with (
         receiving(answer) as receiver,

@@ -143,9 +143,9 @@ def moods():
     return answer
 
 
-def begin(folder, receiver):
+def begin(folder, store, receiver):
     """Make an application with both endpoints, and leave no server; return the port to go on with."""
-    with running("serve", "--listen", "127.0.0.1:0", folder=folder, **SETTINGS) as server:
+    with running("serve", "--listen", "127.0.0.1:0", folder=folder, **SETTINGS, **store) as server:
         with server.api() as api:
             api.post("/app", {"name": "Acme", "uid": "acme"})
             for path in PATHS:
@@ -154,12 +154,12 @@ def begin(folder, receiver):
         return server.port
 
 
-def live_and_die(folder, port, lives):
+def live_and_die(folder, store, port, lives):
     """Run one server after another and kill each at a random moment; return their lives."""
     moments = random.Random(SEED)
     lived = []
     for _ in range(KILLS):
-        with running("serve", "--listen", f"127.0.0.1:{port}", folder=folder, **SETTINGS) as server:
+        with running("serve", "--listen", f"127.0.0.1:{port}", folder=folder, **SETTINGS, **store) as server:
             ready = time.monotonic()
             lives.begin()
             threading.Event().wait(moments.uniform(0.05, 0.6))
@@ -169,16 +169,18 @@ def live_and_die(folder, port, lives):
 
 
 @pytest.mark.slow
-def test_nothing_is_lost_however_often_the_server_is_killed(tmp_path):
+def test_nothing_is_lost_however_often_the_server_is_killed(tmp_path, store):
     """What was answered with 202 is delivered, under one id; only what a kill caught is delivered twice."""
     with receiving(moods()) as receiver:
-        port = begin(tmp_path, receiver)
+        port = begin(tmp_path, store, receiver)
         lives = Lives()
         publishers = [Publisher(name, lives, port) for name in range(PUBLISHERS)]
         for publisher in publishers:
             publisher.start()
-        lived = live_and_die(tmp_path, port, lives)
-        with running("serve", "--listen", f"127.0.0.1:{port}", folder=tmp_path, **SETTINGS) as server:
+        lived = live_and_die(tmp_path, store, port, lives)
+        with running(
+            "serve", "--listen", f"127.0.0.1:{port}", folder=tmp_path, **SETTINGS, **store
+        ) as server:
             lived.append(Life(time.monotonic()))
             lives.over = True
             lives.begin()

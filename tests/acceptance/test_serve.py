@@ -67,14 +67,14 @@ def standing(api, message):
 # --- The first start ---------------------------------------------------------------------------------------
 
 
-def test_the_first_start_tells_a_token_and_the_second_none(tmp_path):
+def test_the_first_start_tells_a_token_and_the_second_none(tmp_path, store):
     """Without an admin token, the first start shows one, which lets in then and after a restart."""
-    with running(*SERVE, folder=tmp_path) as server:
+    with running(*SERVE, folder=tmp_path, **store) as server:
         token = server.line(TOKEN_LINE)[1]
         with server.api(token) as api:
             api.post("/app", {"name": "Acme", "uid": "acme"})
         assert server.stop() == 0
-    with running(*SERVE, folder=tmp_path) as server:
+    with running(*SERVE, folder=tmp_path, **store) as server:
         with server.api(token) as api:
             assert api.get("/app/acme")["name"] == "Acme"
         assert server.stop() == 0
@@ -160,43 +160,43 @@ def test_a_foreign_database_is_left_alone(tmp_path, command, content):
     assert [one.name for one in tmp_path.iterdir()] == ["ringback.db"]
 
 
-def test_another_main_key_is_said_in_one_line(tmp_path):
+def test_another_main_key_is_said_in_one_line(tmp_path, store):
     """A store whose secrets were sealed with another key is not served: nothing could be signed."""
-    with receiving() as receiver, serving(tmp_path) as (server, api):
+    with receiving() as receiver, serving(tmp_path, **store) as (server, api):
         subscribe(api, receiver)
         assert server.stop() == 0
     key = base64.b64encode(bytes(32)).decode()
     for command in (SERVE, ("worker",)):
-        assert "main_key" in refused(*command, folder=tmp_path, main_key=key)
+        assert "main_key" in refused(*command, folder=tmp_path, **store | {"main_key": key})
 
 
 # --- Stopping ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_delivery_under_way_is_finished_before_the_end(tmp_path, number):
+def test_a_delivery_under_way_is_finished_before_the_end(tmp_path, store, number):
     """A signal while a receiver takes its time: the server leaves with 0, and the success is on record."""
     with receiving(lambda _: Answer(seconds=2)) as receiver:
-        with serving(tmp_path) as (server, api):
+        with serving(tmp_path, **store) as (server, api):
             subscribe(api, receiver)
             message = publish(api)
             receiver.until(lambda: receiver.ledger)
             server.ask_to_stop(number)
             assert server.exit_code() == 0
         assert [arrival.ok for arrival in receiver.seen()] == [True]
-        with serving(tmp_path) as (_, api):
+        with serving(tmp_path, **store) as (_, api):
             assert standing(api, message) == ("succeeded", 1)
         assert len(receiver.seen()) == 1
 
 
 @pytest.mark.slow
-def test_a_delivery_that_hangs_does_not_hold_up_the_end(tmp_path):
+def test_a_delivery_that_hangs_does_not_hold_up_the_end(tmp_path, store):
     """SIGTERM while a receiver hangs: the server leaves with 0 after the drain timeout, and delivers next time.
 
     What it left behind is taken over when its lease ends, 15 seconds after the attempt's own timeout.
     """
     with receiving(lambda arrival: Answer(0 if arrival is receiver.ledger[0] else 204)) as receiver:
-        with serving(tmp_path, drain_timeout="1s", delivery_timeout="5s") as (server, api):
+        with serving(tmp_path, drain_timeout="1s", delivery_timeout="5s", **store) as (server, api):
             subscribe(api, receiver)
             message = publish(api)
             receiver.until(lambda: receiver.ledger)
@@ -204,7 +204,7 @@ def test_a_delivery_that_hangs_does_not_hold_up_the_end(tmp_path):
             # Were it to wait for the attempt's timeout and lease, it would take 20 seconds.
             assert server.exit_code(within=15) == 0
         assert receiver.given_up["/hook"] == 1
-        with serving(tmp_path, delivery_timeout="5s"):
+        with serving(tmp_path, delivery_timeout="5s", **store):
             receiver.until(lambda: receiver.succeeded["/hook", message] == 1)
     assert len(receiver.seen()) == 2
 
@@ -222,10 +222,11 @@ def test_a_second_signal_ends_it_at_once(tmp_path):
         assert server.exit_code(within=15) == -signal.SIGTERM
 
 
-def test_what_has_not_been_sent_is_kept_for_the_next_start(tmp_path):
+def test_what_has_not_been_sent_is_kept_for_the_next_start(tmp_path, store):
     """SIGTERM with more waiting than can be sent: everything is delivered once, before or after."""
-    with receiving(lambda _: Answer(seconds=0.05)) as receiver:
-        with serving(tmp_path) as (server, api):
+    seconds = [0.5]
+    with receiving(lambda _: Answer(seconds=seconds[0])) as receiver:
+        with serving(tmp_path, **store) as (server, api):
             subscribe(api, receiver)
             published = [publish(api) for _ in range(200)]
             receiver.until(lambda: receiver.succeeded)
@@ -233,7 +234,8 @@ def test_what_has_not_been_sent_is_kept_for_the_next_start(tmp_path):
         before = len(receiver.seen())
         assert all(arrival.ok for arrival in receiver.seen())
         assert before < len(published)
-        with serving(tmp_path) as (server, _):
+        seconds[0] = 0
+        with serving(tmp_path, **store) as (server, _):
             receiver.until(lambda: len(receiver.succeeded) == len(published))
             assert server.stop() == 0
     assert receiver.succeeded == {("/hook", message): 1 for message in published}
@@ -242,13 +244,13 @@ def test_what_has_not_been_sent_is_kept_for_the_next_start(tmp_path):
 # --- Two processes -----------------------------------------------------------------------------------------
 
 
-def test_one_accepts_and_another_delivers(tmp_path):
+def test_one_accepts_and_another_delivers(tmp_path, store):
     """A server without a worker only accepts; a worker on the same file delivers, and leaves with 0 when told."""
-    with receiving() as receiver, serving(tmp_path, "--no-worker") as (server, api):
+    with receiving() as receiver, serving(tmp_path, "--no-worker", **store) as (server, api):
         subscribe(api, receiver)
         early = publish(api)
         assert standing(api, early) == ("waiting", 0)
-        with running("worker", folder=tmp_path, **LOCAL) as worker:
+        with running("worker", folder=tmp_path, **LOCAL | store) as worker:
             late = publish(api)
             receiver.until(lambda: len(receiver.succeeded) == 2)
             assert worker.stop() == 0

@@ -5,14 +5,17 @@ import collections
 import contextlib
 import functools
 import re
+import secrets
 import threading
 from typing import NamedTuple
 
+from ringback import ids
 from ringback.desk import Desk
 from ringback.destinations import Request
 from ringback.drafts import ApplicationDraft, EndpointDraft
 from ringback.errors import StoreUnavailable
-from ringback.model import Outcome, OutcomeKind
+from ringback.fleet import Fleet
+from ringback.model import Outcome, OutcomeKind, Registration
 from ringback.observe import CATALOGUE, AttemptFinished, BatchTaken, DeliveryPostponed, Observer
 from ringback.outbox import Outbox
 from ringback.policy import Step
@@ -199,19 +202,26 @@ class Tap:
             raise StoreUnavailable("the disk has gone")
 
 
-class Line:
-    """One node's line over the database in *folder*, running inside ``async with``.
+def registration(now, **fields):
+    """Return a worker that starts now."""
+    node_id = ids.new_id(ids.NODE, now, secrets.token_bytes(ids.ENTROPY_BYTES))
+    facts = {"id": node_id, "name": "here", "roles": ("worker",), "version": "1"}
+    return Registration(**facts | {"started_at": now, "seen_at": now} | fields)
 
-    Several lines over one folder are nodes that share a store; give them one clock. With *vanished*, it accepts and
-    leases like any other, but its worker is never seen.
+
+class Line:
+    """One node's line over the store at *url*, running inside ``async with``.
+
+    Several lines over one store are nodes that share a store; give them one clock. With *vanished*, it accepts and
+    leases like any other, but its worker is never seen. With *joined* it knows of the others, when it is told to beat.
     """
 
-    def __init__(self, folder, *, clock=None, vanished=False, **settings):
+    def __init__(self, url, *, clock=None, vanished=False, joined=False, **settings):
         self.clock = clock or Clock()
         self.receivers = Receivers(self.clock)
         self.events = []
         self.settings = WorkerSettings(**{"poll_interval": POLL, "memory": 10_000} | settings)
-        self.store = Tap(open_store(f"sqlite:///{folder / 'ringback.db'}", VAULT))
+        self.store = Tap(open_store(url, VAULT))
         self.observer = Observer()
         self.desk = Desk(self.settings.memory)
         self.committer = Committer(
@@ -221,6 +231,7 @@ class Line:
             handover=self.desk,
             deadline=self.settings.deadline,
         )
+        self.fleet = Fleet(registration(self.clock()), self.committer, self.clock) if joined else None
         self.outbox = Outbox(self.committer, clock=self.clock)
         self.worker = Worker(
             self.desk,
@@ -231,6 +242,7 @@ class Line:
             clock=self.clock,
             monotonic=self.clock.monotonic,
             chance=lambda: 0.5,
+            fleet=self.fleet,
         )
         self._vanished = vanished
         self._stopped = vanished

@@ -5,11 +5,6 @@ from array import array
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(
-    0, str(Path(__file__).parent.parent.parent)
-)  # the bench is not installed; it runs from the root of the repository
-
 from bench.figures import Expectation, Run, disagreement, end_to_end, figures, percentile
 from bench.generator import PLACE, Plan
 from bench.processes import publish, sink

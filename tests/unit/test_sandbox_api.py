@@ -23,6 +23,7 @@ class Things:
     def __init__(self, sandbox):
         self._sandbox = sandbox
         self.fails = False
+        self.fails_at_last = False
 
     def routes(self):
         """Return what it answers."""
@@ -44,6 +45,8 @@ class Things:
         body = {"id": str(number), "name": draft.name, "owner": str(call.owner)}
         change.add("thing", str(number), call.owner, body)
         await self._sandbox.commit(change)
+        if self.fails_at_last:
+            raise ValueError(draft.name)
         return Answer(body)
 
     async def get(self, call):
@@ -187,6 +190,18 @@ def test_a_key_outlives_the_process(tmp_path):
         first = play.ok("POST", "/things", {"name": "a"}, headers={"idempotency-key": "k"})
     with playing(tmp_path, products=(Things,)) as play:
         assert play.ok("POST", "/things", {"name": "a"}, headers={"idempotency-key": "k"}) == first
+
+
+def test_what_was_done_but_not_answered_is_not_done_again(tmp_path):
+    """Where something goes wrong between the commit and the answer, a repeated request is told what there is."""
+    with playing(tmp_path, products=(Things,)) as play:
+        play.sandbox.product(Things).fails_at_last = True
+        assert play.call("POST", "/things", {"name": "a"}, headers={"idempotency-key": "k"}).status == 500
+    with playing(tmp_path, products=(Things,)) as play:
+        again = play.call("POST", "/things", {"name": "a"}, headers={"idempotency-key": "k"})
+        assert (again.status, again.body["error_code"]) == (409, "IDEMPOTENCY_ERROR")
+        assert "look for thing 1" in again.body["message"]
+        assert len(play.sandbox.ledger.entries("thing")) == 1
 
 
 def test_a_refused_request_may_be_mended(play):

@@ -25,9 +25,9 @@ def signer(arrival, *secrets):
 
 
 @played
-async def test_a_delivery_goes_from_the_commit_to_the_receiver(tmp_path):
+async def test_a_delivery_goes_from_the_commit_to_the_receiver(store_url):
     """With room in memory nothing is taken from the store: deliveries are born leased and handed over."""
-    async with Line(tmp_path) as line:
+    async with Line(store_url) as line:
         application, _ = await line.stage()
         ids = await line.publish(application, 50)
         await line.finished(50)
@@ -39,9 +39,9 @@ async def test_a_delivery_goes_from_the_commit_to_the_receiver(tmp_path):
 
 
 @played
-async def test_every_endpoint_gets_its_delivery(tmp_path):
+async def test_every_endpoint_gets_its_delivery(store_url):
     """One message goes to each endpoint that listens; each has its own attempts."""
-    async with Line(tmp_path) as line:
+    async with Line(store_url) as line:
         application = await line.application()
         for name in ("one", "two", "three"):
             await line.endpoint(application, name)
@@ -51,9 +51,9 @@ async def test_every_endpoint_gets_its_delivery(tmp_path):
 
 
 @played
-async def test_an_attempt_is_recorded_as_it_was(tmp_path):
+async def test_an_attempt_is_recorded_as_it_was(store_url):
     """The record tells the instant, the duration, the address, the number and the answer."""
-    async with Line(tmp_path) as line:
+    async with Line(store_url) as line:
         application, endpoint = await line.stage()
         line.receivers.hold("hook")
         (message,) = await line.publish(application)
@@ -68,9 +68,9 @@ async def test_an_attempt_is_recorded_as_it_was(tmp_path):
 
 
 @played
-async def test_nothing_is_left_in_memory(tmp_path):
+async def test_nothing_is_left_in_memory(store_url):
     """Once all is delivered the worker holds nothing."""
-    async with Line(tmp_path) as line:
+    async with Line(store_url) as line:
         application, _ = await line.stage()
         await line.publish(application, 20)
         await line.finished(20)
@@ -84,9 +84,9 @@ async def test_nothing_is_left_in_memory(tmp_path):
 @pytest.mark.parametrize("secret", [SYMMETRIC, ASYMMETRIC], ids=["hmac", "ed25519"])
 @pytest.mark.parametrize("family", HeaderFamily)
 @played
-async def test_a_request_verifies(tmp_path, family, secret):
+async def test_a_request_verifies(store_url, family, secret):
     """Either kind of secret signs what is sent, under the headers of the endpoint's family and no other."""
-    async with Line(tmp_path) as line:
+    async with Line(store_url) as line:
         application, _ = await line.stage(secret=secret, header_family=family)
         (message,) = await line.publish(application)
         await line.finished(1)
@@ -98,9 +98,9 @@ async def test_a_request_verifies(tmp_path, family, secret):
 
 
 @played
-async def test_a_request_carries_what_was_published_and_asked_for(tmp_path):
+async def test_a_request_carries_what_was_published_and_asked_for(store_url):
     """Body byte for byte, content type, user agent and the endpoint's own headers; a deadline as set."""
-    async with Line(tmp_path, user_agent="Ringback/test", deadline=7_000) as line:
+    async with Line(store_url, user_agent="Ringback/test", deadline=7_000) as line:
         application, _ = await line.stage(headers={"X-Tenant": "acme", "Authorization": "Bearer abc"})
         payload = b'{ "b" : 1.50,\n  "a": "\xc3\xa9" }'
         await line.outbox.publish(application, "invoice.paid", payload)
@@ -118,9 +118,9 @@ async def test_a_request_carries_what_was_published_and_asked_for(tmp_path):
 
 
 @played
-async def test_rotation_signs_with_both_until_the_grace_ends(tmp_path):
+async def test_rotation_signs_with_both_until_the_grace_ends(store_url):
     """During the grace period old and new secret sign; after it the old one does not."""
-    async with Line(tmp_path) as line:
+    async with Line(store_url) as line:
         application, endpoint = await line.stage(secret=SYMMETRIC)
         await line.publish(application)
         await line.finished(1)
@@ -140,9 +140,9 @@ async def test_rotation_signs_with_both_until_the_grace_ends(tmp_path):
 
 
 @played
-async def test_a_retry_is_signed_anew(tmp_path):
+async def test_a_retry_is_signed_anew(store_url):
     """Each attempt carries the message's id, the time of that attempt and a fresh signature."""
-    async with Line(tmp_path, schedule=BRIEF) as line:
+    async with Line(store_url, schedule=BRIEF) as line:
         application, _ = await line.stage(secret=SYMMETRIC)
         line.receivers.answers("hook", refused(500), OK)
         (message,) = await line.publish(application)
@@ -160,9 +160,9 @@ async def test_a_retry_is_signed_anew(tmp_path):
 
 
 @played
-async def test_a_failed_attempt_is_repeated_on_schedule(tmp_path):
+async def test_a_failed_attempt_is_repeated_on_schedule(store_url):
     """The default schedule is kept to the millisecond: never before the instant, then at once."""
-    async with Line(tmp_path, breaker_rest=1) as line:
+    async with Line(store_url, breaker_rest=1) as line:
         application, _ = await line.stage()
         line.receivers.answers("hook", refused(500))
         (message,) = await line.publish(application)
@@ -180,9 +180,9 @@ async def test_a_failed_attempt_is_repeated_on_schedule(tmp_path):
 
 
 @played
-async def test_a_worker_looks_when_it_is_asked_to(tmp_path):
+async def test_a_worker_looks_when_it_is_asked_to(store_url):
     """Whoever moves the clock need not wait for the worker's next look into the store."""
-    async with Line(tmp_path, poll_interval=HOUR) as line:
+    async with Line(store_url, poll_interval=HOUR) as line:
         application, _ = await line.stage()
         line.receivers.answers("hook", refused(500), OK)
         await line.publish(application)
@@ -193,9 +193,9 @@ async def test_a_worker_looks_when_it_is_asked_to(tmp_path):
 
 
 @played
-async def test_success_after_failure_ends_the_delivery(tmp_path):
+async def test_success_after_failure_ends_the_delivery(store_url):
     """A retry that succeeds is the last attempt."""
-    async with Line(tmp_path, schedule=BRIEF) as line:
+    async with Line(store_url, schedule=BRIEF) as line:
         application, _ = await line.stage()
         line.receivers.answers("hook", refused(503), OK)
         (message,) = await line.publish(application)
@@ -209,9 +209,9 @@ async def test_success_after_failure_ends_the_delivery(tmp_path):
 
 
 @played
-async def test_an_exhausted_delivery_rests(tmp_path):
+async def test_an_exhausted_delivery_rests(store_url):
     """After the schedule's last attempt there is none."""
-    async with Line(tmp_path, schedule=RetrySchedule(())) as line:
+    async with Line(store_url, schedule=RetrySchedule(())) as line:
         application, _ = await line.stage()
         line.receivers.answers("hook", refused(500))
         (message,) = await line.publish(application)
@@ -223,9 +223,9 @@ async def test_an_exhausted_delivery_rests(tmp_path):
 
 
 @played
-async def test_an_endpoint_may_have_its_own_schedule(tmp_path):
+async def test_an_endpoint_may_have_its_own_schedule(store_url):
     """The endpoint's schedule takes the place of the worker's, in its delays and in how many they are."""
-    async with Line(tmp_path) as line:
+    async with Line(store_url) as line:
         application, _ = await line.stage(retry_schedule=(120.0,))
         line.receivers.answers("hook", refused(500))
         (message,) = await line.publish(application)
@@ -242,9 +242,9 @@ async def test_an_endpoint_may_have_its_own_schedule(tmp_path):
     ids=["longer", "shorter", "too long"],
 )
 @played
-async def test_retry_after_is_honoured(tmp_path, asked, waits):
+async def test_retry_after_is_honoured(store_url, asked, waits):
     """A receiver may ask for more time than the schedule gives, up to an hour, but not for less."""
-    async with Line(tmp_path, schedule=BRIEF) as line:
+    async with Line(store_url, schedule=BRIEF) as line:
         application, _ = await line.stage()
         line.receivers.answers("hook", refused(429, retry_after=asked), OK)
         await line.publish(application)
@@ -257,9 +257,9 @@ async def test_retry_after_is_honoured(tmp_path, asked, waits):
 
 
 @played
-async def test_gone_disables_the_endpoint_and_cancels_what_waits(tmp_path):
+async def test_gone_disables_the_endpoint_and_cancels_what_waits(store_url):
     """A 410 ends its delivery, disables the endpoint, and what waits in memory or in the store is cancelled."""
-    async with Line(tmp_path, memory=8) as line:
+    async with Line(store_url, memory=8) as line:
         application, endpoint = await line.stage()
         line.receivers.hold("hook")
         ids = await line.publish(application, 20)
@@ -278,9 +278,9 @@ async def test_gone_disables_the_endpoint_and_cancels_what_waits(tmp_path):
 
 
 @played
-async def test_failing_for_too_long_disables_the_endpoint(tmp_path):
+async def test_failing_for_too_long_disables_the_endpoint(store_url):
     """An endpoint without a success for the time set is disabled when a delivery runs out of attempts."""
-    async with Line(tmp_path, schedule=RetrySchedule((DAY,), jitter=0.0), disable_after=DAY) as line:
+    async with Line(store_url, schedule=RetrySchedule((DAY,), jitter=0.0), disable_after=DAY) as line:
         application, endpoint = await line.stage()
         line.receivers.answers("hook", refused(500))
         await line.publish(application)
@@ -297,9 +297,9 @@ async def test_failing_for_too_long_disables_the_endpoint(tmp_path):
 
 
 @played
-async def test_an_unforeseen_error_costs_one_attempt_and_no_slot(tmp_path):
+async def test_an_unforeseen_error_costs_one_attempt_and_no_slot(store_url):
     """A destination with a bug is told of and recorded as unknown; slots and memory come back, others go on."""
-    async with Line(tmp_path, slots=2, schedule=BRIEF) as line:
+    async with Line(store_url, slots=2, schedule=BRIEF) as line:
         application, _ = await line.stage()
         line.receivers.answers("hook", *[ZeroDivisionError("a bug")] * 3, OK)
         ids = await line.publish(application, 6)

@@ -29,9 +29,9 @@ async def disabled(line, application, endpoint):
 
 
 @played
-async def test_a_paused_endpoint_keeps_what_comes_and_gets_it_when_resumed(tmp_path):
+async def test_a_paused_endpoint_keeps_what_comes_and_gets_it_when_resumed(store_url):
     """While paused nothing is sent and nothing lost; resumed, everything goes, each once."""
-    async with Line(tmp_path) as line:
+    async with Line(store_url) as line:
         application, endpoint = await line.stage()
         await paused(line, application, endpoint)
         ids = await line.publish(application, 30)
@@ -45,9 +45,9 @@ async def test_a_paused_endpoint_keeps_what_comes_and_gets_it_when_resumed(tmp_p
 
 
 @played
-async def test_pausing_gives_back_what_waits_in_memory(tmp_path):
+async def test_pausing_gives_back_what_waits_in_memory(store_url):
     """What had not started when the endpoint was paused waits in the store, with no attempt counted."""
-    async with Line(tmp_path) as line:
+    async with Line(store_url) as line:
         application, endpoint = await line.stage()
         line.receivers.hold("hook")
         ids = await line.publish(application, 20)
@@ -66,9 +66,9 @@ async def test_pausing_gives_back_what_waits_in_memory(tmp_path):
 
 
 @played
-async def test_a_retry_waits_out_a_pause(tmp_path):
+async def test_a_retry_waits_out_a_pause(store_url):
     """A retry that falls due during a pause is made after it."""
-    async with Line(tmp_path, schedule=LATER) as line:
+    async with Line(store_url, schedule=LATER) as line:
         application, endpoint = await line.stage()
         line.receivers.answers("hook", refused(500), OK)
         (message,) = await line.publish(application)
@@ -86,9 +86,9 @@ async def test_a_retry_waits_out_a_pause(tmp_path):
 
 
 @played
-async def test_disabling_cancels_what_waits_in_memory(tmp_path):
+async def test_disabling_cancels_what_waits_in_memory(store_url):
     """What had not started when the endpoint was disabled is cancelled, with the reason told."""
-    async with Line(tmp_path) as line:
+    async with Line(store_url) as line:
         application, endpoint = await line.stage()
         line.receivers.hold("hook")
         ids = await line.publish(application, 12)
@@ -104,9 +104,9 @@ async def test_disabling_cancels_what_waits_in_memory(tmp_path):
 
 
 @played
-async def test_disabling_cancels_what_waits_in_the_store(tmp_path):
+async def test_disabling_cancels_what_waits_in_the_store(store_url):
     """A retry of a disabled endpoint is cancelled when it falls due, also by a worker that knows the endpoint."""
-    async with Line(tmp_path, schedule=LATER) as line:
+    async with Line(store_url, schedule=LATER) as line:
         application, endpoint = await line.stage()
         line.receivers.answers("hook", refused(500))
         (message,) = await line.publish(application)
@@ -119,9 +119,9 @@ async def test_disabling_cancels_what_waits_in_the_store(tmp_path):
 
 
 @played
-async def test_an_enabled_endpoint_gets_what_is_published_from_then_on(tmp_path):
+async def test_an_enabled_endpoint_gets_what_is_published_from_then_on(store_url):
     """Disabled, an endpoint gets nothing; enabled again, what comes after."""
-    async with Line(tmp_path) as line:
+    async with Line(store_url) as line:
         application, endpoint = await line.stage()
         await line.publish(application)
         await line.finished(1)
@@ -136,9 +136,9 @@ async def test_an_enabled_endpoint_gets_what_is_published_from_then_on(tmp_path)
 
 @pytest.mark.parametrize("what", ["endpoint", "application"])
 @played
-async def test_deleting_cancels_what_waits(tmp_path, what):
+async def test_deleting_cancels_what_waits(store_url, what):
     """Deleting an endpoint or its application cancels what waits in memory and what falls due in the store."""
-    async with Line(tmp_path, memory=16) as line:
+    async with Line(store_url, memory=16) as line:
         application, endpoint = await line.stage()
         line.receivers.hold("hook")
         await line.publish(application, 20)
@@ -159,9 +159,9 @@ async def test_deleting_cancels_what_waits(tmp_path, what):
 
 
 @played
-async def test_deleting_cancels_what_waits_behind_an_open_circuit(tmp_path):
+async def test_deleting_cancels_what_waits_behind_an_open_circuit(store_url):
     """What waits for a deleted endpoint is cancelled at once, although its circuit is open."""
-    async with Line(tmp_path, schedule=LATER, breaker_rest=10 * MINUTE) as line:
+    async with Line(store_url, schedule=LATER, breaker_rest=10 * MINUTE) as line:
         application, endpoint = await line.stage()
         await opened(line, application)
         await line.publish(application, 30)
@@ -175,9 +175,9 @@ async def test_deleting_cancels_what_waits_behind_an_open_circuit(tmp_path):
 
 
 @played
-async def test_a_change_of_address_is_heeded(tmp_path):
+async def test_a_change_of_address_is_heeded(store_url):
     """What is sent after an endpoint's address has changed goes to the new one, waiting retries included."""
-    async with Line(tmp_path, schedule=LATER) as line:
+    async with Line(store_url, schedule=LATER) as line:
         application, endpoint = await line.stage("old")
         line.receivers.answers("old", refused(500))
         await line.publish(application)
@@ -202,9 +202,9 @@ async def opened(line, application):
 
 
 @played
-async def test_an_open_circuit_sends_nothing_and_counts_nothing(tmp_path):
+async def test_an_open_circuit_sends_nothing_and_counts_nothing(store_url):
     """Once an endpoint fails again and again, deliveries wait without an attempt until the rest is over."""
-    async with Line(tmp_path, schedule=LATER, breaker_rest=10 * MINUTE) as line:
+    async with Line(store_url, schedule=LATER, breaker_rest=10 * MINUTE) as line:
         application, _ = await line.stage()
         await opened(line, application)
         waiting = await line.publish(application, 20)
@@ -217,9 +217,9 @@ async def test_an_open_circuit_sends_nothing_and_counts_nothing(tmp_path):
 
 
 @played
-async def test_what_waits_in_memory_is_given_back_when_the_circuit_opens(tmp_path):
+async def test_what_waits_in_memory_is_given_back_when_the_circuit_opens(store_url):
     """Deliveries queued behind the failures go back to the store untouched, and are all made in the end."""
-    async with Line(tmp_path, schedule=LATER, breaker_rest=MINUTE) as line:
+    async with Line(store_url, schedule=LATER, breaker_rest=MINUTE) as line:
         application, _ = await line.stage()
         line.receivers.hold("hook")
         ids = await line.publish(application, 40)
@@ -239,9 +239,9 @@ async def test_what_waits_in_memory_is_given_back_when_the_circuit_opens(tmp_pat
 
 
 @played
-async def test_what_is_accepted_as_the_circuit_opens_is_given_back_too(tmp_path):
+async def test_what_is_accepted_as_the_circuit_opens_is_given_back_too(store_url):
     """A delivery handed over before the circuit opened, but received after, waits in the store and not in memory."""
-    async with Line(tmp_path, schedule=LATER, breaker_rest=10 * MINUTE) as line:
+    async with Line(store_url, schedule=LATER, breaker_rest=10 * MINUTE) as line:
         application, _ = await line.stage()
 
         def publish_and_refuse():
@@ -260,9 +260,9 @@ async def test_what_is_accepted_as_the_circuit_opens_is_given_back_too(tmp_path)
 
 
 @played
-async def test_an_open_circuit_is_probed_with_one(tmp_path):
+async def test_an_open_circuit_is_probed_with_one(store_url):
     """After the rest one attempt goes; while it fails the circuit rests again, when it succeeds all flows."""
-    async with Line(tmp_path, schedule=LATER, breaker_rest=10 * MINUTE) as line:
+    async with Line(store_url, schedule=LATER, breaker_rest=10 * MINUTE) as line:
         application, _ = await line.stage()
         await opened(line, application)
         await line.publish(application, 20)
@@ -284,9 +284,9 @@ async def test_an_open_circuit_is_probed_with_one(tmp_path):
 
 
 @played
-async def test_a_failing_endpoint_does_not_open_the_circuit_of_another(tmp_path):
+async def test_a_failing_endpoint_does_not_open_the_circuit_of_another(store_url):
     """Circuits are the endpoints' own."""
-    async with Line(tmp_path, schedule=LATER) as line:
+    async with Line(store_url, schedule=LATER) as line:
         application, _ = await line.stage()
         await line.endpoint(application, "other")
         line.receivers.answers("hook", refused(500))
@@ -300,10 +300,10 @@ async def test_a_failing_endpoint_does_not_open_the_circuit_of_another(tmp_path)
 
 
 @played
-async def test_the_rate_limit_holds(tmp_path):
+async def test_the_rate_limit_holds(store_url):
     """In no stretch of time does an endpoint get more than one second's worth at once and its rate from then on."""
     rate = 50
-    async with Line(tmp_path) as line:
+    async with Line(store_url) as line:
         application, _ = await line.stage(throttle_rate=rate)
         await line.publish(application, 300)
         await line.finished(rate)
@@ -321,9 +321,9 @@ async def test_the_rate_limit_holds(tmp_path):
 
 
 @played
-async def test_a_rate_limit_holds_up_nobody_else(tmp_path):
+async def test_a_rate_limit_holds_up_nobody_else(store_url):
     """Others go on while an endpoint waits for its next token."""
-    async with Line(tmp_path) as line:
+    async with Line(store_url) as line:
         application, _ = await line.stage("slow", throttle_rate=1)
         await line.endpoint(application, "fast")
         await line.publish(application, 100)
@@ -332,9 +332,9 @@ async def test_a_rate_limit_holds_up_nobody_else(tmp_path):
 
 
 @played
-async def test_lifting_the_rate_limit_lets_everything_go(tmp_path):
+async def test_lifting_the_rate_limit_lets_everything_go(store_url):
     """A change of the rate is heeded for what waits already."""
-    async with Line(tmp_path) as line:
+    async with Line(store_url) as line:
         application, endpoint = await line.stage(throttle_rate=1)
         await line.publish(application, 50)
         await line.finished(1)
@@ -352,9 +352,9 @@ def name_of(outcome):
 
 
 @played
-async def test_concurrency_grows_with_success(tmp_path):
+async def test_concurrency_grows_with_success(store_url):
     """It starts at four, gains one per window of successes, and never passes sixty-four."""
-    async with Line(tmp_path) as line:
+    async with Line(store_url) as line:
         application, _ = await line.stage()
         line.receivers.hold("hook")
         await line.publish(application, 200)
@@ -368,9 +368,9 @@ async def test_concurrency_grows_with_success(tmp_path):
 
 
 @played
-async def test_concurrency_is_bounded(tmp_path):
+async def test_concurrency_is_bounded(store_url):
     """However well it goes, an endpoint has at most sixty-four attempts under way."""
-    async with Line(tmp_path) as line:
+    async with Line(store_url) as line:
         application, _ = await line.stage()
         count = sum(range(START_CONCURRENCY, MAX_CONCURRENCY))
         for _ in range(count // 200 + 1):
@@ -387,9 +387,9 @@ async def test_concurrency_is_bounded(tmp_path):
 
 @pytest.mark.parametrize("outcome", [TIMEOUT, *map(refused, sorted(THROTTLED))], ids=name_of)
 @played
-async def test_concurrency_shrinks_when_the_receiver_is_overloaded(tmp_path, outcome):
+async def test_concurrency_shrinks_when_the_receiver_is_overloaded(store_url, outcome):
     """A timeout, 429, 502, 503 or 504 halves it; no attempt starts until fewer than that are under way."""
-    async with Line(tmp_path, schedule=LATER) as line:
+    async with Line(store_url, schedule=LATER) as line:
         application, _ = await line.stage()
         line.receivers.hold("hook")
         await line.publish(application, 20)

@@ -27,9 +27,9 @@ def place_of(line, name):
 
 
 @played
-async def test_slots_bound_the_attempts_under_way(tmp_path):
+async def test_slots_bound_the_attempts_under_way(store_url):
     """However many endpoints there are, no more attempts are under way than there are slots."""
-    async with Line(tmp_path, slots=6) as line:
+    async with Line(store_url, slots=6) as line:
         application = await line.application()
         for name in "abcd":
             await line.endpoint(application, name)
@@ -45,10 +45,10 @@ async def test_slots_bound_the_attempts_under_way(tmp_path):
 
 
 @played
-async def test_memory_is_bounded_and_nothing_is_lost(tmp_path):
+async def test_memory_is_bounded_and_nothing_is_lost(store_url):
     """With a silent receiver, thousands published stay in the store beyond the bound; all come once it answers."""
     memory, count = 100, 3_000
-    async with Line(tmp_path, memory=memory) as line:
+    async with Line(store_url, memory=memory) as line:
         application, _ = await line.stage()
         line.receivers.hold("hook")
         ids = []
@@ -69,9 +69,9 @@ async def test_memory_is_bounded_and_nothing_is_lost(tmp_path):
 
 
 @played
-async def test_memory_is_bounded_across_endpoints(tmp_path):
+async def test_memory_is_bounded_across_endpoints(store_url):
     """The bound is the worker's, however many endpoints share it."""
-    async with Line(tmp_path, memory=50) as line:
+    async with Line(store_url, memory=50) as line:
         application = await line.application()
         names = [f"hook-{number}" for number in range(20)]
         for name in names:
@@ -88,9 +88,9 @@ async def test_memory_is_bounded_across_endpoints(tmp_path):
 
 
 @played
-async def test_a_single_endpoint_does_not_fill_the_memory(tmp_path):
+async def test_a_single_endpoint_does_not_fill_the_memory(store_url):
     """A silent receiver's deliveries stay in the store beyond its own part, so that there is room for others."""
-    async with Line(tmp_path, memory=2_000) as line:
+    async with Line(store_url, memory=2_000) as line:
         application, _ = await line.stage("silent")
         line.receivers.hold("silent")
         await line.publish(application, 2_500)
@@ -102,9 +102,9 @@ async def test_a_single_endpoint_does_not_fill_the_memory(tmp_path):
 
 
 @played
-async def test_an_application_with_a_backlog_holds_up_no_other(tmp_path):
+async def test_an_application_with_a_backlog_holds_up_no_other(store_url):
     """With a thousand messages waiting in one application, another's single message goes within the next few."""
-    async with Line(tmp_path, slots=1) as line:
+    async with Line(store_url, slots=1) as line:
         busy, _ = await line.stage("busy")
         quiet, _ = await line.stage("quiet")
         line.receivers.hold("busy")
@@ -117,9 +117,9 @@ async def test_an_application_with_a_backlog_holds_up_no_other(tmp_path):
 
 
 @played
-async def test_an_endpoint_with_a_backlog_holds_up_no_other(tmp_path):
+async def test_an_endpoint_with_a_backlog_holds_up_no_other(store_url):
     """Within an application, too: the endpoint with one message waits for a few of the other's, not for all."""
-    async with Line(tmp_path, slots=1) as line:
+    async with Line(store_url, slots=1) as line:
         application = await line.application()
         await line.endpoint(application, "busy", event_types=None, channels=("all",))
         await line.endpoint(application, "quiet", channels=("rare",))
@@ -137,9 +137,9 @@ async def test_an_endpoint_with_a_backlog_holds_up_no_other(tmp_path):
 
 
 @played
-async def test_a_backlog_that_fills_the_memory_holds_up_no_other(tmp_path):
+async def test_a_backlog_that_fills_the_memory_holds_up_no_other(store_url):
     """Fairness reaches into the store: what waits there is not taken in the order of acceptance alone."""
-    async with Line(tmp_path, slots=4, memory=32) as line:
+    async with Line(store_url, slots=4, memory=32) as line:
         busy, _ = await line.stage("busy")
         quiet, _ = await line.stage("quiet")
         line.receivers.hold("busy")
@@ -152,9 +152,9 @@ async def test_a_backlog_that_fills_the_memory_holds_up_no_other(tmp_path):
 
 
 @played
-async def test_applications_share_the_slots(tmp_path):
+async def test_applications_share_the_slots(store_url):
     """Two applications with backlogs take turns, whatever the size of each."""
-    async with Line(tmp_path, slots=1) as line:
+    async with Line(store_url, slots=1) as line:
         one, _ = await line.stage("one")
         two, _ = await line.stage("two")
         line.receivers.hold("one")
@@ -167,9 +167,9 @@ async def test_applications_share_the_slots(tmp_path):
 
 
 @played
-async def test_a_silent_receiver_holds_up_no_other(tmp_path):
+async def test_a_silent_receiver_holds_up_no_other(store_url):
     """While one endpoint hangs, hundreds are delivered to another, of its own application or not."""
-    async with Line(tmp_path, slots=16) as line:
+    async with Line(store_url, slots=16) as line:
         application, _ = await line.stage("silent")
         await line.endpoint(application, "brisk")
         other, _ = await line.stage("other")
@@ -182,9 +182,9 @@ async def test_a_silent_receiver_holds_up_no_other(tmp_path):
 
 
 @played
-async def test_silent_receivers_leave_memory_to_the_others(tmp_path):
+async def test_silent_receivers_leave_memory_to_the_others(store_url):
     """While several endpoints hang, each with a backlog, what is published for another is delivered."""
-    async with Line(tmp_path, memory=200) as line:
+    async with Line(store_url, memory=200) as line:
         for number in range(4):
             application, _ = await line.stage(f"silent-{number}")
             line.receivers.hold(f"silent-{number}")
@@ -196,9 +196,9 @@ async def test_silent_receivers_leave_memory_to_the_others(tmp_path):
 
 
 @played
-async def test_a_slow_endpoint_pays_with_its_turns(tmp_path):
+async def test_a_slow_endpoint_pays_with_its_turns(store_url):
     """Turns are charged by the time a slot is held: who holds it a hundred times longer gets far fewer."""
-    async with Line(tmp_path, slots=1) as line:
+    async with Line(store_url, slots=1) as line:
         slow, _ = await line.stage("slow")
         brisk, _ = await line.stage("brisk")
         line.receivers.hold("slow")
@@ -216,9 +216,9 @@ async def test_a_slow_endpoint_pays_with_its_turns(tmp_path):
 
 
 @played
-async def test_retries_leave_room_for_what_is_new(tmp_path):
+async def test_retries_leave_room_for_what_is_new(store_url):
     """While new deliveries wait, retries hold at most a fifth of the slots."""
-    async with Line(tmp_path, slots=10, schedule=SOON) as line:
+    async with Line(store_url, slots=10, schedule=SOON) as line:
         names = [f"old-{number}" for number in range(10)]
         old = await line.application()
         for name in names:
@@ -245,9 +245,9 @@ async def test_retries_leave_room_for_what_is_new(tmp_path):
 
 @pytest.mark.parametrize("slots", [1, 5, 20])
 @played
-async def test_everything_arrives_once_whatever_the_slots(tmp_path, slots):
+async def test_everything_arrives_once_whatever_the_slots(store_url, slots):
     """Several applications, failures among the answers: in the end each message has come in and been settled."""
-    async with Line(tmp_path, slots=slots, memory=60, schedule=LATER) as line:
+    async with Line(store_url, slots=slots, memory=60, schedule=LATER) as line:
         stages = [await line.stage(f"hook-{number}") for number in range(4)]
         ids = {}
         for number, (application, _) in enumerate(stages):

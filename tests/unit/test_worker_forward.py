@@ -17,9 +17,9 @@ KEY = "whsec_" + "A" * 32
 CONTENT = {"content-type", "content-encoding"}
 
 
-async def forwarded(folder, body, *, event_type="a", **headers):
+async def forwarded(url, body, *, event_type="a", **headers):
     """Return the request that forwards *body*, received with *headers*."""
-    async with Line(folder) as line:
+    async with Line(url) as line:
         draft = SourceDraft(name="pay", provider="stripe", secrets=("s",))
         source = await Sources(line.committer, clock=line.clock).create(draft)
         await line.outbox.create_endpoint(source.id, ForwardDraft(url="https://hook.example/", secret=KEY))
@@ -53,12 +53,12 @@ async def forwarded(folder, body, *, event_type="a", **headers):
         ({"content_type": "text/plain\r\nx-injected: 1"}, {"content-type": "application/json"}),
     ],
 )
-def test_the_content_type_is_passed_on(tmp_path, headers, expected):
+def test_the_content_type_is_passed_on(store_url, headers, expected):
     """A body is forwarded with the type and encoding it came with, JSON where none is given that can be sent."""
 
     @played
     async def story():
-        arrival = await forwarded(tmp_path, b"a=1", **headers)
+        arrival = await forwarded(store_url, b"a=1", **headers)
         assert {name: value for name, value in arrival.headers.items() if name in CONTENT} == expected
         assert arrival.request.body == b"a=1"
 
@@ -74,25 +74,25 @@ def test_the_content_type_is_passed_on(tmp_path, headers, expected):
         ("a\r\nx-injected: 1", "a%0D%0Ax-injected%3A%201"),
     ],
 )
-def test_the_event_type_is_told(tmp_path, event_type, told):
+def test_the_event_type_is_told(store_url, event_type, told):
     """An application need not know where each provider writes what a webhook is about."""
 
     @played
     async def story():
-        arrival = await forwarded(tmp_path, b"{}", event_type=event_type)
+        arrival = await forwarded(store_url, b"{}", event_type=event_type)
         assert arrival.headers["ringback-event-type"] == told
         assert "x-injected" not in arrival.headers
 
     story()
 
 
-def test_any_body_verifies(tmp_path):
+def test_any_body_verifies(store_url):
     """The bytes forwarded are those received, and verify by Standard Webhooks."""
 
     @played
     async def story():
         body = b'{"a": 1,  "a": 2}\r\n'
-        arrival = await forwarded(tmp_path, body)
+        arrival = await forwarded(store_url, body)
         assert arrival.request.body == body
         assert KEY not in str(arrival.headers)
         assert arrival.headers["webhook-signature"].startswith("v1,")

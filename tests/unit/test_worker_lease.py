@@ -18,9 +18,9 @@ LEASE = policy.lease_until(0, DEADLINE)
 
 
 @played
-async def test_a_vanished_workers_deliveries_are_taken_over(tmp_path):
+async def test_a_vanished_workers_deliveries_are_taken_over(store_url):
     """When a lease has ended, and not before, another worker delivers; that there may have been an attempt is told."""
-    async with Line(tmp_path, vanished=True) as gone, Line(tmp_path, clock=gone.clock) as line:
+    async with Line(store_url, vanished=True) as gone, Line(store_url, clock=gone.clock) as line:
         application, _ = await gone.stage()
         ids = await gone.publish(application, 10)
         line.clock.advance(LEASE - 1)
@@ -37,12 +37,12 @@ async def test_a_vanished_workers_deliveries_are_taken_over(tmp_path):
 
 
 @played
-async def test_a_takeover_uses_up_no_attempt(tmp_path):
+async def test_a_takeover_uses_up_no_attempt(store_url):
     """The attempt that nobody saw the end of does not count against the schedule."""
     settings = {"schedule": RetrySchedule((MINUTE,), jitter=0.0)}
     async with (
-        Line(tmp_path, vanished=True, **settings) as gone,
-        Line(tmp_path, clock=gone.clock, **settings) as line,
+        Line(store_url, vanished=True, **settings) as gone,
+        Line(store_url, clock=gone.clock, **settings) as line,
     ):
         application, _ = await gone.stage()
         line.receivers.answers("hook", refused(500))
@@ -56,9 +56,9 @@ async def test_a_takeover_uses_up_no_attempt(tmp_path):
 
 
 @played
-async def test_a_late_settlement_is_fenced(tmp_path):
+async def test_a_late_settlement_is_fenced(store_url):
     """An answer that comes after the delivery has passed to another is kept as evidence and changes nothing."""
-    async with Line(tmp_path) as late, Line(tmp_path, clock=late.clock, schedule=LATER) as line:
+    async with Line(store_url) as late, Line(store_url, clock=late.clock, schedule=LATER) as line:
         application, _ = await late.stage()
         late.receivers.hold("hook")
         line.receivers.answers("hook", refused(500))
@@ -75,9 +75,9 @@ async def test_a_late_settlement_is_fenced(tmp_path):
 
 
 @played
-async def test_two_workers_deliver_each_message_once(tmp_path):
+async def test_two_workers_deliver_each_message_once(store_url):
     """Nodes that share a store and answer in time never make the same delivery twice."""
-    async with Line(tmp_path, memory=20) as one, Line(tmp_path, clock=one.clock, memory=20) as two:
+    async with Line(store_url, memory=20) as one, Line(store_url, clock=one.clock, memory=20) as two:
         application, _ = await one.stage()
         ids = await one.publish(application, 200) + await two.publish(application, 200)
         await one.until(lambda: len(one.receivers.arrivals) + len(two.receivers.arrivals) >= 400)
@@ -87,9 +87,9 @@ async def test_two_workers_deliver_each_message_once(tmp_path):
 
 
 @played
-async def test_what_waited_too_long_in_memory_is_not_sent_on_a_short_lease(tmp_path):
+async def test_what_waited_too_long_in_memory_is_not_sent_on_a_short_lease(store_url):
     """A delivery whose lease no longer covers an attempt goes back and is made under a fresh one."""
-    async with Line(tmp_path, slots=1) as line:
+    async with Line(store_url, slots=1) as line:
         application, _ = await line.stage()
         line.receivers.hold("hook")
         ids = await line.publish(application, 6)
@@ -104,9 +104,9 @@ async def test_what_waited_too_long_in_memory_is_not_sent_on_a_short_lease(tmp_p
 
 
 @played
-async def test_retries_that_waited_too_long_in_memory_are_made_all_the_same(tmp_path):
+async def test_retries_that_waited_too_long_in_memory_are_made_all_the_same(store_url):
     """Retries whose leases became too short while new deliveries had the slots are made once there is room."""
-    async with Line(tmp_path, slots=5, schedule=RetrySchedule((MINUTE, MINUTE), jitter=0.0)) as line:
+    async with Line(store_url, slots=5, schedule=RetrySchedule((MINUTE, MINUTE), jitter=0.0)) as line:
         application = await line.application()
         names = [f"old-{number}" for number in range(4)]
         for name in names:
@@ -129,9 +129,9 @@ async def test_retries_that_waited_too_long_in_memory_are_made_all_the_same(tmp_
 
 
 @played
-async def test_waiting_in_memory_is_not_taken_for_an_attempt(tmp_path):
+async def test_waiting_in_memory_is_not_taken_for_an_attempt(store_url):
     """What waits for a slot past the end of its lease is made, and gets no attempt on record that nobody made."""
-    async with Line(tmp_path, slots=1) as line:
+    async with Line(store_url, slots=1) as line:
         application = await line.application()
         names = [f"hook-{number}" for number in range(6)]
         for name in names:
@@ -153,9 +153,9 @@ async def test_waiting_in_memory_is_not_taken_for_an_attempt(tmp_path):
 
 
 @played
-async def test_stopping_lets_attempts_finish_and_gives_back_the_rest(tmp_path):
+async def test_stopping_lets_attempts_finish_and_gives_back_the_rest(store_url):
     """Attempts under way end and are recorded; what had not started goes to another worker at once."""
-    async with Line(tmp_path) as first:
+    async with Line(store_url) as first:
         application, _ = await first.stage()
         first.receivers.hold("hook")
         ids = await first.publish(application, 20)
@@ -167,7 +167,7 @@ async def test_stopping_lets_attempts_finish_and_gives_back_the_rest(tmp_path):
         await first.written()
         assert first.worker.in_flight == first.worker.in_memory == 0
         assert first.receivers.closed
-        async with Line(tmp_path, clock=first.clock) as second:
+        async with Line(store_url, clock=first.clock) as second:
             await second.finished(16)
             both = first.receivers.arrivals + second.receivers.arrivals
             assert sorted(arrival.message_id for arrival in both) == sorted(ids)
@@ -175,38 +175,38 @@ async def test_stopping_lets_attempts_finish_and_gives_back_the_rest(tmp_path):
 
 
 @played
-async def test_stopping_starts_nothing_new(tmp_path):
+async def test_stopping_starts_nothing_new(store_url):
     """What is published after stop has begun is left to others."""
-    async with Line(tmp_path) as first:
+    async with Line(store_url) as first:
         application, _ = await first.stage()
         await first.stop()
         ids = await first.publish(application, 5)
         assert first.receivers.arrivals == []
-        async with Line(tmp_path, clock=first.clock) as second:
+        async with Line(store_url, clock=first.clock) as second:
             await second.finished(5)
             assert sorted(arrival.message_id for arrival in second.receivers.arrivals) == sorted(ids)
 
 
 @played
-async def test_stopping_does_not_wait_for_ever(tmp_path):
+async def test_stopping_does_not_wait_for_ever(store_url):
     """An attempt that hangs is abandoned when patience ends; its delivery is made when the lease has ended."""
-    async with Line(tmp_path) as first:
+    async with Line(store_url) as first:
         application, _ = await first.stage()
         first.receivers.hold("hook")
         ids = await first.publish(application, 2)
         await first.arrived("hook", 2)
         async with asyncio.timeout(2):
             await first.stop(patience=0.05)
-        async with Line(tmp_path, clock=first.clock) as second:
+        async with Line(store_url, clock=first.clock) as second:
             second.clock.advance(LEASE)
             await second.finished(2)
             assert sorted(arrival.message_id for arrival in second.receivers.arrivals) == sorted(ids)
 
 
 @played
-async def test_stopping_gives_back_what_is_just_being_taken(tmp_path):
+async def test_stopping_gives_back_what_is_just_being_taken(store_url):
     """Deliveries that were being taken when stop came are given back too, not left leased to nobody."""
-    async with Line(tmp_path, memory=8) as first:
+    async with Line(store_url, memory=8) as first:
         application, _ = await first.stage()
         first.receivers.hold("hook")
         ids = await first.publish(application, 12)
@@ -220,7 +220,7 @@ async def test_stopping_gives_back_what_is_just_being_taken(tmp_path):
         first.store.take_may_return.set()
         await stopping
         await first.written()
-        async with Line(tmp_path, clock=first.clock) as second:
+        async with Line(store_url, clock=first.clock) as second:
             await second.in_state(application, ids, DeliveryState.SUCCEEDED)
             both = first.receivers.arrivals + second.receivers.arrivals
             assert sorted(arrival.message_id for arrival in both) == sorted(ids)

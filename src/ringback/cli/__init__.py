@@ -68,6 +68,7 @@ COMMANDS = (
     "dev",
     "doctor",
     "inbox",
+    "nodes",
     "publish",
     "sandbox",
     "serve",

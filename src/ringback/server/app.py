@@ -14,6 +14,7 @@ from ringback.server.api.attempt import Attempts
 from ringback.server.api.endpoint import Endpoints
 from ringback.server.api.event_type import EventTypes
 from ringback.server.api.message import Messages
+from ringback.server.api.node import Nodes
 from ringback.server.api.received import Received
 from ringback.server.api.source import SourceResource
 from ringback.server.api.source_endpoint import SourceEndpoints
@@ -150,6 +151,7 @@ def _operation(outbox: Outbox, metrics: Metrics, readiness: Readiness) -> Iterab
     return (
         (f"{BASE}/health", health, None),
         (f"{BASE}/health/ping", health, "ping"),
+        (f"{BASE}/node", Nodes(outbox), None),
         ("/livez", health, "alive"),
         ("/readyz", health, None),
         ("/metrics", MetricsPage(metrics, outbox), None),

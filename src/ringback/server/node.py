@@ -24,6 +24,7 @@ from ringback.keyring import first_token
 from ringback.model import Instant, Source
 from ringback.observe import Observer, StoreFailed
 from ringback.outbox import Outbox, system_clock
+from ringback.policy import API, WORKER
 from ringback.provisioning import provision
 from ringback.server.app import Doors, create_app
 from ringback.server.auth import Tokens
@@ -105,17 +106,28 @@ class Node:
             metrics = Metrics(self.observer)
             store = self._open_store()
             undo.callback(store.close)
-            engine = Engine(store, self._settings, self.observer, works=self._with_worker, clock=self._clock)
-            committer = engine.committer
+            engine = Engine(
+                store,
+                self._settings,
+                self.observer,
+                works=self._with_worker,
+                clock=self._clock,
+                roles=self._roles(),
+            )
+            committer, self._clock = engine.committer, engine.clock
             undo.pop_all()
             undo.push_async_callback(asyncio.to_thread, committer.close)
             self.observer.subscribe(StoreFailed, self._note_failure)
             committer.start()
+            await engine.join()
+            undo.push_async_callback(engine.fleet.stop)
             self._outbox = Outbox(committer, clock=self._clock, max_payload=self._settings.max_payload)
             if self._with_worker:
                 self._committer, self._worker = committer, engine.worker()
                 self._worker.start()
                 undo.push_async_callback(self._worker.stop, self._settings.drain_timeout / 1000)
+                # Told first: others need not wait until the last attempt here has ended.
+                undo.push_async_callback(engine.fleet.stop)
             if self._with_api:
                 declared = {str(one.draft.uid) for one in self._settings.sources if one.draft.token}
                 sources = Sources(committer, clock=self._clock, declared_tokens=declared)
@@ -137,6 +149,10 @@ class Node:
         if self._committer is None or self._worker is None:
             raise RuntimeError("the node has no worker")
         return await until_idle(self._committer, self._worker, self._clock)
+
+    def _roles(self) -> tuple[str, ...]:
+        told = {API: self._with_api, WORKER: self._with_worker}
+        return tuple(role for role, played in told.items() if played)
 
     def _open_store(self) -> Store:
         store = open_checked_store(self._settings)

@@ -24,10 +24,13 @@ from ringback.model import (
     EventType,
     Instant,
     Message,
+    NodeState,
     Phases,
+    Registration,
     SkipReason,
     Trigger,
 )
+from ringback.policy import node_state
 from ringback.store import Task
 
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -147,6 +150,18 @@ class MessageEndpointOut(Shape):
     attempts: int
 
 
+class NodeOut(Shape):
+    """A process that uses the store; Ringback's own."""
+
+    id: str
+    name: str
+    roles: tuple[str, ...]
+    version: str
+    state: NodeState
+    started_at: datetime
+    seen_at: datetime
+
+
 class SkippedOut(Shape):
     """An endpoint that the message is not for, and why."""
 
@@ -224,6 +239,19 @@ def application_out(record: Application) -> ApplicationOut:
         metadata=record.metadata,
         created_at=moment(record.created_at),
         updated_at=moment(record.updated_at),
+    )
+
+
+def node_out(node: Registration, now: Instant) -> NodeOut:
+    """Show a node as it stands at an instant."""
+    return NodeOut(
+        id=node.id,
+        name=node.name,
+        roles=node.roles,
+        version=node.version,
+        state=node_state(node, now),
+        started_at=moment(node.started_at),
+        seen_at=moment(node.seen_at),
     )
 
 

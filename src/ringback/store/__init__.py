@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import importlib
 import secrets
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from ringback.errors import ConfigurationError, RingbackError
 from ringback.model import (
@@ -25,6 +25,7 @@ from ringback.model import (
     Instant,
     Message,
     Refusal,
+    Registration,
     Source,
 )
 from ringback.store.values import (
@@ -53,20 +54,6 @@ from ringback.vault import Vault
 
 Admit = Callable[[Endpoint], bool]
 
-T_co = TypeVar("T_co", covariant=True)
-
-
-class Pending(Protocol[T_co]):
-    """A result to come: ``await`` it in a coroutine, or call ``result()`` in a thread."""
-
-    def __await__(self) -> Generator[Any, None, T_co]:
-        """Wait without blocking the event loop."""
-        ...
-
-    def result(self) -> T_co:
-        """Block until it is there."""
-        ...
-
 
 class Store(Protocol):
     """What the line needs of a database. Arguments named *ref* are an id or a uid.
@@ -86,21 +73,6 @@ class Store(Protocol):
         *admit* is asked per delivery whether this node's worker has room; if so the delivery is born with
         *lease*, else it waits, due at once. Answers ``NotFound`` for an unknown application and ``Conflict``
         for an event id or an idempotency key that was used for another message.
-        """
-        ...
-
-    def accept_within(self, tx: Any, acceptance: Acceptance) -> Pending[Accepted]:
-        """Store a message with its deliveries in a transaction of the application, in a database that both share.
-
-        *tx* is a connection, or what has one, as the libraries listed in ``store.callers`` have them. It is used at
-        once, on this thread, unless it is asynchronous: then when the result is awaited. The deliveries wait, due at
-        once.
-
-        Raises:
-            InvalidInput: It is no connection to this database, or is in no transaction.
-            NotFound: As ``accept`` answers.
-            Conflict: As ``accept`` answers; the transaction may go on.
-            Exception: What the library raises.
         """
         ...
 
@@ -330,6 +302,31 @@ class Store(Protocol):
         """Return a page of a collection's documents, in the order of their ids."""
         ...
 
+    # Many nodes.
+
+    def now(self) -> Instant | None:
+        """Return the database's own time, None where that is the machine's, which everyone can ask."""
+        ...
+
+    def beat(self, node: Registration) -> None:
+        """Keep a sign of life of a node; forget those that have been silent for a day."""
+        ...
+
+    def nodes(self) -> list[Registration]:
+        """Return the nodes that have given signs of life, in the order of their starts."""
+        ...
+
+    def keep_circuits(self, changed: Mapping[str, Instant | None], now: Instant) -> None:
+        """Keep until when the circuits of endpoints are open, for all nodes; None closes one.
+
+        Forgets those that should have been closed a day before *now*.
+        """
+        ...
+
+    def circuits(self) -> dict[str, Instant]:
+        """Return the endpoints whose circuits are open, each with the instant of its next probe."""
+        ...
+
     # Keeping house.
 
     def add_token(self, token: Token) -> None:
@@ -446,7 +443,6 @@ __all__ = [
     "Lease",
     "MessageFilter",
     "Page",
-    "Pending",
     "Pruned",
     "Quota",
     "Settlement",

@@ -16,11 +16,12 @@ import msgspec
 
 from ringback.errors import RingbackError
 from ringback.sandbox.xendit.calls import Answer, Call, Owner, Refused, Route
+from ringback.sandbox.xendit.ledger import Entry
+from ringback.sandbox.xendit.receipts import RECEIPT, Receipt, answered
 from ringback.sandbox.xendit.sandbox import Sandbox
 
 MAX_BODY = 1024 * 1024
 MAX_FIELDS = 1_000
-IDEMPOTENT = "idempotent"
 SAME_SITE = frozenset({"same-origin", "none"})
 FORM = "application/x-www-form-urlencoded"
 _BUSINESS = re.compile(r"[0-9a-f]{24}")
@@ -144,11 +145,9 @@ class Api:
         lock = self._under_way.setdefault(place, asyncio.Lock())
         try:
             async with lock:
-                earlier = self._sandbox.ledger.get(IDEMPOTENT, place)
+                earlier = self._sandbox.ledger.get(RECEIPT, place)
                 if earlier is None:
-                    answer = await route.action(call)
-                    await self._remember(place, call, fingerprint, answer)
-                    return answer
+                    return await self._done(route, call, Receipt(place, call.owner, fingerprint))
         finally:
             if not lock.locked():
                 self._under_way.pop(place, None)
@@ -158,18 +157,28 @@ class Api:
                 route.reused,
                 f"the idempotency key {key[:100]} was used for a request with another body; use a new key",
             )
-        return Answer(earlier.hidden["body"], earlier.hidden["status"])
+        answer = answered(earlier)
+        if answer is None:
+            raise Refused(409, route.reused, _interrupted(key, earlier))
+        return answer
 
-    async def _remember(self, place: str, call: Call, fingerprint: str, answer: Answer) -> None:
+    async def _done(self, route: Route, call: Call, receipt: Receipt) -> Answer:
+        with receipt.wanted():
+            answer = await route.action(call)
         change = self._sandbox.change()
-        hidden = {"fingerprint": fingerprint, "body": answer.body, "status": answer.status}
-        change.add(IDEMPOTENT, place, call.owner, {}, hidden=hidden)
+        receipt.complete(change, answer)
         await self._sandbox.commit(change)
+        return answer
 
 
 def rendered(answer: Answer) -> bytes:
     """Return an answer's body as it is sent."""
     return answer.body if isinstance(answer.body, bytes) else msgspec.json.encode(answer.body)
+
+
+def _interrupted(key: str, receipt: Entry) -> str:
+    made = ", ".join(f"{kind.replace('_', ' ')} {entry_id}" for kind, entry_id in receipt.hidden["made"])
+    return f"the request with the idempotency key {key[:100]} was done, but not answered; look for {made}"
 
 
 def _idempotency_key(incoming: Incoming) -> str | None:

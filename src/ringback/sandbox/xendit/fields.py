@@ -29,19 +29,15 @@ Metadata = Annotated[
 Email = Annotated[str, Meta(max_length=255, pattern=r"^[^@\s]+@[^@\s]+$")]
 Recipients = Annotated[list[Email], Meta(max_length=3)]
 # What is bought, in the words of the caller: kept and told as it came, so only its size is checked.
-BasketItem = dict[
-    Annotated[str, Meta(min_length=1, max_length=100)],
-    Text | _Number | Annotated[float, Meta(ge=-1e15, le=1e15)] | bool | Metadata | None,
-]
-Basket = Annotated[list[BasketItem], Meta(max_length=100)]
-# What a channel wants to know, in its own words: kept as it came, so only its size and its depth are checked.
 _Key = Annotated[str, Meta(min_length=1, max_length=100)]
 _Plain = Text | _Number | Annotated[float, Meta(ge=-1e15, le=1e15)] | bool | None
+_Few = Meta(max_length=50)
+BasketItem = Annotated[dict[_Key, _Plain | Metadata], _Few]
+Basket = Annotated[list[BasketItem], Meta(max_length=100)]
+# What a channel wants to know, in its own words: kept as it came, so only its size and its depth are checked.
 _List = Annotated[list[_Plain], Meta(max_length=100)]
-Properties = Annotated[
-    dict[_Key, _Plain | _List | Annotated[dict[_Key, _Plain | dict[_Key, _Plain]], Meta(max_length=50)]],
-    Meta(max_length=50),
-]
+_Inner = Annotated[dict[_Key, _Plain], _Few]
+Properties = Annotated[dict[_Key, _Plain | _List | Annotated[dict[_Key, _Plain | _Inner], _Few]], _Few]
 
 
 class Draft(msgspec.Struct, frozen=True, omit_defaults=True):

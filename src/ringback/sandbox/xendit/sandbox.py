@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import uuid
@@ -13,18 +14,22 @@ import msgspec
 
 from ringback.errors import RingbackError, Unavailable
 from ringback.model import Instant, iso
-from ringback.outbox import Outbox
-from ringback.sandbox.xendit.calls import Owner, Route
+from ringback.outbox import MAX_PAYLOAD, Outbox
+from ringback.sandbox.xendit.calls import Owner, Refused, Route
 from ringback.sandbox.xendit.ledger import Change, Entry, Ledger
 from ringback.sandbox.xendit.log import Log
 from ringback.sandbox.xendit.mishaps import ECHO, Mishaps, is_dropped
 from ringback.sandbox.xendit.notices import NOTICE, Notice, Publisher
+from ringback.sandbox.xendit.receipts import begin_receipt
 from ringback.sandbox.xendit.slots import TOKEN, Sending, Slots
 
 BUSINESS = "5f21361959ba2b788ff16fe3"
 DEFAULT_KEY = "xnd_development_ringback"
 LIVE_KEY = "xnd_production_ringback"
 RETRY_SECONDS = 1.0
+# How often the clock is looked at while something is to come: it may be set, and does not stand still in a computer
+# that sleeps, as a timer does.
+LOOK_SECONDS = 5.0
 
 logger = logging.getLogger("ringback.sandbox")
 
@@ -71,10 +76,11 @@ class Sandbox:
         self.log = Log(outbox, self.ledger, self.slots, self._publisher, clock=clock)
         self._mishaps = Mishaps(self.ledger, self.slots, self.log, sending, clock)
         self._rings: dict[str, Ring] = {
-            NOTICE: self._publisher.publish,
+            NOTICE: self._publish,
             ECHO: self._mishaps.echo,
             TOKEN: self.slots.switch_due,
         }
+        self._rung: Entry | None = None
         self._woken = asyncio.Event()
         self._products = [make(self) for make in products]
 
@@ -87,7 +93,7 @@ class Sandbox:
         self._mishaps.load()
         for entry in reversed(self.ledger.entries(NOTICE)):
             if not entry.hidden["published"] and entry.due_at is None and not is_dropped(entry):
-                await self._publisher.publish(entry)
+                await self._publish(entry)
 
     def product(self, kind: type[P]) -> P:
         """Return the product of a kind."""
@@ -108,10 +114,14 @@ class Sandbox:
 
         Raises:
             RingbackError: Nothing has changed.
+            Refused: 413: nothing has changed, for a notice would be larger than what can be sent.
         """
+        begin_receipt(change)
         told: list[Entry] = []
         for owner, notice in notices:
-            entry = change.add(NOTICE, self.new_uuid(), owner, notice.shown(), hidden=notice.hidden())
+            hidden = notice.hidden()
+            _check_size(hidden["payload"])
+            entry = change.add(NOTICE, self.new_uuid(), owner, notice.shown(), hidden=hidden)
             told += self._mishaps.befall(change, entry)
         await self.ledger.keep(change.entries)
         self._woken.set()
@@ -124,10 +134,15 @@ class Sandbox:
         except Unavailable as error:
             # What it tells of has happened, so it is for this program to try again.
             logger.warning("a webhook waits, for it cannot be published now: %s", error)
-            self.ledger.adopt(
-                msgspec.structs.replace(entry, due_at=self.clock() + round(RETRY_SECONDS * 1000))
-            )
-            self._woken.set()
+            self._put_off(entry, self.clock() + round(RETRY_SECONDS * 1000))
+        except RingbackError as error:
+            logger.error("the webhook %s cannot be published before the next start: %s", entry.id, error)  # noqa: TRY400 - where it comes from says nothing
+            self._put_off(entry, None)
+
+    def _put_off(self, entry: Entry, due_at: Instant | None) -> None:
+        """Let what is due happen at another time, or not at all; a restart knows nothing of it."""
+        self.ledger.adopt(msgspec.structs.replace(entry, due_at=due_at))
+        self._woken.set()
 
     # --- Time ---------------------------------------------------------------------------------------------
 
@@ -143,6 +158,7 @@ class Sandbox:
         """Let happen what is due by now, in its order; return how much that was."""
         count = 0
         while (entry := self.ledger.next_due()) is not None and (entry.due_at or 0) <= self.clock():
+            self._rung = entry
             await self._rings[entry.kind](entry)
             count += 1
         return count
@@ -153,16 +169,31 @@ class Sandbox:
             self._woken.clear()
             try:
                 await self.tick()
-            except RingbackError as error:
+            except Unavailable as error:
                 logger.warning("the sandbox cannot go on now and tries again: %s", error)
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
-            entry = self.ledger.next_due()
-            seconds = None if entry is None else max(0, (entry.due_at or 0) - self.clock()) / 1000
-            try:
-                await asyncio.wait_for(self._woken.wait(), seconds)
-            except TimeoutError:
+            except Exception:
+                logger.exception(
+                    "what is due has failed and is left out: %s", self._rung and self._rung.place
+                )
+                self._leave_out()
                 continue
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), self._pause())
+
+    def _leave_out(self) -> None:
+        """Let what has just failed not happen, for all that comes after it would wait for it."""
+        entry = self._rung
+        if entry is not None and self.ledger.get(*entry.place) is entry:
+            self._put_off(entry, None)
+
+    def _pause(self) -> float | None:
+        """Return for how many seconds nothing is due; None: for ever."""
+        entry = self.ledger.next_due()
+        if entry is None:
+            return None
+        return min(LOOK_SECONDS, max(0, (entry.due_at or 0) - self.clock()) / 1000)
 
     # --- Ids ----------------------------------------------------------------------------------------------
 
@@ -181,3 +212,10 @@ class Sandbox:
     def stamp(self, instant: Instant | None = None) -> str:
         """Write an instant, by default the present, as the provider writes times."""
         return iso(self.clock() if instant is None else instant)
+
+
+def _check_size(payload: str) -> None:
+    size = len(payload.encode())
+    if size > MAX_PAYLOAD:
+        wrong = f"the webhook that tells of it would have {size} bytes, and {MAX_PAYLOAD} can be sent"
+        raise Refused(413, "REQUEST_TOO_LARGE", wrong)

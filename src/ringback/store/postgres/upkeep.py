@@ -30,6 +30,7 @@ _DAYS = """
     SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
     WHERE i.inhparent = 'ringback_message'::regclass ORDER BY c.relname
 """
+_NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 _UNDER_WAY = """
     SELECT EXISTS (SELECT 1 FROM ringback_queue WHERE message_key >= ? AND message_key < ?)
     OR EXISTS (SELECT 1 FROM ringback_unfinished WHERE message_key >= ? AND message_key < ?)
@@ -85,12 +86,16 @@ class Upkeep(History, Database):
         return int(count)
 
     def _make_days_ahead(self) -> None:
-        (now,) = self.rows("SELECT (extract(epoch FROM now()) * 1000)::bigint")[0]
+        now = self.now()
         for ahead in range(DAYS_AHEAD + 1):
             day = day_of(now + ahead * DAY)
             if day not in self.days:
                 make_day(self, day)
                 self.days.add(day)
+
+    def now(self) -> Instant:
+        """See ``Store``."""
+        return int(self.rows(_NOW)[0][0])
 
     def statistics(self, now: Instant) -> Statistics:
         """See ``Store``."""

@@ -40,6 +40,9 @@ class Upkeep(History):
         more = len(old) == limit
         return Pruned(len(removed), old[-1][0] if more else None)
 
+    def now(self) -> None:
+        """See ``Store``: it has the machine's."""
+
     def statistics(self, now: Instant) -> Statistics:
         """See ``Store``."""
         waiting = self._count("due_at IS NOT NULL", [])

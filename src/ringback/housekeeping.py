@@ -1,0 +1,68 @@
+"""What a worker does besides delivering: it advances open tasks, and removes what is past retention."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from ringback import policy
+from ringback.model import Duration, Instant
+from ringback.observe import MessagesPruned, Observer
+from ringback.store import Pruned, Store, Task
+from ringback.store.commit import Committer
+
+TASK_STEP = 500
+PRUNE_STEP = 500
+PRUNE_EVERY = policy.MINUTE
+
+
+class Housekeeping:
+    """Keeps house in small transactions.
+
+    Args:
+        committer: Writes.
+        observer: Told of what is removed.
+        retention: How long messages are kept.
+    """
+
+    def __init__(self, committer: Committer, observer: Observer, retention: Duration) -> None:
+        self._committer = committer
+        self._observer = observer
+        self._retention = retention
+        self._pruned_at = 0
+
+    async def keep(self, clock: Callable[[], Instant], moved: Callable[[], None]) -> None:
+        """Do what there is to do now; call *moved* whenever a task has made deliveries due."""
+        while True:
+            now = clock()
+            task = await self._committer.write(partial(_advance_task, now))
+            if task is None:
+                break
+            if task.moved:
+                moved()
+        if now // PRUNE_EVERY != self._pruned_at:
+            self._pruned_at = now // PRUNE_EVERY
+            await self.prune(now)
+
+    async def prune(self, now: Instant) -> int:
+        """Remove what is past retention; return how many messages that were."""
+        before = now - self._retention
+        before -= before % self._committer.grain
+        receipts_before = min(before, now - policy.RECEIPT_RETENTION)
+        cursor: int | None = 0
+        removed = 0
+        while cursor is not None:
+            pruned = await self._committer.write(partial(_prune, before, cursor, receipts_before))
+            cursor = pruned.cursor
+            removed += pruned.messages
+            if pruned.messages:
+                self._observer.emit(MessagesPruned(count=pruned.messages))
+        return removed
+
+
+def _advance_task(now: Instant, store: Store) -> Task | None:
+    return store.advance_task(now, TASK_STEP)
+
+
+def _prune(before: Instant, cursor: int, receipts_before: Instant, store: Store) -> Pruned:
+    return store.prune(before, cursor, PRUNE_STEP, receipts_before=receipts_before)
