@@ -49,6 +49,7 @@ LINE = {
     "handlers",
     "crew",
     "letters",
+    "changes",
     "outbox",
     "sources",
     "provisioning",

@@ -18,8 +18,8 @@ from ringback.errors import NotFound, PayloadTooLarge, RingbackError, StoreUnava
 from ringback.intake import After, Intake, Ready
 from ringback.model import Duration, Instant
 from ringback.signing import Request
-from ringback.store import Store
-from ringback.store.commit import Committer, Pending
+from ringback.store import Pending, Store
+from ringback.store.commit import Committer
 
 FRESH_FOR: Duration = 1_000
 # While the store is asked again, what was known is used for so long at most.

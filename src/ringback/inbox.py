@@ -49,8 +49,7 @@ from ringback.providers import provider as provider_called
 from ringback.reconciler import Fetch, Looked, Reconciler, check_profile
 from ringback.signing import Request
 from ringback.signing.contract import END_OF_TIME
-from ringback.store import AttemptFilter, Page, Store
-from ringback.store.commit import Pending
+from ringback.store import AttemptFilter, Page, Pending, Store
 from ringback.store.effects import Effects
 from ringback.store.sqlite.effects import SQLiteEffects
 from ringback.worker import Worker

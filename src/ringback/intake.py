@@ -19,8 +19,8 @@ from ringback.observe import FoundByPoll, Observer, RequestRefused, WebhookRecei
 from ringback.providers import Received, answer_challenge, stored_headers, verify
 from ringback.refusals import Refusals
 from ringback.signing import Request
-from ringback.store import Acceptance, Accepted
-from ringback.store.commit import Committer, NotThereYet, Pending
+from ringback.store import Acceptance, Accepted, Pending
+from ringback.store.commit import Committer, NotThereYet
 
 UNRECOGNISED = "unrecognised"
 ACCEPTED = "accepted"

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from ringback import drafts, ids, policy
+from ringback.changes import changed_headers, patched, renewed, replaced, rotated
 from ringback.drafts import ApplicationDraft, EndpointDraft, EventTypeDraft, MessageDraft, SecretRotation
 from ringback.errors import Conflict, InvalidInput, LimitReached, NotFound, PayloadTooLarge
 from ringback.model import (
@@ -27,15 +28,14 @@ from ringback.model import (
     Instant,
 )
 from ringback.signing import standard
-from ringback.store import Acceptance, Accepted, Document, Idempotency, Page, Store, Task
-from ringback.store.commit import Committer, Pending
+from ringback.store import Acceptance, Accepted, Document, Idempotency, Page, Pending, Store, Task
+from ringback.store.commit import Committer
 
 T = TypeVar("T")
-D = TypeVar("D", bound=drafts.Draft)
 
 MAX_ENDPOINTS = 1_000
-MAX_OLD_SECRETS = 10
 MAX_KEY_LENGTH = 256
+FINGERPRINT_BYTES = 16
 MAX_DOCUMENTS = 1_000_000
 MAX_PAYLOAD = 1024 * 1024
 MANUALLY = "manual"
@@ -85,8 +85,12 @@ class Outbox:
         channels: tuple[str, ...] | None = None,
         idempotency_key: str | None = None,
         documents: tuple[Document, ...] = (),
+        tx: Any = None,
     ) -> Pending[Accepted]:
         """Publish a message to the endpoints of an application, durably.
+
+        With *tx*, the message exists exactly if that transaction is committed. On an asynchronous connection the
+        result is to be awaited; on others it is there at once, and errors are raised here.
 
         Args:
             application: The application's id or uid.
@@ -96,10 +100,12 @@ class Outbox:
             channels: Up to five names that endpoints may filter by.
             idempotency_key: Publishing again with the same key answers with the first message.
             documents: To keep in the same transaction: what the message tells of. For those that no message tells
-                of, see ``keep``.
+                of, see ``keep``. Not with *tx*.
+            tx: The caller's transaction in the store's own database: a connection of psycopg, asyncpg, Django, sqlite3
+                or apsw, or a connection or session of SQLAlchemy.
 
         Raises:
-            InvalidInput: Something does not obey the rules.
+            InvalidInput: Something does not obey the rules, or *tx* cannot be used.
             PayloadTooLarge: The payload is larger than the limit.
             NotFound: There is no such application.
             Conflict: The event id or the idempotency key belongs to another message.
@@ -109,7 +115,12 @@ class Outbox:
         draft = MessageDraft(
             event_type=event_type, payload=msgspec.Raw(_json(raw)), event_id=event_id, channels=channels
         )
-        return self._committer.accept(self._acceptance_of(application, draft, idempotency_key, documents))
+        acceptance = self._acceptance_of(application, draft, idempotency_key, documents)
+        if tx is None:
+            return self._committer.accept(acceptance)
+        if documents:
+            raise InvalidInput.at("documents", msg="cannot be kept with tx")
+        return self._committer.accept_within(tx, acceptance)
 
     def publish_draft(
         self, application: str, draft: MessageDraft, idempotency_key: str | None = None
@@ -201,7 +212,7 @@ class Outbox:
             if found(lambda: store.application(ref)) is None:
                 check_uid_of_path(ref, draft.uid, ids.APPLICATION)
                 return store.application(store.add(msgspec.structs.replace(record, uid=ref))), True
-            return store.change_application(ref, lambda old: _renewed(old, record)), False
+            return store.change_application(ref, lambda old: renewed(old, record)), False
 
         return self._committer.write(change)
 
@@ -210,7 +221,7 @@ class Outbox:
 
         def renew(old: Application) -> Application:
             draft = patched(drafts.application_draft(old), changes)
-            return _renewed(old, self._application_of(draft))
+            return renewed(old, self._application_of(draft))
 
         return self._committer.write(lambda store: store.change_application(ref, renew))
 
@@ -247,7 +258,7 @@ class Outbox:
         def renew(old: Endpoint) -> Endpoint:
             _check_not_handler(old)
             kept = {name: getattr(old, name) for name in keep}
-            return _replaced(old, msgspec.structs.replace(record, **kept))
+            return replaced(old, msgspec.structs.replace(record, **kept))
 
         def change(store: Store) -> tuple[Endpoint, bool]:
             owner = store.application(application).id
@@ -268,7 +279,7 @@ class Outbox:
                 record = self._endpoint_of(patched(drafts.endpoint_draft(old), changes))
                 if "event_types" in changes:
                     _check_subscription(store, old.application_id, record)
-                return _replaced(old, record)
+                return replaced(old, record)
 
             return store.change_endpoint(store.application(application).id, ref, renew)
 
@@ -341,7 +352,7 @@ class Outbox:
         def change(store: Store) -> EventType:
             existing = found(lambda: store.event_type(draft.name))
             if existing is not None and existing.archived:
-                return store.change_event_type(draft.name, lambda old: _renewed(old, record))
+                return store.change_event_type(draft.name, lambda old: renewed(old, record))
             return store.event_type(store.add(record, key))
 
         return self._committer.write(change)
@@ -354,7 +365,7 @@ class Outbox:
         def change(store: Store) -> tuple[EventType, bool]:
             if found(lambda: store.event_type(name)) is None:
                 return store.event_type(store.add(record)), True
-            return store.change_event_type(name, lambda old: _renewed(old, record)), False
+            return store.change_event_type(name, lambda old: renewed(old, record)), False
 
         return self._committer.write(change)
 
@@ -362,7 +373,7 @@ class Outbox:
         """Change the fields named in *changes* (as in ``EventTypeDraft``, but not the name); the others stay."""
 
         def renew(old: EventType) -> EventType:
-            return _renewed(old, self._event_type_of(patched(drafts.event_type_draft(old), changes)))
+            return renewed(old, self._event_type_of(patched(drafts.event_type_draft(old), changes)))
 
         return self._committer.write(lambda store: store.change_event_type(name, renew))
 
@@ -499,33 +510,12 @@ def idempotency(scope: str, key: str | None, draft: drafts.Draft) -> Idempotency
         raise InvalidInput.at(
             "header", "idempotency-key", msg=f"is 1 to {MAX_KEY_LENGTH} printable characters"
         )
-    return Idempotency(scope, key, hashlib.blake2b(msgspec.json.encode(draft), digest_size=16).digest())
+    return Idempotency(scope, key, _digest(msgspec.json.encode(draft)))
 
 
-def rotated(
-    secrets_held: tuple[EndpointSecret, ...], fresh: str, now: Instant, grace: int
-) -> tuple[EndpointSecret, ...]:
-    """Put *fresh* in front; the one that was current signs until *grace* ends, dead ones are dropped.
-
-    Raises:
-        LimitReached: Ten old secrets are still signing.
-    """
-    current, *old = secrets_held
-    if fresh == current.key:
-        raise InvalidInput.at("body", "key", msg="is the current secret already")
-    live = [secret for secret in old if secret.expires_at is not None and secret.expires_at > now]
-    if grace:
-        live.insert(0, EndpointSecret(current.key, now + grace))
-    if len(live) > MAX_OLD_SECRETS:
-        raise LimitReached(f"{MAX_OLD_SECRETS} old secrets are still signing; wait until one expires")
-    return (EndpointSecret(fresh), *live)
-
-
-def changed_headers(headers: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:
-    """Return *headers* with *changes* made: a value sets a header, None removes it, and names ignore case."""
-    touched = {name.lower() for name in changes}
-    kept = {name: value for name, value in headers.items() if name.lower() not in touched}
-    return kept | {name: value for name, value in changes.items() if value is not None}
+def _digest(request: bytes) -> bytes:
+    # PostgreSQL makes the same of a message that is published with SQL, so it is something that PostgreSQL has.
+    return hashlib.sha256(request).digest()[:FINGERPRINT_BYTES]
 
 
 def found(look_up: Callable[[], T]) -> T | None:
@@ -544,32 +534,6 @@ def _json(payload: bytes) -> bytes:
             "body", "payload", msg=f"is not JSON: {error}", kind="value_error.jsondecode"
         ) from None
     return payload
-
-
-def patched(draft: D, changes: Mapping[str, Any]) -> D:
-    """Return *draft* with *changes*; raises ``InvalidInput`` where that breaks a rule."""
-    changed = msgspec.structs.replace(draft, **changes)
-    changed.check()
-    return changed
-
-
-def _renewed(old: T, record: T) -> T:
-    kept = {name: getattr(old, name) for name in ("id", "created_at") if hasattr(old, name)}
-    return msgspec.structs.replace(record, **kept)  # type: ignore[type-var]
-
-
-def _replaced(old: Endpoint, record: Endpoint) -> Endpoint:
-    unmoved = (record.state is EndpointState.DISABLED) == (old.state is EndpointState.DISABLED)
-    return msgspec.structs.replace(
-        record,
-        id=old.id,
-        application_id=old.application_id,
-        created_at=old.created_at,
-        secrets=old.secrets,
-        state=old.state if unmoved else record.state,
-        disabled_reason=old.disabled_reason if unmoved else record.disabled_reason,
-        failing_since=old.failing_since if unmoved else None,
-    )
 
 
 def _schedule(draft: EndpointDraft) -> tuple[int, ...] | None:

@@ -28,7 +28,7 @@ from ringback.policy import DAY, HOUR
 from ringback.providers import Profile, Received, recognise
 from ringback.providers.recognition import Recogniser
 from ringback.signing import Request
-from ringback.store.commit import Pending
+from ringback.store import Pending
 
 # How far the first look goes back, and how far each further one looks behind the one before.
 FIRST_LOOK = 2 * DAY

@@ -13,13 +13,14 @@ from typing import Any, TypeVar
 import msgspec
 
 from ringback import ids, tokens
+from ringback.changes import patched
 from ringback.entrance import Entrance
 from ringback.errors import Conflict, InvalidInput
 from ringback.model import Instant, Message, Source
-from ringback.outbox import check_uid_of_path, found, idempotency, patched, system_clock
+from ringback.outbox import check_uid_of_path, found, idempotency, system_clock
 from ringback.source_drafts import SourceDraft, source_draft
-from ringback.store import MessageFilter, Page, Store
-from ringback.store.commit import Committer, Pending
+from ringback.store import MessageFilter, Page, Pending, Store
+from ringback.store.commit import Committer
 
 T = TypeVar("T")
 

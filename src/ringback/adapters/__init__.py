@@ -19,7 +19,7 @@ from ringback.entrance import Reply, error_reply
 from ringback.errors import MalformedRequest, PayloadTooLarge, RingbackError
 from ringback.inbox import Drained
 from ringback.signing import Request
-from ringback.store.commit import Pending
+from ringback.store import Pending
 
 # What may stand in a path as it is (RFC 3986, section 3.3).
 PATH_SAFE = "/:@!$&'()*+,;=~"

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import importlib
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from ringback.errors import ConfigurationError, RingbackError
 from ringback.model import (
@@ -54,6 +54,20 @@ from ringback.vault import Vault
 
 Admit = Callable[[Endpoint], bool]
 
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Pending(Protocol[T_co]):
+    """A result to come: ``await`` it in a coroutine, or call ``result()`` in a thread."""
+
+    def __await__(self) -> Generator[Any, None, T_co]:
+        """Wait without blocking the event loop."""
+        ...
+
+    def result(self) -> T_co:
+        """Block until it is there."""
+        ...
+
 
 class Store(Protocol):
     """What the line needs of a database. Arguments named *ref* are an id or a uid.
@@ -73,6 +87,21 @@ class Store(Protocol):
         *admit* is asked per delivery whether this node's worker has room; if so the delivery is born with
         *lease*, else it waits, due at once. Answers ``NotFound`` for an unknown application and ``Conflict``
         for an event id or an idempotency key that was used for another message.
+        """
+        ...
+
+    def accept_within(self, tx: Any, acceptance: Acceptance) -> Pending[Accepted]:
+        """Store a message with its deliveries in a transaction of the application, in a database that both share.
+
+        *tx* is a connection, or what has one, as the libraries listed in ``store.callers`` have them. It is used at
+        once, on this thread, unless it is asynchronous: then when the result is awaited. The deliveries wait, due at
+        once.
+
+        Raises:
+            InvalidInput: It is no connection to this database, or is in no transaction.
+            NotFound: As ``accept`` answers.
+            Conflict: As ``accept`` answers; the transaction may go on.
+            Exception: What the library raises.
         """
         ...
 
@@ -443,6 +472,7 @@ __all__ = [
     "Lease",
     "MessageFilter",
     "Page",
+    "Pending",
     "Pruned",
     "Quota",
     "Settlement",

@@ -34,12 +34,11 @@ from ringback.observe import (
     Observer,
     StoreFailed,
 )
-from ringback.store import Acceptance, Accepted, Lease, Settlement, Statement, Store
+from ringback.store import Acceptance, Accepted, Lease, Pending, Settlement, Statement, Store
 
 logger = logging.getLogger("ringback.store")
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 
 MAX_BATCH = 512
 MAX_QUEUED = 20_000
@@ -56,18 +55,6 @@ LOOK_SECONDS = 0.0005
 ENOUGH = 32
 QUICK_LOOKS = 16
 QUICK_LOOK_SECONDS = 0.0001
-
-
-class Pending(Protocol[T_co]):
-    """A result to come: ``await`` it in a coroutine, or call ``result()`` in a thread."""
-
-    def __await__(self) -> Generator[Any, None, T_co]:
-        """Wait without blocking the event loop."""
-        ...
-
-    def result(self) -> T_co:
-        """Block until it is there."""
-        ...
 
 
 class Handover(Protocol):
@@ -282,6 +269,10 @@ class Committer:
             raise Unavailable("too many messages are waiting to be stored; try again shortly")
         stored: Pending[Accepted] = self._submit("accept", acceptance)
         return stored
+
+    def accept_within(self, tx: Any, acceptance: Acceptance) -> Pending[Accepted]:
+        """Store a message with its deliveries in a transaction of the application; see ``Store``."""
+        return self._store.accept_within(tx, acceptance)
 
     def settle(self, settlement: Settlement) -> None:
         """End a lease. Nobody waits: a settlement that is lost costs a repeated attempt, never a message."""

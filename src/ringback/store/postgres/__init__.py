@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from ringback.store.postgres.line import PostgresLine
+from ringback.store.postgres.publication import Publication
 from ringback.store.postgres.upkeep import Upkeep
 from ringback.store.sql.counts import Counts
 from ringback.store.sql.nodes import Nodes
 from ringback.store.sql.sources import Sources
 
 
-class PostgresStore(PostgresLine, Upkeep, Sources, Counts, Nodes):
+class PostgresStore(Publication, PostgresLine, Upkeep, Sources, Counts, Nodes):
     """All verbs of ``ringback.store.Store``; see there. Each base class holds the verbs of one concern.
 
     Args:

@@ -6,10 +6,11 @@ from ringback.store.sql.counts import Counts
 from ringback.store.sql.nodes import Nodes
 from ringback.store.sql.sources import Sources
 from ringback.store.sqlite.line import SQLiteLine
+from ringback.store.sqlite.publication import Publication
 from ringback.store.sqlite.upkeep import Upkeep
 
 
-class SQLiteStore(SQLiteLine, Upkeep, Sources, Counts, Nodes):
+class SQLiteStore(Publication, SQLiteLine, Upkeep, Sources, Counts, Nodes):
     """All verbs of ``ringback.store.Store``; see there. Each base class holds the verbs of one concern.
 
     Args:

@@ -14,7 +14,7 @@ from typing import Any
 import apsw
 
 from ringback.errors import ConfigurationError, StoreIncompatible, StoreUnavailable
-from ringback.store.sql.tables import Dialect, Many, Row, Tables
+from ringback.store.sql.tables import Row
 from ringback.store.sqlite.connection import (
     FAILURES,
     Connection,
@@ -24,6 +24,7 @@ from ringback.store.sqlite.connection import (
     is_no_database,
     patiently,
 )
+from ringback.store.sqlite.rows import Rows
 from ringback.vault import Vault
 
 APPLICATION_ID = 0x52494E47
@@ -33,25 +34,10 @@ MIGRATIONS = f"{PREFIX}migration"
 FIRST_MIGRATIONS = "migration"
 CHECKPOINT_PAGES = 1_000
 SYNCHRONOUS_FULL = 2
-ROWS_PER_STATEMENT = 64
 
 
-DIALECT = Dialect(
-    ordered="json_extract(CAST(record AS TEXT), '$.ordered')",
-    in_channel="EXISTS (SELECT 1 FROM json_each(coalesce(m.channels, '[]')) WHERE value = ?)",
-    unsent="(d.state IN ('failed', 'cancelled') OR (d.state = 'waiting' AND d.attempts > 0))",
-    unfinished=(
-        "ringback_delivery INDEXED BY ringback_delivery_due WHERE endpoint_key = e.key AND due_at IS NOT NULL"
-    ),
-    live="due_at IS NOT NULL AND ordering_key IS NOT NULL",
-    live_key="ordering_key",
-)
-
-
-class Database(Tables):
+class Database(Rows):
     """One writer connection and a reader per thread that reads; see ``SQLiteStore`` for the arguments."""
-
-    dialect = DIALECT
 
     def __init__(
         self,
@@ -93,28 +79,6 @@ class Database(Tables):
     def changes(self) -> int:
         """Return how many rows the last statement changed."""
         return self._writer.changes()
-
-    def execute_rows(self, statement: Many, rows: Sequence[Row]) -> int:
-        """See ``Tables``.
-
-        Many rows go into one step of SQLite: each step gives up the interpreter lock and has to win it back.
-        """
-        return sum(self._execute_some(statement.text, some) for some in chunks(rows))
-
-    def rows_for(self, query: Many, wanted: Sequence[Row]) -> list[Row]:
-        """See ``Tables``."""
-        return [
-            row
-            for some in chunks(wanted)
-            for row in self.rows(
-                _with_rows(query.text, len(some), len(some[0])), [v for want in some for v in want]
-            )
-        ]
-
-    def _execute_some(self, statement: str, rows: Sequence[Row]) -> int:
-        values = [value for row in rows for value in row]
-        self.execute(_with_rows(statement, len(rows), len(rows[0])), values)
-        return self.changes()
 
     # --- Transactions -------------------------------------------------------------------------------------
 
@@ -176,7 +140,7 @@ class Database(Tables):
                 self._writer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
     def data_version(self) -> int:
-        """Return a number that changes when another connection has written; asked inside a transaction."""
+        """See ``Rows``."""
         return self._writer.data_version()
 
     def free_space(self) -> int | None:
@@ -307,25 +271,6 @@ def migrations() -> list[tuple[str, str]]:
     folder = importlib.resources.files(__package__) / "migrations"
     files: Iterable[Any] = (file for file in folder.iterdir() if file.name.endswith(".sql"))
     return [(file.name, file.read_text()) for file in sorted(files, key=lambda file: str(file.name))]
-
-
-def chunks(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
-    """Yield *rows* in the portions that one statement takes."""
-    for start in range(0, len(rows), ROWS_PER_STATEMENT):
-        yield rows[start : start + ROWS_PER_STATEMENT]
-
-
-_statements: dict[tuple[str, int], str] = {}
-
-
-def _with_rows(statement: str, count: int, width: int) -> str:
-    cached = _statements.get((statement, count))
-    if cached is None:
-        row = "(" + ", ".join("?" * width) + ")"
-        cached = _statements[statement, count] = statement.replace(
-            "{rows}", "VALUES " + ", ".join([row] * count)
-        )
-    return cached
 
 
 def _unavailable(error: Exception) -> StoreUnavailable:

@@ -1,4 +1,4 @@
-"""The line's verbs in SQLite's own words: keys by counting, leases ended and taken through one index of what is due."""
+"""The line's verbs in SQLite's own words: leases ended and taken through one index of what is due."""
 
 from __future__ import annotations
 
@@ -12,21 +12,10 @@ from ringback.store.sql.intake import LEASED
 from ringback.store.sql.line import ENDED, taken
 from ringback.store.sql.records import ENDPOINT_COLUMNS, endpoint_of
 from ringback.store.sql.tables import Many, Row
-from ringback.store.sqlite.database import Database, chunks
+from ringback.store.sqlite.database import Database
+from ringback.store.sqlite.intake import SQLiteIntake
+from ringback.store.sqlite.rows import chunks
 
-# Keys are never used twice, although the newest message may have been removed.
-_POSITION = (
-    "SELECT catalog.version, max(coalesce((SELECT max(key) FROM ringback_message), 0), removed.message_key)"
-    " FROM ringback_catalog AS catalog, ringback_removed AS removed"
-)
-_INSERT_DELIVERIES = Many(
-    "INSERT INTO ringback_delivery"
-    " (message_key, endpoint_key, state, attempts, due_at, lease_token, trigger, ordering_key) {rows}",
-    "iitiiitt",
-)
-_REMEMBER_USES = Many(
-    "REPLACE INTO ringback_idempotency (scope, name, fingerprint, resource_id, created_at) {rows}", "ttbti"
-)
 # Ends all of these leases or, if one of them is no longer held, none.
 _SETTLE = Many(
     """
@@ -101,39 +90,8 @@ _TAKE = """
 """
 
 
-class SQLiteLine(Handling, Database):
+class SQLiteLine(SQLiteIntake, Handling, Database):
     """The verbs of the line that SQLite has its own way of doing."""
-
-    _last_key = 0
-    _seen = -1
-
-    # --- Accepting ----------------------------------------------------------------------------------------
-
-    def new_message_key(self, created_at: Instant) -> int:
-        """See ``Line``."""
-        del created_at
-        self._last_key += 1
-        return self._last_key
-
-    def insert_deliveries(self, rows: Sequence[Row], lease: Lease) -> None:
-        """See ``Line``."""
-        del lease
-        self.execute_rows(_INSERT_DELIVERIES, rows)
-
-    def remember_uses(self, new: Sequence[Row], renewed: Sequence[Row]) -> None:
-        """See ``Catalog``."""
-        self.execute_rows(_REMEMBER_USES, [*new, *renewed])
-
-    def catch_up(self) -> None:
-        """Learn what other connections have changed; asked inside a transaction, before routes are used."""
-        # While nobody else writes, what was read last time still holds. A key skipped by a rollback is no loss.
-        seen = self.data_version()
-        if seen != self._seen or not self.routes.hold:
-            found = self.row(_POSITION)
-            assert found is not None  # noqa: S101 - both tables have their one row from the first migration on
-            self.routes.renew(found[0])
-            self._last_key = max(self._last_key, found[1])
-            self._seen = seen
 
     # --- Settling -----------------------------------------------------------------------------------------
 

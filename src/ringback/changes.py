@@ -1,0 +1,71 @@
+"""How records change: what a draft makes of the record that it replaces, and what stays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from ringback import drafts
+from ringback.errors import InvalidInput, LimitReached
+from ringback.model import Endpoint, EndpointSecret, EndpointState, Instant
+
+T = TypeVar("T")
+D = TypeVar("D", bound=drafts.Draft)
+
+MAX_OLD_SECRETS = 10
+
+
+def rotated(
+    secrets_held: tuple[EndpointSecret, ...], fresh: str, now: Instant, grace: int
+) -> tuple[EndpointSecret, ...]:
+    """Put *fresh* in front; the one that was current signs until *grace* ends, dead ones are dropped.
+
+    Raises:
+        LimitReached: Ten old secrets are still signing.
+    """
+    current, *old = secrets_held
+    if fresh == current.key:
+        raise InvalidInput.at("body", "key", msg="is the current secret already")
+    live = [secret for secret in old if secret.expires_at is not None and secret.expires_at > now]
+    if grace:
+        live.insert(0, EndpointSecret(current.key, now + grace))
+    if len(live) > MAX_OLD_SECRETS:
+        raise LimitReached(f"{MAX_OLD_SECRETS} old secrets are still signing; wait until one expires")
+    return (EndpointSecret(fresh), *live)
+
+
+def changed_headers(headers: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:
+    """Return *headers* with *changes* made: a value sets a header, None removes it, and names ignore case."""
+    touched = {name.lower() for name in changes}
+    kept = {name: value for name, value in headers.items() if name.lower() not in touched}
+    return kept | {name: value for name, value in changes.items() if value is not None}
+
+
+def patched(draft: D, changes: Mapping[str, Any]) -> D:
+    """Return *draft* with *changes*; raises ``InvalidInput`` where that breaks a rule."""
+    changed = msgspec.structs.replace(draft, **changes)
+    changed.check()
+    return changed
+
+
+def renewed(old: T, record: T) -> T:
+    """Return *record* as what *old* becomes: with its id, and made when that was."""
+    kept = {name: getattr(old, name) for name in ("id", "created_at") if hasattr(old, name)}
+    return msgspec.structs.replace(record, **kept)  # type: ignore[type-var]
+
+
+def replaced(old: Endpoint, record: Endpoint) -> Endpoint:
+    """Return *record* as what an endpoint becomes, which keeps its secrets, and its health unless it is moved."""
+    unmoved = (record.state is EndpointState.DISABLED) == (old.state is EndpointState.DISABLED)
+    return msgspec.structs.replace(
+        record,
+        id=old.id,
+        application_id=old.application_id,
+        created_at=old.created_at,
+        secrets=old.secrets,
+        state=old.state if unmoved else record.state,
+        disabled_reason=old.disabled_reason if unmoved else record.disabled_reason,
+        failing_since=old.failing_since if unmoved else None,
+    )

@@ -1,0 +1,150 @@
+"""Accepting: messages with their deliveries, many at once; on either database, and on connections of either."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+import msgspec
+
+from ringback.errors import Conflict, RingbackError
+from ringback.model import Instant, Message
+from ringback.store import Acceptance, Accepted, Admit, Idempotency, Lease
+from ringback.store.sql.catalog import Use
+from ringback.store.sql.documents import Documents
+from ringback.store.sql.intake import Intake
+from ringback.store.sql.receipts import Receipts
+from ringback.store.sql.records import MESSAGE_COLUMNS, message_of
+from ringback.store.sql.routes import Route
+from ringback.store.sql.tables import Many, Row
+
+_INSERT_MESSAGES = Many(
+    "INSERT INTO ringback_message"
+    " (key, application_key, id, event_type, event_id, channels, created_at, skipped, payload, inbound, held) {rows}",
+    "iittttitbbt",
+)
+_EVENTS = Many(
+    """
+    WITH wanted (application_key, event_id) AS ({rows})
+    SELECT m.application_key, m.event_id FROM wanted CROSS JOIN ringback_message m
+    ON m.application_key = wanted.application_key AND m.event_id = wanted.event_id
+    """,
+    "it",
+)
+
+
+class Accepting(Documents):
+    """The verb by which messages come in."""
+
+    @abstractmethod
+    def new_message_key(self, created_at: Instant) -> int:
+        """Return the key of a message that is accepted now: never used before, and above those of this node so far."""
+
+    @abstractmethod
+    def insert_deliveries(self, rows: Sequence[Row], lease: Lease) -> None:
+        """Store deliveries, as ``Intake.deliveries`` has them; those that are leased have *lease*."""
+
+    def accept(
+        self, acceptances: Sequence[Acceptance], lease: Lease, admit: Admit
+    ) -> list[Accepted | RingbackError]:
+        """See ``Store``."""
+        self.catch_up()
+        intake = Intake(self.new_message_key, lease, admit)
+        receipts = Receipts(self, acceptances)
+        earlier = self._earlier(acceptances)
+        answers = [self._accept_one(acceptance, intake, receipts, earlier) for acceptance in acceptances]
+        if intake.messages:
+            self.insert_messages(intake.messages)
+        if intake.deliveries:
+            self.insert_deliveries(intake.deliveries, lease)
+        receipts.keep()
+        if earlier.new or earlier.renewed:
+            self.remember_uses(earlier.new, earlier.renewed)
+        if intake.documents:
+            self.keep(intake.documents)
+        return answers
+
+    def insert_messages(self, rows: Sequence[Row]) -> None:
+        """Store messages, as ``Intake.messages`` has them."""
+        self.execute_rows(_INSERT_MESSAGES, rows)
+
+    def _earlier(self, acceptances: Sequence[Acceptance]) -> _Earlier:
+        routed = [
+            (acceptance, route)
+            for acceptance in acceptances
+            if (acceptance.idempotency or acceptance.event_id)
+            and (route := self.known_route(acceptance.application))
+        ]
+        uses = [
+            use for acceptance, route in routed if (use := _use_in(route, acceptance.idempotency)) is not None
+        ]
+        events = [(route.key, acceptance.event_id) for acceptance, route in routed if acceptance.event_id]
+        found = self.rows_for(_EVENTS, events) if events else []
+        return _Earlier(self.earlier_uses(uses), {(row[0], row[1]) for row in found})
+
+    def _accept_one(
+        self, acceptance: Acceptance, intake: Intake, receipts: Receipts, earlier: _Earlier
+    ) -> Accepted | RingbackError:
+        try:
+            route = self.route(acceptance.application)
+            if (repeated := receipts.earlier(acceptance, route)) is not None:
+                return repeated
+            use = _use_in(route, acceptance.idempotency)
+            if use is not None and (replayed := self._replayed(use, route, intake, earlier)) is not None:
+                return replayed
+            if acceptance.event_id is not None:
+                earlier.take_event(route.key, acceptance.event_id)
+        except RingbackError as error:
+            return error
+        accepted = intake.add(acceptance, route)
+        intake.documents += acceptance.documents
+        receipts.add(accepted.message, route)
+        if use is not None:
+            earlier.use(use, acceptance)
+        return accepted
+
+    def _replayed(self, use: Idempotency, route: Route, intake: Intake, earlier: _Earlier) -> Accepted | None:
+        known = earlier.uses.get((use.scope, use.key))
+        if known is None:
+            return None
+        message = intake.accepted.get(known.resource_id) or self._message_by_id(route, known.resource_id)
+        if message is None:
+            return None
+        known.repeated_by(use)
+        return Accepted(message, replayed=True)
+
+    def _message_by_id(self, route: Route, message_id: str) -> Message | None:
+        row = self.row(
+            f"SELECT {MESSAGE_COLUMNS} FROM ringback_message m WHERE m.application_key = ? AND m.id = ?",
+            (route.key, message_id),
+        )
+        return None if row is None else message_of(row, route.application_id)
+
+
+def _use_in(route: Route, idempotency: Idempotency | None) -> Idempotency | None:
+    # An application may be called by its id or its uid, and a uid may pass to another application.
+    if idempotency is None:
+        return None
+    return msgspec.structs.replace(idempotency, scope=f"{idempotency.scope}:{route.application_id}")
+
+
+class _Earlier(msgspec.Struct):
+    """The uses of idempotency keys and event ids that matter to one batch: those there were, and those it adds."""
+
+    uses: dict[tuple[str, str], Use]
+    events: set[tuple[int, str]]
+    new: list[Row] = []
+    renewed: list[Row] = []
+
+    def take_event(self, application_key: int, event_id: str) -> None:
+        """Take an event id; raises ``Conflict`` where it is taken."""
+        if (application_key, event_id) in self.events:
+            raise Conflict(f"the event id {event_id} was used for another message of this application")
+        self.events.add((application_key, event_id))
+
+    def use(self, idempotency: Idempotency, acceptance: Acceptance) -> None:
+        """Use an idempotency key for what is accepted now."""
+        place = idempotency.scope, idempotency.key
+        rows = self.renewed if place in self.uses else self.new
+        self.uses[place] = Use(acceptance.id, idempotency.fingerprint)
+        rows.append((*place, idempotency.fingerprint, acceptance.id, acceptance.created_at))
