@@ -37,6 +37,7 @@ OBSERVE = {"observe"}
 EDGES = {"store", "destinations", "reconcilers"}
 # What Ringback does. It sees the edges' protocols only.
 LINE = {
+    "archive",
     "intake",
     "opening",
     "entrance",
@@ -46,6 +47,8 @@ LINE = {
     "declarations",
     "diagnosis",
     "reconciler",
+    "redelivery",
+    "repetition",
     "handlers",
     "crew",
     "letters",

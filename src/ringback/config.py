@@ -350,6 +350,15 @@ SETTINGS: tuple[Setting, ...] = (
         example="30s",
     ),
     Setting(
+        name="unknown_fields",
+        read=_choice("ignore", "refuse"),
+        kind="WHAT",
+        default="ignore",
+        description="What the API does with fields and query parameters that it does not know: ignore (they are named "
+        "in the answer's header Ringback-Ignored), or refuse.",
+        example="refuse",
+    ),
+    Setting(
         name="log_level",
         read=_choice("debug", "info", "warning", "error"),
         kind="LEVEL",
@@ -420,6 +429,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     tls_ca_file: Path | None
     poll_interval: Duration
     drain_timeout: Duration
+    unknown_fields: str
     log_level: str
     log_format: str
     url: str

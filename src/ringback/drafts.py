@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import ClassVar
 
 import msgspec
 
@@ -151,6 +152,9 @@ class EventTypeDraft(Draft):
 
 class MessageDraft(Draft):
     """A message to publish. ``payload`` is kept byte for byte."""
+
+    # Source: the Svix server, which takes this name as well.
+    aliases: ClassVar[Mapping[str, str]] = {"data": "payload"}
 
     event_type: str
     payload: msgspec.Raw

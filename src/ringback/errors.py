@@ -7,8 +7,10 @@ The tree::
     ├── NotAuthenticated               401  authentication_failed
     ├── NotFound                       404  not_found
     ├── Conflict                       409  conflict
-    │   └── EventTypeExists            409  event_type_exists
+    │   ├── EventTypeExists            409  event_type_exists
+    │   └── MissingPayload             400  missing_payload
     ├── LimitReached                   400  limit_reached
+    ├── InvalidRange                   400  invalid_range
     ├── MalformedRequest               400  malformed_request
     ├── MethodNotAllowed               405  method_not_allowed
     ├── RequestTimeout                 408  request_timeout
@@ -100,11 +102,25 @@ class EventTypeExists(Conflict):
     code = "event_type_exists"
 
 
+class MissingPayload(Conflict):
+    """The message's payload has been removed, so it cannot be sent again."""
+
+    status = 400
+    code = "missing_payload"
+
+
 class LimitReached(RingbackError):  # noqa: N818 - as InvalidInput
     """A limit is reached."""
 
     status = 400
     code = "limit_reached"
+
+
+class InvalidRange(RingbackError):  # noqa: N818 - as InvalidInput
+    """The range of time is not one that can be asked for."""
+
+    status = 400
+    code = "invalid_range"
 
 
 class MalformedRequest(RingbackError):  # noqa: N818 - as InvalidInput

@@ -40,6 +40,16 @@ class DeliveryState(enum.StrEnum):
     CANCELLED = "cancelled"
 
 
+class Standing(enum.StrEnum):
+    """How a delivery goes, as those see it who do not know of leases."""
+
+    SUCCEEDED = "succeeded"
+    PENDING = "pending"  # not tried yet
+    SENDING = "sending"  # being tried, or to be tried again
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
 class Trigger(enum.StrEnum):
     """What made an attempt happen."""
 
@@ -298,6 +308,15 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     due_at: Instant | None
     trigger: Trigger = Trigger.SCHEDULED
     reason: str | None = None
+
+    @property
+    def standing(self) -> Standing:
+        """How it goes."""
+        if self.state is DeliveryState.LEASED:
+            return Standing.SENDING
+        if self.state is DeliveryState.WAITING:
+            return Standing.SENDING if self.attempts else Standing.PENDING
+        return Standing(self.state.value)
 
 
 class Phases(msgspec.Struct, frozen=True, gc=False):

@@ -6,7 +6,6 @@ coroutine, or call ``result()`` in a thread. ``publish`` returns only after the 
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -14,7 +13,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from ringback import drafts, ids, policy
+from ringback import drafts, ids, policy, redelivery
+from ringback.archive import Archive
 from ringback.changes import changed_headers, patched, renewed, replaced, rotated
 from ringback.drafts import ApplicationDraft, EndpointDraft, EventTypeDraft, MessageDraft, SecretRotation
 from ringback.errors import Conflict, InvalidInput, LimitReached, NotFound, PayloadTooLarge
@@ -27,6 +27,8 @@ from ringback.model import (
     EventType,
     Instant,
 )
+from ringback.redelivery import Window
+from ringback.repetition import idempotency, rotated_once
 from ringback.signing import standard
 from ringback.store import Acceptance, Accepted, Document, Idempotency, Page, Pending, Store, Task
 from ringback.store.commit import Committer
@@ -34,8 +36,6 @@ from ringback.store.commit import Committer
 T = TypeVar("T")
 
 MAX_ENDPOINTS = 1_000
-MAX_KEY_LENGTH = 256
-FINGERPRINT_BYTES = 16
 MAX_DOCUMENTS = 1_000_000
 MAX_PAYLOAD = 1024 * 1024
 MANUALLY = "manual"
@@ -147,43 +147,33 @@ class Outbox:
         ]
         return [self._committer.accept(acceptance) for acceptance in acceptances]
 
-    def resend(self, application: str, message_id: str, endpoint: str) -> Pending[Delivery]:
+    def resend(
+        self, application: str, message_id: str, endpoint: str, *, idempotency_key: str | None = None
+    ) -> Pending[Delivery]:
         """Deliver a message to an endpoint again, whatever became of it; filters do not apply."""
-        now = self._clock()
-
-        def change(store: Store) -> Delivery:
-            owner = store.application(application).id
-            message = store.message(owner, message_id)
-            return store.resend(owner, message.id, store.endpoint(owner, endpoint).id, now)
-
-        return self._committer.write(change)
+        key = idempotency("resend", idempotency_key, (message_id, endpoint))
+        return self._committer.write(
+            redelivery.resending(application, message_id, endpoint, self._clock(), key)
+        )
 
     def recover(
-        self, application: str, endpoint: str, since: Instant, until: Instant | None = None
+        self,
+        application: str,
+        endpoint: str,
+        since: Instant,
+        until: Instant | None = None,
+        *,
+        idempotency_key: str | None = None,
     ) -> Pending[Task]:
         """Deliver again what failed at an endpoint, of messages accepted from *since* to *until* (None: now)."""
         now = self._clock()
         end = now if until is None else until
         policy.check_recover_window(since, end)
+        key = idempotency("recover", idempotency_key, (endpoint, since, until))
         task_id = ids.new_id(ids.TASK, now, self._entropy(ids.ENTROPY_BYTES))
-
-        def change(store: Store) -> Task:
-            owner = store.application(application).id
-            target = store.endpoint(owner, endpoint)
-            if target.state is EndpointState.DISABLED:
-                raise Conflict("the endpoint is disabled; enable it before recovering")
-            task = Task(
-                id=task_id,
-                application_id=owner,
-                endpoint_id=target.id,
-                since=since,
-                until=end,
-                updated_at=now,
-            )
-            store.add_task(task)
-            return task
-
-        return self._committer.write(change)
+        return self._committer.write(
+            redelivery.recovering(application, endpoint, Window(task_id, since, end, now), key)
+        )
 
     # --- Applications -------------------------------------------------------------------------------------
 
@@ -312,7 +302,9 @@ class Outbox:
         """Deliver to an endpoint again, beginning with what waited."""
         return self._move_endpoint(application, ref, EndpointState.ENABLED)
 
-    def rotate_secret(self, application: str, ref: str, rotation: SecretRotation) -> Pending[Endpoint]:
+    def rotate_secret(
+        self, application: str, ref: str, rotation: SecretRotation, *, idempotency_key: str | None = None
+    ) -> Pending[Endpoint]:
         """Make a new secret current; the one before signs along for the grace period.
 
         Raises:
@@ -321,6 +313,7 @@ class Outbox:
         rotation.check()
         now = self._clock()
         fresh = rotation.key or standard.symmetric_secret(self._entropy(standard.GENERATED_SECRET_BYTES))
+        key = idempotency("rotate", idempotency_key, (ref, rotation))
 
         def renew(old: Endpoint) -> Endpoint:
             _check_not_handler(old)
@@ -328,9 +321,11 @@ class Outbox:
                 old, secrets=rotated(old.secrets, fresh, now, rotation.grace * 1000), updated_at=now
             )
 
-        return self._committer.write(
-            lambda store: store.change_endpoint(store.application(application).id, ref, renew)
-        )
+        def change(store: Store) -> Endpoint:
+            endpoint = store.endpoint(store.application(application).id, ref)
+            return rotated_once(store, key, endpoint, now, renew)
+
+        return self._committer.write(change)
 
     def remove_endpoint(self, application: str, ref: str) -> Pending[None]:
         """Delete an endpoint; what was sent stays on record, what waits is cancelled."""
@@ -387,6 +382,11 @@ class Outbox:
                 store.change_event_type(name, lambda old: msgspec.structs.replace(old, archived=True))
 
         return self._committer.write(change)
+
+    @property
+    def archive(self) -> Archive:
+        """What was sent, to look back on."""
+        return Archive(self._committer, self._clock)
 
     # --- Looking ------------------------------------------------------------------------------------------
 
@@ -496,26 +496,6 @@ class Outbox:
         return self._committer.write(
             lambda store: store.change_endpoint(store.application(application).id, ref, renew)
         )
-
-
-def idempotency(scope: str, key: str | None, draft: drafts.Draft) -> Idempotency | None:
-    """Return the use that *draft* makes of a caller's *key*, None without one.
-
-    Raises:
-        InvalidInput: The key is empty, too long or not printable.
-    """
-    if key is None:
-        return None
-    if not 1 <= len(key) <= MAX_KEY_LENGTH or not key.isprintable():
-        raise InvalidInput.at(
-            "header", "idempotency-key", msg=f"is 1 to {MAX_KEY_LENGTH} printable characters"
-        )
-    return Idempotency(scope, key, _digest(msgspec.json.encode(draft)))
-
-
-def _digest(request: bytes) -> bytes:
-    # PostgreSQL makes the same of a message that is published with SQL, so it is something that PostgreSQL has.
-    return hashlib.sha256(request).digest()[:FINGERPRINT_BYTES]
 
 
 def found(look_up: Callable[[], T]) -> T | None:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 
-from ringback.errors import IllegalTransition, InvalidInput
+from ringback.errors import IllegalTransition, InvalidInput, InvalidRange
 from ringback.model import (
     DeliveryState,
     Duration,
@@ -399,6 +399,24 @@ def check_recover_window(since: Instant, until: Instant) -> None:
         raise InvalidInput.at("body", "since", msg="since must be before until")
     if until - since > RECOVER_WINDOW + RECOVER_SLACK:
         raise InvalidInput.at("body", "since", msg="since can be at most 14 days before until")
+
+
+TALLY_WINDOW = 28 * DAY
+
+
+def tally_window(since: Instant | None, until: Instant | None, now: Instant) -> tuple[Instant, Instant]:
+    """Return the window to count in, by default the 28 days before now.
+
+    Raises:
+        InvalidRange: It is empty or longer than 28 days and five minutes.
+    """
+    end = now + 1 if until is None else until  # what begins this very millisecond counts
+    begin = end - TALLY_WINDOW if since is None else since
+    if begin > end:
+        raise InvalidRange("since must not be after until")
+    if end - begin > TALLY_WINDOW + RECOVER_SLACK:
+        raise InvalidRange("since can be at most 28 days before until")
+    return begin, end
 
 
 def counts_as_failure(kind: OutcomeKind) -> bool:

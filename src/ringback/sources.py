@@ -17,7 +17,8 @@ from ringback.changes import patched
 from ringback.entrance import Entrance
 from ringback.errors import Conflict, InvalidInput
 from ringback.model import Instant, Message, Source
-from ringback.outbox import check_uid_of_path, found, idempotency, system_clock
+from ringback.outbox import check_uid_of_path, found, system_clock
+from ringback.repetition import idempotency
 from ringback.source_drafts import SourceDraft, source_draft
 from ringback.store import MessageFilter, Page, Pending, Store
 from ringback.store.commit import Committer
@@ -136,7 +137,7 @@ class Sources:
 
         Raises:
             NotFound: There is no such source or message.
-            Conflict: The message's payload has been pruned.
+            MissingPayload: The message's payload has been removed.
         """
         now = self._clock()
 

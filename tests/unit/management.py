@@ -135,7 +135,7 @@ class Api:
 
 
 @contextlib.contextmanager
-def management(folder, monotonic=None, public_url=None):
+def management(folder, monotonic=None, public_url=None, *, strict=True):
     """Yield an ``Api`` over a store in *folder*."""
     store = open_store(f"sqlite:///{folder / 'ringback.db'}", Vault(bytes(32)))
     observer, hand = Observer(), Hand()
@@ -152,6 +152,7 @@ def management(folder, monotonic=None, public_url=None):
         readiness=lambda: standing["reason"],
         max_body=MAX_BODY,
         public_url=public_url,
+        strict=strict,
     )
     try:
         yield Api(app, store, committer, hand, standing)

@@ -195,12 +195,12 @@ def test_destinations_leave_nobody_out(api):
 
 
 def test_destination_follows_the_delivery(api):
-    """A delivery is pending with the time of its next attempt after a failure, and a success in the end."""
+    """A delivery is pending until it is tried, sending with the time of its next attempt, and a success in the end."""
     api.endpoint("acme")
     out = api.message("acme")
     api.attempt(status=500)
     (row,) = listed(api.get(f"{MSG}/{out['id']}/endpoint"))["data"]
-    assert (row["status"], row["statusText"], row["state"], row["attempts"]) == (1, "pending", "waiting", 1)
+    assert (row["status"], row["statusText"], row["state"], row["attempts"]) == (3, "sending", "waiting", 1)
     assert row["nextAttempt"] > out["timestamp"]
     newest = api.message("acme")["id"]
     api.attempt(status=200)

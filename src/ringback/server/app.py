@@ -24,6 +24,7 @@ from ringback.server.health import Health, Readiness
 from ringback.server.metrics import Metrics, MetricsPage
 from ringback.server.owners import Owners
 from ringback.server.replies import handle_errors
+from ringback.server.unknown import Disclosure, Request, StrictRequest
 from ringback.sources import Sources
 
 BASE = "/api/v1"
@@ -57,6 +58,7 @@ def create_app(
     readiness: Readiness,
     max_body: int,
     public_url: str | None = None,
+    strict: bool = False,
 ) -> App[Any, Any]:
     """Build the ASGI application.
 
@@ -68,8 +70,12 @@ def create_app(
         readiness: Says why this node should get no requests now; None when it should.
         max_body: The largest request body, in bytes.
         public_url: Where providers reach this server; None to take the address of each request.
+        strict: Refuse unknown fields and parameters; otherwise they are left out and named in the answer.
     """
-    app: App[Any, Any] = App(middleware=[Guard(tokens), Owners(sources)])
+    app: App[Any, Any] = App(
+        middleware=[Guard(tokens), Owners(sources), Disclosure()],
+        request_type=StrictRequest if strict else Request,
+    )
     app.req_options.strip_url_path_trailing_slash = True
     handle_errors(app)
     bodies = Bodies(max_body)
@@ -132,6 +138,7 @@ def _endpoints(owner: str, endpoints: Endpoints) -> Iterable[Route]:
         (f"{one_endpoint}/secret", endpoints, "secret"),
         (f"{one_endpoint}/secret/rotate", endpoints, "rotate"),
         (f"{one_endpoint}/headers", endpoints, "headers"),
+        (f"{one_endpoint}/stats", endpoints, "stats"),
     )
 
 
@@ -140,7 +147,12 @@ def _deliveries(owner: str, messages: Messages, attempts: Attempts) -> Iterable[
     return (
         (f"{one_message}/endpoint", messages, "destinations"),
         (f"{one_message}/endpoint/{{ep}}/resend", messages, "resend"),
+        (f"{one_message}/endpoint/{{ep}}/attempt", attempts, "of_delivery"),
+        (f"{one_message}/attempt", attempts, "of_message"),
         (f"{one_message}/attempt/{{att}}", attempts, None),
+        (f"{one_message}/attempt/{{att}}/content", attempts, "content"),
+        (f"{one_message}/content", messages, "content"),
+        (f"{owner}/endpoint/{{ep}}/msg", messages, "of_endpoint"),
         (f"{owner}/attempt/endpoint/{{ep}}", attempts, "of_endpoint"),
         (f"{owner}/attempt/msg/{{msg}}", attempts, "of_message"),
     )

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import re
-from typing import TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import msgspec
-from falcon.asgi import Request
+from msgspec import Raw
 
 from ringback.errors import InvalidInput, PayloadTooLarge, UnsupportedMediaType
+from ringback.server.unknown import Request
 
 T = TypeVar("T")
 
+_Fields = dict[str, Raw]
+
 JSON = "application/json"
 NOT_JSON = "value_error.jsondecode"
+UNKNOWN = "value_error.extra"
+MOST_IGNORED = 50
 
 _PATH_PART = re.compile(r"\.([^.\[\]`]+)|\[(\d+)\]")
-_FIELD = re.compile(r"(?:unknown|missing required) field `(.*)`", re.DOTALL)
+_FIELD = re.compile(r"(unknown|missing required) field `(.*)`", re.DOTALL)
 
 
 class Bodies:
@@ -33,17 +39,19 @@ class Bodies:
             PayloadTooLarge: It is larger than the limit.
             InvalidInput: It is not the JSON expected.
         """
-        body = await self._read(req)
-        check_media_type(req.content_type)
-        return decode_json(body, decoder)
+        return self._known(req, await self._read(req), decoder)
 
     async def decode_optional(self, req: Request, decoder: msgspec.json.Decoder[T], absent: T) -> T:
         """Read the body as ``decode`` does, and take *absent* for an empty one."""
         body = await self._read(req)
-        if not body:
-            return absent
+        return self._known(req, body, decoder) if body else absent
+
+    def _known(self, req: Request, body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
         check_media_type(req.content_type)
-        return decode_json(body, decoder)
+        decoded, ignored = decode_known(body, decoder, strict=req.refuses_unknown)
+        if ignored:
+            req.ignore(ignored)
+        return decoded
 
     async def _read(self, req: Request) -> bytes:
         length = req.content_length
@@ -91,14 +99,69 @@ def decode_json(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
         raise _not_json(f"is not JSON: {error}" if body else "is missing; send a JSON object") from None
 
 
+def decode_known(
+    body: bytes, decoder: msgspec.json.Decoder[T], *, strict: Callable[[], bool]
+) -> tuple[T, tuple[str, ...]]:
+    """Decode *body*; return also the names of the fields left out, none of them where *strict*.
+
+    Raises:
+        InvalidInput: It is not of the shape expected, or holds more than fifty unknown fields.
+    """
+    try:
+        return decode_json(body, decoder), ()
+    except InvalidInput as error:
+        if error.fields[0].type != UNKNOWN:
+            raise
+    return _decode_pruned(body, decoder, strict=strict)
+
+
+def _decode_pruned(
+    body: bytes, decoder: msgspec.json.Decoder[T], *, strict: Callable[[], bool]
+) -> tuple[T, tuple[str, ...]]:
+    aliases: Mapping[str, str] = getattr(decoder.type, "aliases", {})
+    ignored: list[str] = []
+    while True:
+        try:
+            return decode_json(body, decoder), tuple(ignored)
+        except InvalidInput as error:
+            path = error.fields[0].loc[1:]
+            alias = aliases.get(str(path[0])) if len(path) == 1 else None
+            if error.fields[0].type != UNKNOWN or (
+                alias is None and (strict() or len(ignored) == MOST_IGNORED)
+            ):
+                raise
+            if alias is None:
+                ignored.append("body." + ".".join(map(str, path)))
+            body = _without(body, path, alias)
+
+
+def _without(body: bytes, path: Sequence[str | int], alias: str | None) -> bytes:
+    """Return *body* without the field at *path*, or with it under its *alias*; the others stay byte for byte."""
+    first, *rest = path
+    held: Any
+    if isinstance(first, int):
+        held = msgspec.json.decode(body, type=list[Raw])
+    else:
+        held = msgspec.json.decode(body, type=_Fields)
+    if rest:
+        held[first] = Raw(_without(bytes(held[first]), rest, alias))
+    else:
+        value = held.pop(first)
+        if alias is not None:
+            held.setdefault(alias, value)
+    return msgspec.json.encode(held)
+
+
 def fault(root: str, error: msgspec.ValidationError) -> InvalidInput:
     """Turn msgspec's complaint about what lies under *root* into the field at fault."""
     text, _, path = str(error).partition(" - at `")
     loc: list[str | int] = [root]
     loc += [int(index) if index else name for name, index in _PATH_PART.findall(path)]
-    if (field := _FIELD.search(text)) is not None:
-        loc.append(field[1])
-    return InvalidInput.at(*loc, msg=text.strip())
+    field = _FIELD.search(text)
+    if field is None:
+        return InvalidInput.at(*loc, msg=text.strip())
+    kind = UNKNOWN if field[1] == "unknown" else "value_error"
+    return InvalidInput.at(*loc, field[2], msg=text.strip(), kind=kind)
 
 
 def _not_json(why: str) -> InvalidInput:

@@ -22,8 +22,9 @@ from ringback.gateway import Gateway
 from ringback.outbox import Outbox
 from ringback.server.api.message import DRAFT
 from ringback.server.auth import Tokens
-from ringback.server.bodies import JSON, decode_json
+from ringback.server.bodies import JSON, decode_known
 from ringback.server.replies import Answer, encode, refusal
+from ringback.server.unknown import disclosed, prefers_strict
 from ringback.server.wire import message_out
 from ringback.signing import Request
 
@@ -83,6 +84,7 @@ class Express(Lane):
         outbox: Publishes.
         tokens: Who may.
         gateway: Receives.
+        strict: Refuse unknown fields; otherwise they are left out and named in the answer.
         request_seconds: How long any request, on the lane or not, may take to arrive.
         max_connections: How many connections there may be at once.
     """
@@ -93,6 +95,7 @@ class Express(Lane):
         tokens: Tokens,
         gateway: Gateway,
         *,
+        strict: bool = False,
         request_seconds: float = REQUEST_SECONDS,
         max_connections: int = MAX_CONNECTIONS,
     ) -> None:
@@ -100,6 +103,7 @@ class Express(Lane):
         self._outbox = outbox
         self._tokens = tokens
         self._gateway = gateway
+        self._strict = strict
 
     def ticket(self, url: bytes, headers: dict[str, str]) -> Ticket | None:
         """Return what a request to publish or to receive needs; see ``Lane``."""
@@ -129,7 +133,12 @@ class Express(Lane):
             return None
         if not self._tokens.trusts(headers.get("authorization", "")):
             return None
-        return Publishing(self._outbox, application, headers.get("idempotency-key"))
+        return Publishing(
+            self._outbox,
+            application,
+            headers.get("idempotency-key"),
+            strict=lambda: self._strict or prefers_strict(headers.get("prefer")),
+        )
 
 
 class Ticket:
@@ -160,15 +169,19 @@ class Publishing(Ticket):
 
     doing = _PUBLISHING
 
-    def __init__(self, outbox: Outbox, application: str, idempotency_key: str | None) -> None:
+    def __init__(
+        self, outbox: Outbox, application: str, idempotency_key: str | None, *, strict: Callable[[], bool]
+    ) -> None:
         super().__init__()
+        self._strict = strict
+        self._ignored: tuple[str, ...] = ()
         self._outbox = outbox
         self._application = application
         self._idempotency_key = idempotency_key
 
     def act(self, answer: Answering) -> None:
         """Publish."""
-        draft = decode_json(bytes(self.body), DRAFT)
+        draft, self._ignored = decode_known(bytes(self.body), DRAFT, strict=self._strict)
         stored: Any = self._outbox.publish_draft(self._application, draft, self._idempotency_key)
         stored.add_done_callback(lambda stored: answer(*_rendered(self._answer(stored))))
 
@@ -176,7 +189,8 @@ class Publishing(Ticket):
         error = stored.exception()
         if error is not None:
             return refusal(error, self.doing)
-        return Answer(202, encode(message_out(stored.result().message)))
+        told = (disclosed(self._ignored),) if self._ignored else ()
+        return Answer(202, encode(message_out(stored.result().message)), told)
 
 
 class Receiving(Ticket):

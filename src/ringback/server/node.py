@@ -176,6 +176,7 @@ class Node:
         self, committer: Committer, sources: Sources, metrics: Metrics, undo: contextlib.AsyncExitStack
     ) -> None:
         tokens = Tokens(self.outbox, self._settings.admin_token)
+        strict = self._settings.unknown_fields == "refuse"
         app = create_app(
             outbox=self.outbox,
             sources=sources,
@@ -184,6 +185,7 @@ class Node:
             readiness=self._reason_against,
             max_body=self._settings.max_payload + BODY_OVERHEAD,
             public_url=self._settings.public_url,
+            strict=strict,
         )
         gateway = Gateway(
             committer,
@@ -191,7 +193,7 @@ class Node:
             clock=self._clock,
             max_body=self._settings.max_payload,
         )
-        express = Express(self.outbox, tokens, gateway)
+        express = Express(self.outbox, tokens, gateway, strict=strict)
         self._web = Web(Doors(app, ASGIAdapter(gateway)), express, self._settings.listen)
         undo.push_async_callback(self._web.stop)
         await self._web.start()

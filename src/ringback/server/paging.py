@@ -11,12 +11,12 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
-from falcon.asgi import Request
 
 from ringback import ids
 from ringback.errors import InvalidInput
 from ringback.model import Instant
 from ringback.server.bodies import fault
+from ringback.server.unknown import Request
 from ringback.server.wire import Listing, instant
 from ringback.store import Page
 
@@ -32,7 +32,7 @@ _EVENT_TYPES = re.compile(r"event_types(\[\d*\])?")
 
 
 class Query(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, gc=False):
-    """Base of what may follow the question mark; unknown parameters are refused by name."""
+    """Base of what may follow the question mark."""
 
 
 class ContentQuery(Query):
@@ -68,9 +68,19 @@ def parse(req: Request, kind: type[Q]) -> Q:
     """Read the query parameters.
 
     Raises:
-        InvalidInput: One is unknown, repeated or not what it should be.
+        InvalidInput: One is repeated or not what it should be, or is unknown and refused for that.
     """
-    return convert(req.params, kind)
+    params = req.params
+    unknown = [name for name in params if not _is_known(name, kind)]
+    if unknown and not req.refuses_unknown():
+        req.ignore(f"query.{name}" for name in unknown)
+        params = {name: value for name, value in params.items() if name not in unknown}
+    return convert(params, kind)
+
+
+def _is_known(name: str, kind: type[Query]) -> bool:
+    fields = kind.__struct_fields__
+    return name in fields or (_EVENT_TYPES.fullmatch(name) is not None and "event_types" in fields)
 
 
 def convert(params: Mapping[str, Any], kind: type[Q]) -> Q:

@@ -28,10 +28,11 @@ from ringback.model import (
     Phases,
     Registration,
     SkipReason,
+    Standing,
     Trigger,
 )
 from ringback.policy import node_state
-from ringback.store import Task
+from ringback.store import Tally, Task
 
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -48,12 +49,12 @@ FAIL = (2, "fail")
 SENDING = (3, "sending")
 CANCELED = (4, "canceled")
 
-_STATUSES = {
-    DeliveryState.SUCCEEDED: SUCCESS,
-    DeliveryState.WAITING: PENDING,
-    DeliveryState.FAILED: FAIL,
-    DeliveryState.LEASED: SENDING,
-    DeliveryState.CANCELLED: CANCELED,
+STATUSES = {
+    Standing.SUCCEEDED: SUCCESS,
+    Standing.PENDING: PENDING,
+    Standing.FAILED: FAIL,
+    Standing.SENDING: SENDING,
+    Standing.CANCELLED: CANCELED,
 }
 
 
@@ -127,6 +128,30 @@ class MessageOut(Shape):
     channels: tuple[str, ...] | None
     payload: Raw
     timestamp: datetime
+
+
+class EndpointMessageOut(Shape):
+    """A message and where it stands at one endpoint."""
+
+    id: str
+    event_id: str | None
+    event_type: str
+    channels: tuple[str, ...] | None
+    payload: Raw
+    timestamp: datetime
+    status: int
+    status_text: str
+    next_attempt: datetime | None
+
+
+class EndpointStats(Shape):
+    """How an endpoint fared in a window of time."""
+
+    success: int
+    pending: int
+    fail: int
+    sending: int
+    canceled: int
 
 
 class MessageEndpointOut(Shape):
@@ -300,18 +325,31 @@ def message_out(record: Message, *, with_content: bool = True) -> MessageOut:
 
 def destination_out(delivery: Delivery, endpoint: Endpoint, *, expanded: bool) -> MessageEndpointOut:
     """Show a delivery; Svix clients know the status "canceled" only when they ask for *expanded* ones."""
-    number, text = _STATUSES[delivery.state]
-    if not expanded and delivery.state is DeliveryState.CANCELLED:
-        number, text = FAIL
-    waits = delivery.state is DeliveryState.WAITING and delivery.due_at is not None
     return MessageEndpointOut(
         **_endpoint_facts(endpoint),
-        status=number,
-        status_text=text,
-        next_attempt=moment(delivery.due_at or 0) if waits else None,
+        **_standing_facts(delivery, expanded=expanded),
         state=delivery.state,
         reason=delivery.reason,
         attempts=delivery.attempts,
+    )
+
+
+def endpoint_message_out(
+    delivery: Delivery, message: Message, *, expanded: bool, with_content: bool
+) -> EndpointMessageOut:
+    """Show a message with where it stands; for *expanded*, see ``destination_out``."""
+    shown = msgspec.structs.asdict(message_out(message, with_content=with_content))
+    return EndpointMessageOut(**shown, **_standing_facts(delivery, expanded=expanded))
+
+
+def stats_out(tally: Tally) -> EndpointStats:
+    """Show how an endpoint fared."""
+    return EndpointStats(
+        success=tally.succeeded,
+        pending=tally.pending,
+        fail=tally.failed,
+        sending=tally.sending,
+        canceled=tally.cancelled,
     )
 
 
@@ -360,6 +398,18 @@ def _endpoint_facts(record: Endpoint) -> dict[str, Any]:
         "throttle_rate": record.throttle_rate,
         "created_at": moment(record.created_at),
         "updated_at": moment(record.updated_at),
+    }
+
+
+def _standing_facts(delivery: Delivery, *, expanded: bool) -> dict[str, Any]:
+    number, text = STATUSES[delivery.standing]
+    if not expanded and delivery.standing is Standing.CANCELLED:
+        number, text = FAIL
+    waits = delivery.state is DeliveryState.WAITING and delivery.due_at is not None
+    return {
+        "status": number,
+        "status_text": text,
+        "next_attempt": moment(delivery.due_at or 0) if waits else None,
     }
 
 

@@ -27,6 +27,7 @@ from ringback.model import (
     Refusal,
     Registration,
     Source,
+    Standing,
 )
 from ringback.store.values import (
     Acceptance,
@@ -46,6 +47,7 @@ from ringback.store.values import (
     Settlement,
     Statement,
     Statistics,
+    Tally,
     Task,
     Token,
     Work,
@@ -151,12 +153,17 @@ class Store(Protocol):
 
         Raises:
             NotFound: There is no such message or endpoint.
-            Conflict: An attempt is under way, the endpoint is disabled, or the payload has been pruned.
+            Conflict: An attempt is under way, or the endpoint is disabled.
+            MissingPayload: The payload has been removed.
         """
         ...
 
     def add_task(self, task: Task) -> None:
         """Keep a task to be advanced by a worker."""
+        ...
+
+    def task(self, task_id: str) -> Task:
+        """Return a task as it stands; raises ``NotFound``."""
         ...
 
     def advance_task(self, now: Instant, limit: int) -> Task | None:
@@ -181,7 +188,7 @@ class Store(Protocol):
 
         Raises:
             NotFound: There is no such message.
-            Conflict: Its payload has been pruned.
+            MissingPayload: The payload has been removed.
         """
         ...
 
@@ -189,6 +196,14 @@ class Store(Protocol):
 
     def add(self, record: Application | Endpoint | EventType, idempotency: Idempotency | None = None) -> str:
         """Store a new record; return its id, or that of the record an earlier call with the same key made."""
+        ...
+
+    def once(self, idempotency: Idempotency, now: Instant, make: Callable[[], str]) -> str:
+        """Return what *make* returns, or what it returned when this key was used before; then it is not called.
+
+        Raises:
+            Conflict: The key was used for another request.
+        """
         ...
 
     def change_application(self, ref: str, change: Callable[[Application], Application]) -> Application:
@@ -309,8 +324,27 @@ class Store(Protocol):
         """Return a page of an application's messages."""
         ...
 
+    def delivery(self, application_id: str, message_id: str, endpoint_id: str) -> Delivery:
+        """Return a delivery as it stands; raises ``NotFound``."""
+        ...
+
     def deliveries(self, application_id: str, message_id: str, page: Page) -> list[tuple[Delivery, Endpoint]]:
         """Return a message's deliveries with their endpoints, deleted ones included, in the endpoints' order."""
+        ...
+
+    def addressed(
+        self,
+        application_id: str,
+        endpoint_id: str,
+        where: MessageFilter,
+        page: Page,
+        standings: tuple[Standing, ...] | None = None,
+    ) -> list[tuple[Delivery, Message]]:
+        """Return a page of the messages that an endpoint gets or got, by their ids; only those that stand so."""
+        ...
+
+    def tally(self, application_id: str, endpoint_id: str, since: Instant, until: Instant) -> Tally:
+        """Count attempts at an endpoint from *since* to before *until*, and deliveries of messages accepted then."""
         ...
 
     def attempt(self, application_id: str, message_id: str, attempt_id: str) -> Attempt:
@@ -319,6 +353,14 @@ class Store(Protocol):
 
     def attempts(self, application_id: str, where: AttemptFilter, page: Page) -> list[Attempt]:
         """Return a page of attempts of the message or the endpoint that *where* names."""
+        ...
+
+    def expunge_message(self, application_id: str, message_id: str) -> None:
+        """Forget a message's payload; what still waits to be delivered of it is cancelled. Raises ``NotFound``."""
+        ...
+
+    def expunge_attempt(self, application_id: str, message_id: str, attempt_id: str, trace: bytes) -> None:
+        """Keep *trace* in place of what the receiver answered. Raises ``NotFound``."""
         ...
 
     # What a program keeps beside its messages.
@@ -479,6 +521,7 @@ __all__ = [
     "Statement",
     "Statistics",
     "Store",
+    "Tally",
     "Task",
     "Token",
     "Work",

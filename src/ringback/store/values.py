@@ -177,6 +177,19 @@ class AttemptFilter(msgspec.Struct, frozen=True, kw_only=True):
     channel: str | None = None
 
 
+class Tally(msgspec.Struct, frozen=True, kw_only=True):
+    """How an endpoint fares in a window of time: attempts by outcome, and deliveries that are not at rest.
+
+    What is pending, being sent or cancelled stops counting at 10,000.
+    """
+
+    succeeded: int
+    failed: int
+    pending: int
+    sending: int
+    cancelled: int
+
+
 class Task(msgspec.Struct, frozen=True, kw_only=True):
     """Long work that survives a restart: recover an endpoint's deliveries of messages from since to until.
 

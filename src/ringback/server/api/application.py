@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 from falcon import HTTP_204
-from falcon.asgi import Request, Response
+from falcon.asgi import Response
 
 from ringback import ids
 from ringback.drafts import ApplicationDraft
@@ -12,6 +12,7 @@ from ringback.outbox import Outbox
 from ringback.server.bodies import Bodies
 from ringback.server.paging import OrderedQuery, Query, descending, listing, page_of, parse
 from ringback.server.replies import created, reply
+from ringback.server.unknown import Request
 from ringback.server.wire import application_out, given, partial
 
 DRAFT = msgspec.json.Decoder(ApplicationDraft)

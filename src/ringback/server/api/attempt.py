@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from falcon.asgi import Request, Response
+from falcon import HTTP_204
+from falcon.asgi import Response
 
 from ringback import ids
 from ringback.model import Attempt
 from ringback.outbox import Outbox
 from ringback.server.paging import HistoryQuery, Query, listing, optional_instant, page_of, parse
 from ringback.server.replies import reply
+from ringback.server.unknown import Request
 from ringback.server.wire import FAIL, SUCCESS, attempt_out
 from ringback.store import AttemptFilter, Page, Store
 
@@ -23,6 +25,12 @@ class AttemptQuery(HistoryQuery):
 
     status: Literal[0, 1, 2, 3, 4] | None = None
     status_code_class: Literal[0, 100, 200, 300, 400, 500] | None = None
+    expanded_statuses: bool = False
+
+
+class AttemptShownQuery(Query):
+    """How to show an attempt; see ``AttemptQuery``."""
+
     expanded_statuses: bool = False
 
 
@@ -40,7 +48,7 @@ class Attempts:
 
     async def on_get(self, req: Request, resp: Response, app: str, msg: str, att: str) -> None:
         """Show an attempt."""
-        parse(req, Query)
+        parse(req, AttemptShownQuery)
 
         def look_up(store: Store) -> Attempt:
             owner = store.application(app).id
@@ -71,6 +79,24 @@ class Attempts:
             return _attempts(store, owner, query, page, message_id=message_id, endpoint_id=endpoint_id)
 
         await self._list(resp, query, page, look_up)
+
+    async def on_get_of_delivery(self, req: Request, resp: Response, app: str, msg: str, ep: str) -> None:
+        """List a message's attempts at one endpoint, newest first."""
+        query = parse(req, AttemptQuery)
+        page = page_of(query, ids.ATTEMPT, descending=True)
+
+        def look_up(store: Store) -> list[Attempt]:
+            owner = store.application(app).id
+            message_id, endpoint_id = store.message(owner, msg).id, store.endpoint(owner, ep).id
+            return _attempts(store, owner, query, page, message_id=message_id, endpoint_id=endpoint_id)
+
+        await self._list(resp, query, page, look_up)
+
+    async def on_delete_content(self, req: Request, resp: Response, app: str, msg: str, att: str) -> None:
+        """Forget what the receiver answered."""
+        parse(req, Query)
+        await self._outbox.archive.expunge_attempt(app, msg, att)
+        resp.status = HTTP_204
 
     async def _list(
         self, resp: Response, query: AttemptQuery, page: Page, look_up: Callable[[Store], list[Attempt]]

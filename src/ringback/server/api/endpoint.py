@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 from falcon import HTTP_202, HTTP_204
-from falcon.asgi import Request, Response
+from falcon.asgi import Response
 
 from ringback import ids
 from ringback.drafts import EndpointDraft, SecretRotation
@@ -17,6 +17,7 @@ from ringback.outbox import Outbox
 from ringback.server.bodies import Bodies
 from ringback.server.paging import OrderedQuery, Query, descending, listing, optional_instant, page_of, parse
 from ringback.server.replies import created, reply
+from ringback.server.unknown import Request
 from ringback.server.wire import (
     HeadersOut,
     SecretOut,
@@ -25,6 +26,7 @@ from ringback.server.wire import (
     instant,
     partial,
     recover_out,
+    stats_out,
 )
 from ringback.signing.standard import shown_key
 from ringback.store import Store
@@ -66,6 +68,13 @@ class Recovery(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """The window of messages to recover; without an end it reaches to now."""
 
     since: datetime
+    until: datetime | None = None
+
+
+class StatsQuery(Query):
+    """The window to count in."""
+
+    since: datetime | None = None
     until: datetime | None = None
 
 
@@ -143,7 +152,15 @@ class Endpoints:
         parse(req, Query)
         window = await self._bodies.decode(req, RECOVERY)
         since, until = instant(window.since), optional_instant(window.until)
-        reply(resp, recover_out(await self._outbox.recover(app, ep, since, until)), HTTP_202)
+        key = req.get_header("idempotency-key")
+        task = await self._outbox.recover(app, ep, since, until, idempotency_key=key)
+        reply(resp, recover_out(task), HTTP_202)
+
+    async def on_get_stats(self, req: Request, resp: Response, app: str, ep: str) -> None:
+        """Count how the endpoint fared, by default in the last 28 days."""
+        window = parse(req, StatsQuery)
+        since, until = optional_instant(window.since), optional_instant(window.until)
+        reply(resp, stats_out(await self._outbox.archive.tally(app, ep, since, until)))
 
     async def on_get_secret(self, req: Request, resp: Response, app: str, ep: str) -> None:
         """Show the key that verifies signatures."""
@@ -154,7 +171,8 @@ class Endpoints:
         """Make a new secret current, and show its key."""
         parse(req, Query)
         rotation = await self._bodies.decode_optional(req, ROTATION, SecretRotation())
-        reply(resp, _secret_out(await self._outbox.rotate_secret(app, ep, rotation)))
+        key = req.get_header("idempotency-key")
+        reply(resp, _secret_out(await self._outbox.rotate_secret(app, ep, rotation, idempotency_key=key)))
 
     async def on_get_headers(self, req: Request, resp: Response, app: str, ep: str) -> None:
         """Show the endpoint's own headers, without the values of sensitive ones."""

@@ -6,13 +6,14 @@ from typing import Literal
 
 import msgspec
 from falcon import HTTP_201, HTTP_204
-from falcon.asgi import Request, Response
+from falcon.asgi import Response
 
 from ringback.drafts import EventTypeDraft
 from ringback.outbox import Outbox
 from ringback.server.bodies import Bodies
 from ringback.server.paging import PageQuery, Query, listing, page_of_names, parse
 from ringback.server.replies import created, reply
+from ringback.server.unknown import Request
 from ringback.server.wire import event_type_out, given, partial
 
 DRAFT = msgspec.json.Decoder(EventTypeDraft)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Literal
 
 import msgspec
-from falcon import HTTP_202
-from falcon.asgi import Request, Response
+from falcon import HTTP_202, HTTP_204
+from falcon.asgi import Response
 
 from ringback import ids
 from ringback.drafts import MessageDraft
 from ringback.errors import FieldError, InvalidInput
-from ringback.model import Delivery, Endpoint, Message
+from ringback.model import Delivery, Endpoint, Message, Standing
 from ringback.outbox import Outbox
 from ringback.server.bodies import Bodies
 from ringback.server.paging import (
@@ -25,7 +26,17 @@ from ringback.server.paging import (
     parse,
 )
 from ringback.server.replies import encode, reply
-from ringback.server.wire import DestinationListing, SkippedOut, destination_out, message_out
+from ringback.server.unknown import Request
+from ringback.server.wire import (
+    FAIL,
+    STATUSES,
+    DestinationListing,
+    EndpointMessageOut,
+    SkippedOut,
+    destination_out,
+    endpoint_message_out,
+    message_out,
+)
 from ringback.store import MessageFilter, Page, Store
 
 MAX_BATCH = 100
@@ -42,6 +53,13 @@ class BatchIn(msgspec.Struct, forbid_unknown_fields=True):
 class DestinationQuery(PageQuery):
     """Which part of a message's deliveries, and whether the caller knows the status "canceled"."""
 
+    expanded_statuses: bool = False
+
+
+class EndpointMessageQuery(HistoryQuery):
+    """Which messages of an endpoint; ``expanded_statuses`` as in ``DestinationQuery``."""
+
+    status: Literal[0, 1, 2, 3, 4] | None = None
     expanded_statuses: bool = False
 
 
@@ -82,12 +100,7 @@ class Messages:
         """List messages, newest first."""
         query = parse(req, HistoryQuery)
         page = page_of(query, ids.MESSAGE, descending=True)
-        where = MessageFilter(
-            before=optional_instant(query.before),
-            after=optional_instant(query.after),
-            event_types=query.event_types,
-            channel=query.channel,
-        )
+        where = _filter(query)
         rows = await self._outbox.read(lambda store: store.messages(store.application(app).id, where, page))
         reply(
             resp,
@@ -109,6 +122,29 @@ class Messages:
         """Show the message whose event id is "batch", which the address of batches would hide."""
         await self.on_get(req, resp, app, "batch")
 
+    async def on_delete_content(self, req: Request, resp: Response, app: str, msg: str) -> None:
+        """Forget a message's payload."""
+        parse(req, Query)
+        await self._outbox.archive.expunge_message(app, msg)
+        resp.status = HTTP_204
+
+    async def on_get_of_endpoint(self, req: Request, resp: Response, app: str, ep: str) -> None:
+        """List the messages that an endpoint gets or got, newest first."""
+        query = parse(req, EndpointMessageQuery)
+        page = page_of(query, ids.MESSAGE, descending=True)
+        where, standings = _filter(query), _standings(query)
+
+        def look_up(store: Store) -> list[tuple[Delivery, Message]]:
+            owner = store.application(app).id
+            return store.addressed(owner, store.endpoint(owner, ep).id, where, page, standings)
+
+        def show(row: tuple[Delivery, Message]) -> EndpointMessageOut:
+            return endpoint_message_out(
+                *row, expanded=query.expanded_statuses, with_content=query.with_content
+            )
+
+        reply(resp, listing(await self._outbox.read(look_up), page, show, lambda row: row[1].id))
+
     async def on_get_destinations(self, req: Request, resp: Response, app: str, msg: str) -> None:
         """Tell where a message stands at each endpoint, and why it was not for others."""
         query = parse(req, DestinationQuery)
@@ -126,8 +162,27 @@ class Messages:
     async def on_post_resend(self, req: Request, resp: Response, app: str, msg: str, ep: str) -> None:
         """Deliver a message to an endpoint again."""
         parse(req, Query)
-        await self._outbox.resend(app, msg, ep)
+        await self._outbox.resend(app, msg, ep, idempotency_key=req.get_header("idempotency-key"))
         reply(resp, {}, HTTP_202)
+
+
+def _filter(query: HistoryQuery) -> MessageFilter:
+    return MessageFilter(
+        before=optional_instant(query.before),
+        after=optional_instant(query.after),
+        event_types=query.event_types,
+        channel=query.channel,
+    )
+
+
+def _standings(query: EndpointMessageQuery) -> tuple[Standing, ...] | None:
+    """Return what a status means: one who does not know "canceled" is told that those failed."""
+    if query.status is None:
+        return None
+    meant = [standing for standing, (number, _) in STATUSES.items() if number == query.status]
+    if query.status == FAIL[0] and not query.expanded_statuses:
+        meant.append(Standing.CANCELLED)
+    return tuple(meant)
 
 
 def _destinations(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from falcon.asgi import Request, Response
+from falcon.asgi import Response
 
 from ringback.outbox import Outbox, system_clock
 from ringback.server.paging import Query, parse
 from ringback.server.replies import reply
+from ringback.server.unknown import Request
 from ringback.server.wire import node_out
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import msgspec
 from falcon import HTTP_202
-from falcon.asgi import Request, Response
+from falcon.asgi import Response
 
 from ringback import ids
 from ringback.errors import Conflict, InvalidInput
@@ -25,6 +25,7 @@ from ringback.server.paging import (
     parse,
 )
 from ringback.server.replies import reply
+from ringback.server.unknown import Request
 from ringback.server.wire import instant
 from ringback.sources import Found, Sources
 from ringback.store import MessageFilter

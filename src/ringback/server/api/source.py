@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import msgspec
 from falcon import HTTP_201, HTTP_204
-from falcon.asgi import Request, Response
+from falcon.asgi import Response
 
 from ringback import ids
 from ringback.errors import InvalidInput
@@ -24,6 +24,7 @@ from ringback.server.ingest_wire import (
 )
 from ringback.server.paging import OrderedQuery, Query, descending, listing, page_of, parse
 from ringback.server.replies import created, reply
+from ringback.server.unknown import Request
 from ringback.sources import Sources
 
 SOURCE = msgspec.json.Decoder(SourceIn)

@@ -113,6 +113,15 @@ class Catalog(Tables):
             self._add_event_type(record)
         return name
 
+    def once(self, idempotency: Idempotency, now: Instant, make: Callable[[], str]) -> str:
+        """See ``Store``."""
+        earlier = self.earlier_use(idempotency)
+        if earlier is not None:
+            return earlier.repeated_by(idempotency)
+        result = make()
+        self.remember_use(idempotency, result, now, None)
+        return result
+
     def _is_there(self, kind: type[Application | Endpoint | EventType], name: str) -> bool:
         if kind is EventType:
             return self.row("SELECT 1 FROM ringback_event_type WHERE name = ?", (name,)) is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ringback.errors import Conflict, NotFound
+from ringback.errors import Conflict, MissingPayload, NotFound
 from ringback.model import Delivery, Held, Instant, Message, Trigger
 from ringback.store import Begun, Page, Settlement, Statement, Work
 from ringback.store.sql.intake import LEASED
@@ -142,7 +142,7 @@ class Handling(Line):
             raise NotFound(f"there is no message {message_id}")
         key, stored = message[0], message_of(message[1:], source_id)
         if stored.payload is None:
-            raise Conflict("the message's payload has been removed, so it cannot be handled again")
+            raise MissingPayload
         if rematch:
             targets = [target for target, _ in route.fan(event_type or stored.event_type, stored.channels)[0]]
         else:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ringback import ids
 from ringback.errors import NotFound
-from ringback.model import Attempt, Delivery, Endpoint, Instant, Message
+from ringback.model import Attempt, Delivery, DeliveryState, Endpoint, Instant, Message, Standing
 from ringback.store import AttemptFilter, MessageFilter, Page
 from ringback.store.sql.catalog import Catalog
 from ringback.store.sql.records import (
@@ -23,6 +23,14 @@ from ringback.store.sql.tables import Row
 
 STATUS_CLASS = 100
 ID_STEP = 4
+
+_STANDING = {
+    Standing.SUCCEEDED: "d.state = 'succeeded'",
+    Standing.PENDING: "d.state = 'waiting' AND d.attempts = 0",
+    Standing.SENDING: "d.state = 'leased' OR (d.state = 'waiting' AND d.attempts > 0)",
+    Standing.FAILED: "d.state = 'failed'",
+    Standing.CANCELLED: "d.state = 'cancelled'",
+}
 
 _ATTEMPTS = (
     f"SELECT {ATTEMPT_COLUMNS} FROM ringback_attempt a"
@@ -54,6 +62,19 @@ class History(Catalog):
             values += arguments
         return [message_of(row, application_id) for row in self.page(query, values, "m.id", page)]
 
+    def delivery(self, application_id: str, message_id: str, endpoint_id: str) -> Delivery:
+        """See ``Store``."""
+        row = self.row(
+            f"SELECT {DELIVERY_COLUMNS} FROM ringback_delivery d WHERE d.message_key = ? AND d.endpoint_key = ?",
+            (
+                self._message_key(application_id, message_id),
+                self._endpoint_row(application_id, endpoint_id)[0],
+            ),
+        )
+        if row is None:
+            raise NotFound(f"the message {message_id} is not for the endpoint {endpoint_id}")
+        return delivery_of(row, message_id, endpoint_id)
+
     def deliveries(self, application_id: str, message_id: str, page: Page) -> list[tuple[Delivery, Endpoint]]:
         """See ``Store``."""
         found = self.page(
@@ -68,6 +89,52 @@ class History(Catalog):
             endpoint = endpoint_of(row[5:], self._vault)
             pairs.append((delivery_of(row[:5], message_id, endpoint.id), endpoint))
         return pairs
+
+    def addressed(
+        self,
+        application_id: str,
+        endpoint_id: str,
+        where: MessageFilter,
+        page: Page,
+        standings: tuple[Standing, ...] | None = None,
+    ) -> list[tuple[Delivery, Message]]:
+        """See ``Store``."""
+        key, application_key, endpoint = self._endpoint_row(application_id, endpoint_id)
+        query = (
+            f"SELECT {DELIVERY_COLUMNS}, {MESSAGE_COLUMNS} FROM ringback_message m"
+            " CROSS JOIN ringback_delivery d ON d.message_key = m.key AND d.endpoint_key = ?"
+            " WHERE m.application_key = ?"
+        )
+        values: list[Any] = [key, application_key]
+        for condition, arguments in _message_conditions(where, self.dialect.in_channel):
+            query += f" AND {condition}"
+            values += arguments
+        if standings is not None:
+            query += f" AND ({' OR '.join(_STANDING[standing] for standing in standings)})"
+        found = []
+        for row in self.page(query, values, "m.id", page):
+            message = message_of(row[5:], application_id)
+            found.append((delivery_of(row[:5], message.id, endpoint.id), message))
+        return found
+
+    def expunge_message(self, application_id: str, message_id: str) -> None:
+        """See ``Store``."""
+        key = self._message_key(application_id, message_id)
+        self.execute("UPDATE ringback_message SET payload = NULL WHERE key = ?", (key,))
+        self.execute(
+            "UPDATE ringback_delivery SET state = ?, due_at = NULL, lease_token = NULL, begun = 0, reason = ?"
+            " WHERE message_key = ? AND due_at IS NOT NULL",
+            (DeliveryState.CANCELLED.value, "expunged", key),
+        )
+
+    def expunge_attempt(self, application_id: str, message_id: str, attempt_id: str, trace: bytes) -> None:
+        """See ``Store``."""
+        self.execute(
+            "UPDATE ringback_attempt SET body = ? WHERE message_key = ? AND id = ?",
+            (trace, self._message_key(application_id, message_id), attempt_id),
+        )
+        if not self.changes():
+            raise NotFound(f"there is no attempt {attempt_id}")
 
     def attempt(self, application_id: str, message_id: str, attempt_id: str) -> Attempt:
         """See ``Store``."""

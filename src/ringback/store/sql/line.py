@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from ringback import ids
-from ringback.errors import Conflict, NotFound
+from ringback.errors import Conflict, MissingPayload, NotFound
 from ringback.model import (
     Attempt,
     Delivery,
@@ -60,7 +60,7 @@ _RECOVERABLE = """
     SELECT d.message_key, m.created_at, d.state, d.attempts
     FROM ringback_delivery d INDEXED BY ringback_delivery_unsent
     CROSS JOIN ringback_message m ON m.key = d.message_key
-    WHERE d.endpoint_key = ? AND d.message_key > ? AND {unsent}
+    WHERE d.endpoint_key = ? AND d.message_key > ? AND {unsent} AND m.payload IS NOT NULL
     ORDER BY d.message_key LIMIT ?
 """
 
@@ -149,7 +149,7 @@ class Line(Accepting):
         if message is None:
             raise NotFound(f"there is no message {message_id}")
         if message[1]:
-            raise Conflict("the message's payload has been removed, so it cannot be sent again")
+            raise MissingPayload
         if endpoint.state is EndpointState.DISABLED:
             raise Conflict("the endpoint is disabled; enable it before resending")
         self.make_due(message[0], endpoint_key, now)
@@ -183,6 +183,13 @@ class Line(Accepting):
             "INSERT INTO ringback_task VALUES (?, ?, 0, ?)",
             (task.id, int(task.done), msgspec.json.encode(task)),
         )
+
+    def task(self, task_id: str) -> Task:
+        """See ``Store``."""
+        found = self.row("SELECT record FROM ringback_task WHERE id = ?", (task_id,))
+        if found is None:
+            raise NotFound(f"there is no task {task_id}")
+        return msgspec.json.decode(found[0], type=Task)
 
     def advance_task(self, now: Instant, limit: int) -> Task | None:
         """See ``Store``."""

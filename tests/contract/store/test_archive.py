@@ -1,0 +1,160 @@
+"""What was sent, looked back on: an endpoint's messages, how it fares, what is expunged; and changes made once."""
+
+import pytest
+from scene import MANY
+
+from ringback.errors import Conflict, MissingPayload, NotFound
+from ringback.model import DeliveryState, Standing
+from ringback.policy import Step
+from ringback.store import Idempotency, MessageFilter, Page, Tally
+
+ALL = MessageFilter()
+PAGE = Page(limit=MANY, descending=True)
+
+
+@pytest.fixture
+def application(scene):
+    return scene.application()
+
+
+@pytest.fixture
+def endpoint(scene, application):
+    return scene.endpoint(application)
+
+
+@pytest.fixture
+def five(scene, application, endpoint):
+    """One message in each standing, by standing."""
+    told = {}
+    for standing, step in {
+        Standing.SUCCEEDED: Step.SUCCEED,
+        Standing.FAILED: Step.EXHAUST,
+        Standing.SENDING: Step.RETRY,
+        Standing.CANCELLED: Step.CANCEL,
+    }.items():
+        (work,) = scene.publish(application).works
+        due_at = scene.now + 60_000 if step is Step.RETRY else None
+        attempt = {"attempt": None} if step is Step.CANCEL else {}
+        assert scene.settle(work, step, due_at, **attempt)
+        told[standing] = work.message_id
+    told[Standing.PENDING] = scene.publish(application, admit=False).message.id
+    return told
+
+
+def found(scene, application, endpoint, standings=None, *, where=ALL, page=PAGE):
+    rows = scene.store.addressed(application.id, endpoint.id, where, page, standings)
+    return [(message.id, delivery.standing) for delivery, message in rows]
+
+
+def test_messages_of_an_endpoint(scene, application, endpoint, five):
+    """An endpoint's messages come newest first, each with how it goes, and can be asked for by that."""
+    expected = [(message_id, standing) for standing, message_id in five.items()][::-1]
+    assert found(scene, application, endpoint) == expected
+    for standing, message_id in five.items():
+        assert found(scene, application, endpoint, (standing,)) == [(message_id, standing)]
+    both = (Standing.FAILED, Standing.CANCELLED)
+    assert {standing for _, standing in found(scene, application, endpoint, both)} == set(both)
+
+
+def test_only_those_meant(scene, application, endpoint, five):
+    """Messages that the endpoint did not get, or that the filter leaves out, are not among them."""
+    other = scene.endpoint(application, event_types=("other",))
+    scene.publish(application, event_type="other", channels=("one",))
+    assert found(scene, application, other, where=MessageFilter(channel="two")) == []
+    ((newest, standing),) = found(scene, application, other)
+    assert standing is Standing.SENDING
+    assert found(scene, application, other, where=MessageFilter(event_types=("other",), channel="one")) == [
+        (newest, standing)
+    ]
+    first = found(scene, application, endpoint, page=Page(limit=2, descending=True))
+    rest = found(scene, application, endpoint, page=Page(limit=MANY, cursor=first[-1][0], descending=True))
+    assert first + rest == found(scene, application, endpoint)
+
+
+def test_tally(scene, application, endpoint, five):
+    """Attempts are counted by outcome, deliveries by how they go, and only those in the window."""
+    end = scene.tick()
+    whole = scene.store.tally(application.id, endpoint.id, 0, end)
+    assert whole == Tally(succeeded=1, failed=2, pending=1, sending=1, cancelled=1)
+    nothing = Tally(succeeded=0, failed=0, pending=0, sending=0, cancelled=0)
+    assert scene.store.tally(application.id, endpoint.id, end, end + 1000) == nothing
+    scene.publish(application)
+    leased = scene.store.tally(application.id, endpoint.id, end, scene.tick())
+    assert (leased.sending, leased.pending) == (1, 0)
+
+
+def test_an_expunged_message_is_never_sent(scene, store, application, endpoint, five):
+    """Its payload is gone, what waited is cancelled, what is under way loses its lease, and it is not sent again."""
+    waiting, failed = five[Standing.PENDING], five[Standing.FAILED]
+    (leased,) = scene.publish(application).works
+    for message_id in (waiting, failed, leased.message_id):
+        scene.write(store.expunge_message, application.id, message_id)
+        assert store.message(application.id, message_id).payload is None
+        with pytest.raises(MissingPayload):
+            scene.write(store.resend, application.id, message_id, endpoint.id, scene.tick())
+    assert scene.delivery(application.id, waiting, endpoint.id).state is DeliveryState.CANCELLED
+    assert scene.delivery(application.id, failed, endpoint.id).state is DeliveryState.FAILED
+    assert not scene.settle(leased, Step.SUCCEED)
+    scene.tick(3_600_000)
+    assert {work.message_id for work in scene.take()} == {five[Standing.SENDING]}
+    with pytest.raises(NotFound):
+        scene.write(store.expunge_message, application.id, scene.id("msg"))
+
+
+def test_what_is_expunged_is_not_recovered(scene, store, application, endpoint, five):
+    """Recovering passes over messages without a payload."""
+    scene.write(store.expunge_message, application.id, five[Standing.FAILED])
+    scene.recovery(endpoint, 0, scene.tick())
+    assert scene.finish_task().moved == 2  # what was cancelled, and what waits
+    scene.tick()
+    assert five[Standing.FAILED] not in {work.message_id for work in scene.take()}
+
+
+def test_an_expunged_attempt_keeps_all_but_the_answer(scene, store, application, endpoint, five):
+    """Only what the receiver answered is replaced."""
+    (attempt,) = scene.attempts_of(application, five[Standing.SUCCEEDED])
+    scene.write(store.expunge_attempt, application.id, attempt.message_id, attempt.id, b"gone")
+    (after,) = scene.attempts_of(application, attempt.message_id)
+    assert (after.outcome.body, after.outcome.status, after.started_at) == (
+        b"gone",
+        attempt.outcome.status,
+        attempt.started_at,
+    )
+    with pytest.raises(NotFound):
+        scene.write(store.expunge_attempt, application.id, five[Standing.FAILED], attempt.id, b"gone")
+
+
+def test_once(scene, store):
+    """What a key made is made once; another request under the same key is refused, another scope is another key."""
+    made = iter("abc")
+    use = Idempotency("scope", "key", b"print")
+    assert scene.write(store.once, use, scene.now, lambda: next(made)) == "a"
+    assert scene.write(store.once, use, scene.now, lambda: next(made)) == "a"
+    assert (
+        scene.write(store.once, Idempotency("other", "key", b"print"), scene.now, lambda: next(made)) == "b"
+    )
+    with pytest.raises(Conflict):
+        scene.write(store.once, Idempotency("scope", "key", b"another"), scene.now, lambda: next(made))
+
+
+def test_what_fails_is_not_made(scene, store):
+    """A key under which nothing came about is free again."""
+    use = Idempotency("scope", "key", b"print")
+
+    def fail():
+        raise NotFound
+
+    with pytest.raises(NotFound):
+        scene.write(store.once, use, scene.now, fail)
+    assert scene.write(store.once, use, scene.now, lambda: "made") == "made"
+
+
+def test_task_and_delivery(scene, store, application, endpoint, five):
+    """A task and a delivery can be looked up; what is not there is not found."""
+    task = scene.recovery(endpoint, 0, scene.tick())
+    assert store.task(task.id) == task
+    assert store.delivery(application.id, five[Standing.FAILED], endpoint.id).standing is Standing.FAILED
+    with pytest.raises(NotFound):
+        store.task(scene.id("qtask"))
+    with pytest.raises(NotFound):
+        store.delivery(application.id, five[Standing.FAILED], scene.endpoint(application).id)
