@@ -30,6 +30,7 @@ KERNEL = {
     "source_drafts",
     "declared_sources",
     "tokens",
+    "secrecy",
 }
 # Told by all, tells all.
 OBSERVE = {"observe"}

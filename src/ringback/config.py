@@ -23,6 +23,7 @@ from ringback.declared_sources import Variables, read_tables
 from ringback.errors import ConfigurationError
 from ringback.model import Duration
 from ringback.policy import RetrySchedule, parse_duration, parse_schedule
+from ringback.secrecy import MASK, masked
 from ringback.source_drafts import DeclaredSource
 from ringback.vault import parse_main_keys
 
@@ -34,7 +35,6 @@ SIGNATURE_SECRET_VARIABLE = "RINGBACK_SIGNATURE_SECRET"  # noqa: S105 - a variab
 FILE_NAME = "ringback.toml"
 DEFAULT = "default"
 SOURCES = "sources"
-MASK = "********"
 MAX_PORT = 65_535
 MIN_TOKEN_LENGTH = 16
 KIB = 1024
@@ -440,7 +440,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def shown(self, setting: Setting) -> str:
         """Return a value as a person would write it; secrets masked, nothing where nothing is set."""
         text = self.origins[setting.name].text
-        return MASK if setting.secret and text else text or ""
+        return MASK if setting.secret and text else masked(text or "")
+
+    @property
+    def place(self) -> str:
+        """Where the store is, as it may be told: without a password."""
+        return masked(self.store)
 
     def __repr__(self) -> str:
         values = ", ".join(f"{setting.name}={self.shown(setting)!r}" for setting in SETTINGS)
@@ -526,7 +531,7 @@ def _value(setting: Setting, origin: Origin) -> Any:
     try:
         return setting.read(origin.text.strip())
     except ValueError as error:
-        shown = "the value given" if setting.secret else repr(origin.text)
+        shown = "the value given" if setting.secret else repr(masked(origin.text))
         raise ConfigurationError(
             f"{origin.where}: cannot use {shown} for {setting.name}: {error}. Example: {setting.example}"
         ) from None

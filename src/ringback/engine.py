@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import secrets
 import socket
@@ -23,6 +24,7 @@ from ringback.outbox import system_clock
 from ringback.signing.contract import END_OF_TIME
 from ringback.store import Store, open_store
 from ringback.store.commit import Committer, NoWorker
+from ringback.store.hints import Listener
 from ringback.worker import Worker, WorkerSettings
 
 MAX_DUE = 1_000
@@ -79,6 +81,8 @@ class Engine:
     ) -> None:
         database_clock = None if store.now() is None else DatabaseClock(store)
         self.clock: Callable[[], Instant] = database_clock or clock
+        self._store = store
+        self._listener: Listener | None = None
         self._settings = settings
         self._observer = observer
         self._deadline = max(deadline, settings.delivery_timeout)
@@ -96,14 +100,24 @@ class Engine:
         self._joins = database_clock is not None or clock is system_clock
         self.fleet = Fleet(_registration(roles, self.clock()), self.committer, self.clock)
 
-    async def join(self) -> None:
-        """Be one of the nodes that share the store, until ``fleet.stop``.
+    async def join(self, worker: Worker | None) -> None:
+        """Be one of the nodes that share the store, until ``leave``; on the running event loop.
+
+        The *worker* looks whenever another node hints that something is due.
 
         Raises:
             RingbackError: The store cannot be written.
         """
         if self._joins:
             await self.fleet.start()
+        if worker is not None and self._store.tells:
+            self._listener = Listener(self._store, _look_of(worker))
+
+    async def leave(self) -> None:
+        """Take leave of the other nodes, who go on at once with what this one had alone."""
+        if self._listener is not None:
+            self._listener.close()
+        await self.fleet.stop()
 
     def worker(self, handlers: Handlers | None = None) -> Worker:
         """Return a worker for the running event loop, not started yet."""
@@ -126,6 +140,16 @@ class Engine:
             handlers=handlers,
             fleet=self.fleet,
         )
+
+
+def _look_of(worker: Worker) -> Callable[[], None]:
+    loop = asyncio.get_running_loop()
+
+    def look() -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is gone, and with it the worker
+            loop.call_soon_threadsafe(worker.look)
+
+    return look
 
 
 def _registration(roles: tuple[str, ...], now: Instant) -> Registration:

@@ -364,7 +364,7 @@ class Inbox:
             threads=self._threads,
         )
         worker = opened.engine.worker(handlers)
-        await opened.engine.join()
+        await opened.engine.join(worker)
         worker.start()
         asking = [asyncio.create_task(one.run(opened.intake, entrance)) for one, entrance in reconcilers]
         try:
@@ -373,7 +373,7 @@ class Inbox:
             for task in asking:
                 task.cancel()
             await asyncio.gather(*asking, return_exceptions=True)
-            await opened.engine.fleet.stop()
+            await opened.engine.leave()
             await worker.stop(patience)
             # What was settled last is in the store before this process may end.
             await opened.engine.committer.write(lambda _: None)

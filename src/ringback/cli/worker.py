@@ -40,7 +40,7 @@ def command(ctx: click.Context, *, settings: Settings, inbox_name: tuple[str, st
 def _run(inbox: Inbox) -> None:
     settings = inbox.settings()
     with explained(settings, place="the inbox's store"):
-        inbox.run_worker(begun=lambda: _announce(inbox, settings.store))
+        inbox.run_worker(begun=lambda: _announce(inbox, settings.place))
 
 
 def _announce(inbox: Inbox, store: str) -> None:

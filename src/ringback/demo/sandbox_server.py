@@ -163,7 +163,7 @@ async def play(settings: Settings, options: SandboxOptions) -> None:
 
 def _announce(server: SandboxServer, settings: Settings) -> None:
     lines = [
-        f"The Xendit sandbox listens on {server.url} and keeps everything in {settings.store}",
+        f"The Xendit sandbox listens on {server.url} and keeps everything in {settings.place}",
         f"API key: {DEFAULT_KEY}   Dashboard: {server.url}/dashboard",
     ]
     print(*lines, sep="\n", file=sys.stderr, flush=True)  # noqa: T201 - told to whoever started it

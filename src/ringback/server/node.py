@@ -119,15 +119,16 @@ class Node:
             undo.push_async_callback(asyncio.to_thread, committer.close)
             self.observer.subscribe(StoreFailed, self._note_failure)
             committer.start()
-            await engine.join()
-            undo.push_async_callback(engine.fleet.stop)
             self._outbox = Outbox(committer, clock=self._clock, max_payload=self._settings.max_payload)
             if self._with_worker:
                 self._committer, self._worker = committer, engine.worker()
+            undo.push_async_callback(engine.leave)
+            await engine.join(self._worker)
+            if self._worker is not None:
                 self._worker.start()
                 undo.push_async_callback(self._worker.stop, self._settings.drain_timeout / 1000)
                 # Told first: others need not wait until the last attempt here has ended.
-                undo.push_async_callback(engine.fleet.stop)
+                undo.push_async_callback(engine.leave)
             if self._with_api:
                 declared = {str(one.draft.uid) for one in self._settings.sources if one.draft.token}
                 sources = Sources(committer, clock=self._clock, declared_tokens=declared)
@@ -265,7 +266,7 @@ def _spare_the_collector() -> None:
 def _announce(node: Node, settings: Settings, *, api: bool) -> None:
     here = f"http://{Address(*node.address)}" if api else ""
     place = f"listens on {here} and keeps" if api else "delivers what is kept in"
-    lines = [f"Ringback {__version__} {place} {'everything in ' if api else ''}{settings.store}"]
+    lines = [f"Ringback {__version__} {place} {'everything in ' if api else ''}{settings.place}"]
     if node.new_token is not None:
         lines.append(f"The first API token, shown only now: {node.new_token}")
     lines += [

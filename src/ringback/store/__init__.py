@@ -29,6 +29,7 @@ from ringback.model import (
     Source,
     Standing,
 )
+from ringback.secrecy import masked
 from ringback.store.values import (
     Acceptance,
     Accepted,
@@ -74,10 +75,12 @@ class Pending(Protocol[T_co]):
 class Store(Protocol):
     """What the line needs of a database. Arguments named *ref* are an id or a uid.
 
-    ``grain`` is the step in which retention goes: with a day, what was accepted on one day goes at once.
+    ``grain`` is the step in which retention goes: with a day, what was accepted on one day goes at once. ``tells`` is
+    whether nodes can hint to each other that something is due.
     """
 
     grain: Duration
+    tells: bool
 
     # The line.
 
@@ -387,6 +390,17 @@ class Store(Protocol):
         """Return the nodes that have given signs of life, in the order of their starts."""
         ...
 
+    def hint(self) -> None:
+        """Hint to whoever listens that something may be due; where nobody can listen, nothing is done."""
+        ...
+
+    def listen(self, heard: Callable[[], object], stopped: Callable[[], bool]) -> None:
+        """Call *heard* for each hint until *stopped*; return at once where none can come.
+
+        Hints may be lost and may come for nothing: what is due is found by looking.
+        """
+        ...
+
     def keep_circuits(self, changed: Mapping[str, Instant | None], now: Instant) -> None:
         """Keep until when the circuits of endpoints are open, for all nodes; None closes one.
 
@@ -495,7 +509,7 @@ def _path(url: str) -> str:
     scheme, separator, path = url.partition("://")
     if scheme != "sqlite" or not separator or not path.removeprefix("/"):
         raise ConfigurationError(
-            f"cannot use the store {url!r}: write sqlite:///FILE, such as sqlite:///ringback.db, or postgresql://..."
+            f"cannot use the store {masked(url)!r}: write sqlite:///FILE, such as sqlite:///ringback.db, or postgresql://..."
         )
     return path.removeprefix("/")
 

@@ -35,6 +35,7 @@ from ringback.observe import (
     StoreFailed,
 )
 from ringback.store import Acceptance, Accepted, Lease, Pending, Settlement, Statement, Store
+from ringback.store.hints import Teller
 
 logger = logging.getLogger("ringback.store")
 
@@ -235,6 +236,7 @@ class Committer:
         self._gate = threading.Lock()
         self._closing = False
         self._closing_readers = False
+        self._teller = Teller(store) if store.tells else None
         self._busy = False
         self._only_accepts = False
 
@@ -257,6 +259,8 @@ class Committer:
             self._run()
         else:
             self._thread.join()
+        if self._teller is not None:
+            self._teller.close()
         self._store.close()
 
     def accept(self, acceptance: Acceptance) -> Pending[Accepted]:
@@ -386,6 +390,8 @@ class Committer:
         self._handover.receive([value for value in accepted if isinstance(value, Accepted)])
         if batch.writes:
             self._handover.catalog_changed()
+        if self._teller is not None and self._leaves_to_others(batch, accepted):
+            self._teller.tell()
         outcomes = [
             (operation.loop, operation.pending, *_value_or_error(value))
             for operation, value in zip(batch.writes + batch.accepts, written + accepted, strict=True)
@@ -429,6 +435,13 @@ class Committer:
             return []
         lease = Lease(next(self._tokens), policy.lease_until(self._clock(), self._deadline))
         return self._store.accept([op.argument for op in batch.accepts], lease, self._handover.admit)
+
+    def _leaves_to_others(self, batch: _Batch, accepted: Sequence[Accepted | RingbackError]) -> bool:
+        """Tell whether a commit may have made due what this node's worker, if it has one, was not handed."""
+        if batch.writes and isinstance(self._handover, NoWorker):
+            return True
+        spilled = any(isinstance(value, Accepted) and value.spilled for value in accepted)
+        return spilled or any(settlement.attempt is None for settlement in batch.settlements)
 
     def _fail(self, batch: _Batch, error: Exception) -> None:
         self._handover.withdraw()

@@ -1,6 +1,7 @@
 """PostgreSQL alone: days are made ahead and dropped whole, and keys tell the time."""
 
 import contextlib
+import threading
 import time
 
 import pytest
@@ -9,6 +10,8 @@ from scene import MANY, PostgresDatabase, Scene
 from ringback.model import DeliveryState
 from ringback.policy import DAY, Step
 from ringback.store import MessageFilter, Page
+from ringback.store.postgres.database import make_day
+from ringback.store.postgres.days import day_of
 
 
 @pytest.fixture
@@ -97,3 +100,27 @@ def test_keys_follow_the_order_of_acceptance(scene):
         batch = [scene.acceptance(application, created_at=instant) for _ in batch]
         keys += [accepted.works[0].key for accepted in scene.accept(*batch)]
     assert keys == sorted(set(keys))
+
+
+def test_two_nodes_that_make_a_day_make_one(scene, database):
+    """A node that has waited for another to make a day's tables finds them made, whatever it knew before."""
+    day = day_of(scene.now + 5 * DAY)
+    made = []
+
+    def make():
+        with contextlib.closing(database.open()) as other, other.transaction():
+            make_day(other, day)
+            made.append(day)
+
+    second = threading.Thread(target=make)
+    with scene.store.transaction():
+        make_day(scene.store, day)
+        second.start()
+        waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database ="
+        while not scene.store.rows(
+            f"{waiting} (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )[0][0]:
+            time.sleep(0.01)
+    second.join()
+    assert made == [day]
+    assert f"ringback_attempt_{day.name}" in tables(database)

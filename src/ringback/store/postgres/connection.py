@@ -12,10 +12,12 @@ from psycopg import errors, pq
 from psycopg.types.string import StrDumper
 
 from ringback.errors import ConfigurationError, Raced, StoreUnavailable
+from ringback.secrecy import masked
 from ringback.store.sql.tables import Many, Row
 
 CONNECT_SECONDS = 5
 OLDEST = 140000
+READ_ONLY = "read-only"
 # A statement never takes that long unless something is wrong; a transaction that sits idle is that of a lost node.
 BEGIN = (
     "BEGIN; SELECT set_config('statement_timeout', '30s', true),"
@@ -76,6 +78,16 @@ class Connection:
         return self._open is None or self._open.info.transaction_status is pq.TransactionStatus.IDLE
 
     def _run(self, statement: str, values: Sequence[Any] | None) -> psycopg.Cursor[Row]:
+        # A connection that was lost while nothing was under way has lost nothing: a restart is not even noticed.
+        expendable = self._open is not None and self.is_idle()
+        try:
+            return self._attempt(statement, values)
+        except StoreUnavailable:
+            if self._open is not None or not expendable:
+                raise
+        return self._attempt(statement, values)
+
+    def _attempt(self, statement: str, values: Sequence[Any] | None) -> psycopg.Cursor[Row]:
         try:
             if self._cursor is None:
                 self._connect()
@@ -124,8 +136,17 @@ def connect(url: str) -> psycopg.Connection[Row]:
 
 def unavailable(error: Exception) -> StoreUnavailable:
     """Return what a failure of the database means for whoever asked it."""
-    text = " ".join(str(error).split())
-    return StoreUnavailable(f"the store failed ({text}); whether the last change was kept is unknown")
+    return StoreUnavailable(
+        f"the store failed ({reason(error)}); whether the last change was kept is unknown"
+    )
+
+
+def reason(error: Exception) -> str:
+    """Return in one line why a server cannot be used, without passwords."""
+    text = masked(" ".join(str(error).split()))
+    if READ_ONLY in text:
+        return f"{text}: the server only reads, as a standby does; name the primary"
+    return text
 
 
 def array_literal(kind: str, column: Sequence[Any]) -> str:

@@ -11,13 +11,20 @@ from typing import Any
 import psycopg
 
 from ringback.errors import ConfigurationError, StoreIncompatible
-from ringback.store.postgres.connection import BEGIN, Connection, connect
+from ringback.store.postgres.connection import BEGIN, Connection, connect, reason
 from ringback.store.postgres.days import Day
 from ringback.store.sql.tables import Dialect, Many, Row, Tables
 from ringback.vault import Vault
 
 MIGRATING = 0x52494E47  # the advisory lock of whoever migrates
 MAKING_DAYS = MIGRATING + 1
+# Asked of the tables themselves: to_regclass may answer from what the connection knew before it waited.
+_IS_MADE = """
+    SELECT EXISTS (
+        SELECT 1 FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+        WHERE i.inhparent = 'ringback_attempt'::regclass AND c.relname = ?
+    )
+"""
 DIALECT = Dialect(
     ordered="coalesce((convert_from(record, 'UTF8')::jsonb ->> 'ordered')::boolean, false)",
     in_channel="coalesce(m.channels, '[]')::jsonb @> jsonb_build_array(?::text)",
@@ -115,8 +122,10 @@ class Database(Tables):
             connection.close()
 
     def _connection(self) -> Connection:
-        if self._owner == threading.get_ident():
-            return self._writer
+        return self._writer if self._owner == threading.get_ident() else self.reader()
+
+    def reader(self) -> Connection:
+        """Return this thread's own connection, which is in no transaction."""
         reader: Connection | None = getattr(self._local, "connection", None)
         if reader is None:
             reader = self._local.connection = Connection(self._url)
@@ -126,12 +135,11 @@ class Database(Tables):
 
 def make_day(database: Database, day: Day) -> None:
     """Make the partitions of a day where there are none; asked inside a transaction."""
-    exists = "SELECT to_regclass(?) IS NOT NULL"
     name = (f"ringback_attempt_{day.name}",)
-    if database.rows(exists, name)[0][0]:
+    if database.rows(_IS_MADE, name)[0][0]:
         return
     database.rows("SELECT pg_advisory_xact_lock(?)", (MAKING_DAYS,))
-    if not database.rows(exists, name)[0][0]:
+    if not database.rows(_IS_MADE, name)[0][0]:
         database.execute(day.make())
 
 
@@ -163,8 +171,7 @@ def migrate(url: str) -> None:
                         "INSERT INTO ringback_migration (version, name) VALUES (%s, %s)", (version, name)
                     )
     except psycopg.Error as error:
-        text = " ".join(str(error).split())
-        raise ConfigurationError(f"cannot use the PostgreSQL store: {text}") from error
+        raise ConfigurationError(f"cannot use the PostgreSQL store: {reason(error)}") from error
 
 
 def schema_in(connection: psycopg.Connection[Row]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ringback.model import Duration, Instant
@@ -40,8 +41,16 @@ class Upkeep(History):
         more = len(old) == limit
         return Pruned(len(removed), old[-1][0] if more else None)
 
+    tells = False
+
     def now(self) -> None:
         """See ``Store``: it has the machine's."""
+
+    def hint(self) -> None:
+        """See ``Store``: nobody can listen."""
+
+    def listen(self, heard: Callable[[], object], stopped: Callable[[], bool]) -> None:
+        """See ``Store``: none can come."""
 
     def statistics(self, now: Instant) -> Statistics:
         """See ``Store``."""

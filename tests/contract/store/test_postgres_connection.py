@@ -1,0 +1,123 @@
+"""Connections to PostgreSQL: lost ones are replaced, slow statements end, and what cannot be written is refused."""
+
+import contextlib
+import time
+
+import psycopg
+import pytest
+from scene import VAULT, Scene
+
+from postgres_server import postgres_server
+from ringback.errors import ConfigurationError, StoreUnavailable
+from ringback.policy import DAY
+from ringback.store import Page, open_store
+from ringback.store.postgres import database
+
+SOON = 5.0
+BRIEF = "300ms"
+
+
+@pytest.fixture
+def url():
+    return postgres_server().new_database()
+
+
+@pytest.fixture
+def scene(url):
+    with contextlib.closing(open_store(url, VAULT)) as store:
+        yield Scene(store)
+
+
+def lose_all(url):
+    """Have the server close all connections to a database, as it does when it is restarted."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+
+def interrupted(scene, event):
+    """Begin a transaction in the middle of which something happens."""
+    with scene.store.transaction():
+        scene.application(uid="lost")
+        event()
+        scene.application(uid="later")
+
+
+def test_connections_that_were_lost_while_idle_are_not_missed(scene, url):
+    """After the server has closed every connection, the next change and the next question succeed as if nothing was."""
+    application = scene.application(uid="acme")
+    assert scene.store.applications(Page()) == [application]
+    for _ in range(3):
+        lose_all(url)
+        scene.write(scene.store.change_application, "acme", lambda record: record)
+        assert [one.id for one in scene.store.applications(Page())] == [application.id]
+
+
+def test_a_transaction_that_loses_its_connection_fails(scene, url):
+    """What was under way is not done by halves: it fails as a whole, and the next one has a new connection."""
+    with pytest.raises(StoreUnavailable):
+        interrupted(scene, lambda: lose_all(url))
+    assert scene.store.applications(Page()) == []
+    assert scene.application(uid="acme").uid == "acme"
+
+
+def test_a_statement_does_not_run_for_ever(scene, monkeypatch):
+    """A statement that takes too long is ended by the server, and the store can be used at once."""
+    monkeypatch.setattr(database, "BEGIN", database.BEGIN.replace("30s", BRIEF))
+    began = time.monotonic()
+    with pytest.raises(StoreUnavailable, match="statement timeout"), scene.store.transaction():
+        scene.store.rows("SELECT pg_sleep(60)")
+    assert time.monotonic() - began < SOON
+    assert scene.application(uid="acme").uid == "acme"
+
+
+def test_a_transaction_does_not_sit_idle_for_ever(scene, monkeypatch):
+    """One whose node does nothing more is ended by the server, so that it holds up nobody."""
+    monkeypatch.setattr(database, "BEGIN", database.BEGIN.replace("30s", BRIEF))
+    with pytest.raises(StoreUnavailable):
+        interrupted(scene, lambda: time.sleep(1))
+    assert scene.store.applications(Page()) == []
+    assert scene.application(uid="acme").uid == "acme"
+
+
+def test_timeouts_are_those_of_every_transaction(scene):
+    """What is set is read back: half a minute for a statement, as long for doing nothing, and commits that last."""
+    with scene.store.transaction():
+        (found,) = scene.store.rows(
+            "SELECT current_setting('statement_timeout'), current_setting('idle_in_transaction_session_timeout'),"
+            " current_setting('synchronous_commit')"
+        )
+    assert found == ("30s", "30s", "on")
+
+
+def test_a_server_that_only_reads_is_refused(url):
+    """A database that takes no changes, as a standby's, is refused at the start, with what to do about it."""
+    name = psycopg.conninfo.conninfo_to_dict(url)["dbname"]
+    with psycopg.connect(postgres_server().admin_url, autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    with pytest.raises(ConfigurationError, match=r"read-only.*name the primary"):
+        open_store(url, VAULT)
+
+
+def test_a_store_tells_the_database_s_time(scene, url):
+    """The time is the server's, in milliseconds."""
+    with psycopg.connect(url) as connection:
+        (before,) = connection.execute("SELECT extract(epoch FROM clock_timestamp()) * 1000").fetchone()
+    assert 0 <= scene.store.now() - int(before) < DAY
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "postgresql://u:s3cret@127.0.0.1:1/x",
+        "postgresql://u@127.0.0.1:1/x?password=s3cret",
+        "postgresql://u:s3cret@[broken/x",
+    ],
+)
+def test_errors_tell_no_password(wrong):
+    """A server that cannot be reached, or an address that cannot be read, is told of without its password."""
+    with pytest.raises(ConfigurationError) as refused:
+        open_store(wrong, VAULT)
+    assert "s3cret" not in str(refused.value)
