@@ -10,7 +10,7 @@ from ringback.store.postgres.connection import connect, unavailable
 from ringback.store.postgres.database import Database
 from ringback.store.sql.tables import Row
 
-CHANNEL = "ringback_due"
+CHANNEL = "ringback"  # the SQL function ringback.publish tells it, too
 LOOK_SECONDS = 0.5
 # NOTIFY takes a lock that all commits with one share, so it is never part of a commit that somebody waits for; and
 # what a crash takes from it is no loss.
