@@ -52,9 +52,10 @@ class Sandbox:
 
 
 @contextlib.contextmanager
-def sandbox(folder: Path, *options: str) -> Iterator[Sandbox]:
+def sandbox(folder: Path, *options: str, **settings: str) -> Iterator[Sandbox]:
     """Run `ringback sandbox xendit` in *folder* for the length of the block."""
-    with running("sandbox", "xendit", "--listen", ANYWHERE, *options, folder=folder) as process:
+    command = ["sandbox", "xendit", "--listen", ANYWHERE, *options]
+    with running(*command, folder=folder, **settings) as process:
         yield Sandbox(process)
 
 

@@ -68,19 +68,20 @@ def test_a_signal_ends_it(tmp_path):
         assert box.ok("GET", f"/v2/invoices/{made['id']}")["status"] == "PENDING"
 
 
-def test_what_was_answered_survives_a_kill(tmp_path):
-    """Each payment that was answered before a SIGKILL is there after it, and its webhook comes."""
+def test_what_was_answered_survives_a_kill(tmp_path, store):
+    """Each payment that was answered before a SIGKILL is there after it, and its webhook comes, on either store."""
     paid, rounds = set(), 3
+    options, settings = (["--store", store["store"]], store) if store else ([], {})
     with receiving(lambda _: Answer(200)) as receiver:
         for number in range(rounds):
-            with sandbox(tmp_path, "--webhook-url", receiver.url) as box:
+            with sandbox(tmp_path, "--webhook-url", receiver.url, *options, **settings) as box:
                 enough = threading.Event()
                 payer = threading.Thread(target=pay_on, args=(box, number, paid, enough))
                 payer.start()
                 assert enough.wait(60)
                 box.process.kill()
                 payer.join()
-        with sandbox(tmp_path) as box:
+        with sandbox(tmp_path, *options, **settings) as box:
             receiver.until(lambda: paid <= {json.loads(one.body)["id"] for one in receiver.ledger})
             for invoice in paid:
                 assert box.ok("GET", f"/v2/invoices/{invoice}")["status"] == "PAID"

@@ -8,7 +8,8 @@ from sandbox_process import KEY, refusal, sandbox
 from xendit.apis import InvoiceApi
 from xendit.invoice.model.create_invoice_request import CreateInvoiceRequest
 
-OTHER_BUSINESS = "0123456789abcdef01234567"
+from xendit_requests import OTHER_BUSINESS
+
 DRAFT = {"external_id": "order-1", "amount": 75_000}
 
 

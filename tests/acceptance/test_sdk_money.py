@@ -19,7 +19,8 @@ from xendit.payout.model.create_payout_request import CreatePayoutRequest
 from xendit.payout.model.digital_payout_channel_properties import DigitalPayoutChannelProperties
 from xendit.payout.model.receipt_notification import ReceiptNotification
 
-OTHER_BUSINESS = "0123456789abcdef01234567"
+from xendit_requests import OTHER_BUSINESS
+
 DRAFT = {
     "reference_id": "po-1",
     "channel_code": "ID_BCA",

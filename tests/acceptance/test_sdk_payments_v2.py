@@ -7,27 +7,9 @@ import pytest
 from sandbox_process import refusal, sandbox
 from xendit.apis import CustomerApi, PaymentMethodApi, PaymentRequestApi
 
-OTHER_BUSINESS = "0123456789abcdef01234567"
+from xendit_requests import ACCOUNT, CODE, COUNTER, OTHER_BUSINESS, WALLET
+
 MISSING = (404, "DATA_NOT_FOUND")
-ACCOUNT = {
-    "type": "VIRTUAL_ACCOUNT",
-    "reusability": "ONE_TIME_USE",
-    "virtual_account": {"channel_code": "BCA", "channel_properties": {"customer_name": "SITI AMINAH"}},
-}
-COUNTER = {
-    "type": "OVER_THE_COUNTER",
-    "reusability": "ONE_TIME_USE",
-    "over_the_counter": {"channel_code": "ALFAMART", "channel_properties": {"customer_name": "BUDI"}},
-}
-CODE = {"type": "QR_CODE", "reusability": "ONE_TIME_USE", "qr_code": {"channel_code": "QRIS"}}
-WALLET = {
-    "type": "EWALLET",
-    "reusability": "ONE_TIME_USE",
-    "ewallet": {
-        "channel_code": "DANA",
-        "channel_properties": {"success_return_url": "https://shop.example/ok"},
-    },
-}
 DEBIT = {
     "type": "DIRECT_DEBIT",
     "reusability": "MULTIPLE_USE",

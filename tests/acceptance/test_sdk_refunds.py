@@ -9,27 +9,8 @@ from xendit.apis import RefundApi
 from xendit.refund.model.create_refund import CreateRefund
 from xendit.refund.model.refund_callback import RefundCallback
 
-OTHER_BUSINESS = "0123456789abcdef01234567"
-URLS = {"success_return_url": "https://shop.example/ok"}
-V3 = {
-    "reference_id": "order-3",
-    "type": "PAY",
-    "country": "ID",
-    "currency": "IDR",
-    "request_amount": 150_000,
-    "channel_code": "DANA",
-    "channel_properties": URLS,
-}
-V2 = {
-    "reference_id": "order-2",
-    "currency": "IDR",
-    "amount": 150_000,
-    "payment_method": {
-        "type": "EWALLET",
-        "reusability": "ONE_TIME_USE",
-        "ewallet": {"channel_code": "DANA", "channel_properties": URLS},
-    },
-}
+from xendit_requests import OTHER_BUSINESS, REQUEST_V2, REQUEST_V3
+
 MISSING = (404, "DATA_NOT_FOUND")
 
 
@@ -46,13 +27,13 @@ def refunds(box):
 
 
 def paid_v3(box):
-    request = box.ok("POST", "/v3/payment_requests", V3)["payment_request_id"]
+    request = box.ok("POST", "/v3/payment_requests", REQUEST_V3)["payment_request_id"]
     box.ok("POST", f"/sandbox/v3/payment_requests/{request}/simulate")
     return {"payment_request_id": request}
 
 
 def paid_v2(box):
-    request = box.ok("POST", "/payment_requests", V2)["id"]
+    request = box.ok("POST", "/payment_requests", REQUEST_V2)["id"]
     box.ok("POST", f"/payment_requests/{request}/payments/simulate")
     return {"payment_request_id": request}
 
@@ -141,7 +122,7 @@ def test_errors_are_the_sdks_own(box, refunds):
     assert refused({"payment_request_id": "pr-x"}) == MISSING
     assert refused({"invoice_id": "579c8d61f23fa4ca35e52da4"}) == MISSING
     assert refused(paid_invoice(box, "BANK_TRANSFER", "BCA")) == (400, "REFUND_NOT_SUPPORTED")
-    unpaid = box.ok("POST", "/payment_requests", V2)["id"]
+    unpaid = box.ok("POST", "/payment_requests", REQUEST_V2)["id"]
     assert refused({"payment_request_id": unpaid}) == (400, "INELIGIBLE_TRANSACTION")
     made = refunds.create_refund(create_refund=CreateRefund(**asked))
     assert refused(asked) == (400, "REFUND_IN_PROGRESS")

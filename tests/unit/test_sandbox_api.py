@@ -10,6 +10,7 @@ from sandboxes import OWNER, playing
 
 from ringback.sandbox.xendit.calls import Answer, Owner, Refused, Route, read
 from ringback.sandbox.xendit.sandbox import DEFAULT_KEY
+from xendit_requests import OTHER_BUSINESS, OTHERS
 
 
 class Thing(msgspec.Struct):
@@ -104,11 +105,10 @@ def test_a_wrong_key_is_refused(play, headers):
 
 def test_a_sub_account_has_its_own_things(play):
     """What is made for one business cannot be seen by another, nor by its owner."""
-    sub = {"for-user-id": "0123456789abcdef01234567"}
-    made = play.ok("POST", "/things", {"name": "a"}, headers=sub)
-    assert made["owner"] == str(Owner("0123456789abcdef01234567"))
+    made = play.ok("POST", "/things", {"name": "a"}, headers=OTHERS)
+    assert made["owner"] == str(Owner(OTHER_BUSINESS))
     assert play.refused("GET", "/things/1") == (404, "THING_NOT_FOUND_ERROR")
-    assert play.ok("GET", "/things/1", headers=sub)["name"] == "a"
+    assert play.ok("GET", "/things/1", headers=OTHERS)["name"] == "a"
     assert play.refused("GET", "/things/1", headers={"for-user-id": "me"}) == (400, "API_VALIDATION_ERROR")
 
 
@@ -213,7 +213,7 @@ def test_a_refused_request_may_be_mended(play):
 def test_keys_of_others_do_not_meet(play):
     """Two businesses may choose the same key."""
     play.ok("POST", "/things", {"name": "a"}, headers={"idempotency-key": "k"})
-    other = {"idempotency-key": "k", "for-user-id": "0123456789abcdef01234567"}
+    other = {"idempotency-key": "k"} | OTHERS
     assert play.ok("POST", "/things", {"name": "b"}, headers=other)["name"] == "b"
 
 

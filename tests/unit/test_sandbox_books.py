@@ -8,9 +8,10 @@ import pytest
 from sandboxes import SITE, playing
 from xendit_tables import faults
 
+from xendit_requests import OTHERS
+
 OPENING = 1_000_000_000
 DAY = 86_400_000
-OTHER = {"for-user-id": "0123456789abcdef01234567"}
 V3 = {"api-version": "2024-11-11"}
 INVALID = (400, "API_VALIDATION_ERROR")
 MISSING = (404, "DATA_NOT_FOUND")
@@ -115,7 +116,7 @@ def test_each_business_has_its_own(play):
     """A sub-account and another currency have balances of their own; nothing is kept back for taxes."""
     invoice(play)
     play.advance(DAY)
-    assert play.ok("GET", "/balance", headers=OTHER)["balance"] == OPENING
+    assert play.ok("GET", "/balance", headers=OTHERS)["balance"] == OPENING
     assert balance(play, currency="PHP") == 10_000_000
     assert balance(play, "TAX") == 0
     assert play.ok("GET", "/balance") == {"balance": OPENING + 75_000}
@@ -407,8 +408,8 @@ def test_transactions_of_others(play):
     """A sub-account sees its own."""
     payout(play)
     (mine,) = listed(play)
-    assert listed(play, headers=OTHER) == []
-    assert play.refused("GET", f"/transactions/{mine['id']}", headers=OTHER) == MISSING
+    assert listed(play, headers=OTHERS) == []
+    assert play.refused("GET", f"/transactions/{mine['id']}", headers=OTHERS) == MISSING
 
 
 def test_books_are_the_same_after_a_restart(tmp_path):
@@ -533,8 +534,8 @@ def test_reports_that_cannot_be(play, change, code):
 def test_reports_of_others(play):
     """Reports that are not there, and those of others, are 404."""
     report = ordered(play)
-    assert play.refused("GET", f"/reports/{report['id']}", headers=OTHER) == MISSING
-    assert play.refused("POST", f"/sandbox/reports/{report['id']}/simulate", headers=OTHER) == MISSING
+    assert play.refused("GET", f"/reports/{report['id']}", headers=OTHERS) == MISSING
+    assert play.refused("POST", f"/sandbox/reports/{report['id']}/simulate", headers=OTHERS) == MISSING
 
 
 def test_a_report_is_made_after_a_restart(tmp_path):

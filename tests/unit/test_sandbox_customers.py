@@ -3,6 +3,8 @@
 import pytest
 from sandboxes import playing
 
+from xendit_requests import OTHERS
+
 DRAFT = {
     "reference_id": "customer-1",
     "type": "INDIVIDUAL",
@@ -18,7 +20,6 @@ DRAFT = {
 }
 MISSING = (404, "DATA_NOT_FOUND")
 TAKEN = (400, "DUPLICATE_END_CUSTOMER_ERROR")
-OTHER = {"for-user-id": "0123456789abcdef01234567"}
 
 
 @pytest.fixture
@@ -83,9 +84,9 @@ def test_a_reference_is_taken_once(play):
     assert play.refused("PATCH", f"/customers/{other['id']}", {"reference_id": "customer-1"}) == TAKEN
     same = play.ok("PATCH", f"/customers/{made['id']}", {"reference_id": "customer-1"})
     assert same["reference_id"] == "customer-1"
-    elsewhere = play.ok("POST", "/customers", DRAFT, headers=OTHER)
+    elsewhere = play.ok("POST", "/customers", DRAFT, headers=OTHERS)
     assert play.refused("GET", f"/customers/{elsewhere['id']}") == MISSING
-    assert play.refused("PATCH", f"/customers/{made['id']}", {}, headers=OTHER) == MISSING
+    assert play.refused("PATCH", f"/customers/{made['id']}", {}, headers=OTHERS) == MISSING
 
 
 @pytest.mark.parametrize(

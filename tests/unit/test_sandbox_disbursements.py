@@ -4,6 +4,8 @@ import pytest
 from sandboxes import playing
 from xendit_tables import faults
 
+from xendit_requests import OTHERS
+
 DRAFT = {
     "external_id": "pay-1",
     "amount": 150_000,
@@ -21,7 +23,6 @@ ITEM = {
     "description": "salary",
     "external_id": "item-1",
 }
-OTHER = {"for-user-id": "0123456789abcdef01234567"}
 OPENING = 1_000_000_000
 MISSING = (404, "DIRECT_DISBURSEMENT_NOT_FOUND_ERROR")
 INVALID = (400, "API_VALIDATION_ERROR")
@@ -113,9 +114,9 @@ def test_looking_for_disbursements(play):
     assert [one["id"] for one in found] == [second["id"], first["id"]]
     assert play.refused("GET", "/disbursements", query={"external_id": "none"}) == MISSING
     assert play.refused("GET", "/disbursements") == INVALID
-    assert play.refused("GET", f"/disbursements/{first['id']}", headers=OTHER) == MISSING
-    assert play.refused("GET", "/disbursements", query={"external_id": "pay-1"}, headers=OTHER) == MISSING
-    assert play.refused("POST", simulate(first), headers=OTHER) == MISSING
+    assert play.refused("GET", f"/disbursements/{first['id']}", headers=OTHERS) == MISSING
+    assert play.refused("GET", "/disbursements", query={"external_id": "pay-1"}, headers=OTHERS) == MISSING
+    assert play.refused("POST", simulate(first), headers=OTHERS) == MISSING
 
 
 def test_the_same_key_again(play):

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from sandboxes import playing
 from test_sandbox_hostile import RUBBISH
 
+from xendit_requests import OTHERS
+
 NAMES = [
     "x",
     "0" * 24,
@@ -27,7 +29,7 @@ NAMES = [
 HEADERS = [
     {},
     {"for-user-id": "nobody"},
-    {"for-user-id": "0123456789abcdef01234567"},
+    OTHERS,
     {"idempotency-key": ""},
     {"idempotency-key": "k"},
     {"api-version": "\x00"},

@@ -6,6 +6,7 @@ from xendit_tables import faults
 
 from ringback.sandbox.xendit.notices import NOTICE
 from ringback.sandbox.xendit.slots import Slot
+from xendit_requests import OTHERS
 
 DRAFT = {
     "reference_id": "order-1",
@@ -137,9 +138,8 @@ def test_what_cannot_be_a_charge(play, change):
 @pytest.mark.parametrize("product", ["ewallets", "paylater"])
 def test_charges_that_are_not_there(play, product):
     """Unknown charges, and those of others, are 404."""
-    other = {"for-user-id": "0123456789abcdef01234567"}
     charge = made(play)
-    assert play.refused("GET", f"/{product}/charges/{charge['id']}", headers=other) == MISSING
+    assert play.refused("GET", f"/{product}/charges/{charge['id']}", headers=OTHERS) == MISSING
     assert play.refused("POST", simulate({"id": "x"}, product)) == MISSING
 
 

@@ -7,6 +7,7 @@ from xendit_tables import faults
 
 from ringback.sandbox.xendit.invoices import INVOICE, Invoices
 from ringback.sandbox.xendit.slots import Mishap, Sending, Slot
+from xendit_requests import OTHERS
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 MANDATORY = [
@@ -202,8 +203,7 @@ def test_an_invoice_that_is_not_there(play):
     assert play.refused("GET", "/v2/invoices/0123456789abcdef01234567") == missing
     assert play.refused("POST", "/invoices/\x00/expire!") == missing
     invoice = made(play)
-    other = {"for-user-id": "0123456789abcdef01234567"}
-    assert play.refused("GET", f"/v2/invoices/{invoice['id']}", headers=other) == missing
+    assert play.refused("GET", f"/v2/invoices/{invoice['id']}", headers=OTHERS) == missing
 
 
 # --- Lists ---------------------------------------------------------------------------------------------------

@@ -5,29 +5,11 @@ from sandboxes import playing
 from xendit_tables import faults
 
 from ringback.sandbox.xendit.notices import NOTICE
+from xendit_requests import ACCOUNT, CODE, COUNTER, OTHERS, WALLET
 
-ACCOUNT = {
-    "type": "VIRTUAL_ACCOUNT",
-    "reusability": "ONE_TIME_USE",
-    "virtual_account": {"channel_code": "BCA", "channel_properties": {"customer_name": "SITI AMINAH"}},
-}
-WALLET = {
-    "type": "EWALLET",
-    "reusability": "ONE_TIME_USE",
-    "ewallet": {
-        "channel_code": "DANA",
-        "channel_properties": {"success_return_url": "https://shop.example/ok"},
-    },
-}
 PHONE = WALLET | {
     "ewallet": {"channel_code": "OVO", "channel_properties": {"mobile_number": "+628123456789"}}
 }
-COUNTER = {
-    "type": "OVER_THE_COUNTER",
-    "reusability": "ONE_TIME_USE",
-    "over_the_counter": {"channel_code": "ALFAMART", "channel_properties": {"customer_name": "BUDI"}},
-}
-CODE = {"type": "QR_CODE", "reusability": "ONE_TIME_USE", "qr_code": {"channel_code": "QRIS"}}
 DEBIT = {
     "type": "DIRECT_DEBIT",
     "reusability": "ONE_TIME_USE",
@@ -52,7 +34,6 @@ CARD = {
 TRUSTED_CARD = CARD | {"card": CARD["card"] | {"channel_properties": {"skip_three_d_secure": True}}}
 DRAFT = {"reference_id": "order-1", "currency": "IDR", "amount": 150_000.0, "metadata": {"sku": "A1"}}
 COMPLETED = (409, "PAYMENT_REQUEST_ALREADY_COMPLETED")
-OTHER = {"for-user-id": "0123456789abcdef01234567"}
 
 
 @pytest.fixture
@@ -501,8 +482,8 @@ def test_requests_that_are_not_there(play):
     """Unknown requests, and those of others, are 404, whatever is asked of them."""
     missing = (404, "DATA_NOT_FOUND")
     request = made(play)
-    assert play.refused("GET", at(request), headers=OTHER) == missing
-    assert play.ok("GET", "/payment_requests", headers=OTHER)["data"] == []
+    assert play.refused("GET", at(request), headers=OTHERS) == missing
+    assert play.ok("GET", "/payment_requests", headers=OTHERS)["data"] == []
     for path, body in {
         "auth": {"auth_code": "123456"},
         "auth/resend": None,
@@ -513,7 +494,7 @@ def test_requests_that_are_not_there(play):
     assert play.refused("GET", "/payment_requests/pr-1/captures") == missing
     assert play.refused("POST", "/sandbox/payment_requests/pr-1/simulate") == missing
     method = request["payment_method"]["id"]
-    stolen = play.refused("POST", "/payment_requests", DRAFT | {"payment_method_id": method}, headers=OTHER)
+    stolen = play.refused("POST", "/payment_requests", DRAFT | {"payment_method_id": method}, headers=OTHERS)
     assert stolen == (400, "PAYMENT_METHOD_NOT_FOUND_ERROR")
 
 

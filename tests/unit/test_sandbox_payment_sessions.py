@@ -4,8 +4,9 @@ import pytest
 from sandboxes import SITE, playing
 from xendit_tables import faults
 
+from xendit_requests import OTHERS
+
 MINUTE = 60_000
-OTHERS = {"for-user-id": "0123456789abcdef01234567"}
 DRAFT = {
     "reference_id": "order-1",
     "session_type": "PAY",

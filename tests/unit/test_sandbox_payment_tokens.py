@@ -4,9 +4,10 @@ import pytest
 from sandboxes import playing
 from xendit_tables import faults
 
+from xendit_requests import OTHERS
+
 DAY = 86_400_000
 TOKENS = "/v3/payment_tokens"
-OTHERS = {"for-user-id": "0123456789abcdef01234567"}
 DRAFT = {
     "reference_id": "token-1",
     "country": "ID",

@@ -5,11 +5,11 @@ from sandboxes import OWNER, playing
 from xendit_tables import faults
 
 from ringback.sandbox.xendit.ledger import COLLECTION
+from xendit_requests import OTHERS
 
 DAY = 86_400_000
 REQUESTS = "/v3/payment_requests"
 VERSION = {"api-version": "2024-11-11"}
-OTHERS = {"for-user-id": "0123456789abcdef01234567"}
 WALLET = {
     "reference_id": "order-1",
     "type": "PAY",

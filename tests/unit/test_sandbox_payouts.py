@@ -4,6 +4,8 @@ import pytest
 from sandboxes import playing
 from xendit_tables import faults
 
+from xendit_requests import OTHERS
+
 DRAFT = {
     "reference_id": "po-1",
     "channel_code": "ID_BCA",
@@ -15,7 +17,6 @@ DRAFT = {
     "metadata": {"outlet": 24},
 }
 PESOS = {"channel_code": "PH_GCASH", "currency": "PHP", "amount": 1.11}
-OTHER = {"for-user-id": "0123456789abcdef01234567"}
 OPENING = 1_000_000_000
 MISSING = (404, "DATA_NOT_FOUND")
 INVALID = (400, "API_VALIDATION_ERROR")
@@ -256,9 +257,9 @@ def test_payouts_of_others(play):
         ("POST", cancel(payout)),
         ("POST", simulate(payout)),
     ):
-        assert play.refused(method, path, headers=OTHER) == MISSING
-    assert play.ok("GET", "/balance", headers=OTHER)["balance"] == OPENING
-    assert play.ok("GET", "/v2/payouts", query={"reference_id": "po-1"}, headers=OTHER)["data"] == []
+        assert play.refused(method, path, headers=OTHERS) == MISSING
+    assert play.ok("GET", "/balance", headers=OTHERS)["balance"] == OPENING
+    assert play.ok("GET", "/v2/payouts", query={"reference_id": "po-1"}, headers=OTHERS)["data"] == []
 
 
 def test_payouts_go_on_after_a_restart(tmp_path):

@@ -4,6 +4,8 @@ import pytest
 from sandboxes import playing
 from xendit_tables import faults
 
+from xendit_requests import OTHERS
+
 RECIPIENT = {
     "type": "INDIVIDUAL",
     "given_name": "Rina",
@@ -32,7 +34,7 @@ DRAFT = {
     "metadata": {"outlet": 24},
 }
 VERSION = {"api-version": "2025-09-01"}
-OTHER = VERSION | {"for-user-id": "0123456789abcdef01234567"}
+OTHER = VERSION | OTHERS
 PESOS = 10_000_000
 MISSING = (404, "DATA_NOT_FOUND")
 INVALID = (400, "API_VALIDATION_ERROR")

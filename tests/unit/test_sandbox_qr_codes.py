@@ -5,6 +5,7 @@ from sandboxes import playing
 from xendit_tables import faults
 
 from ringback.sandbox.xendit.notices import NOTICE
+from xendit_requests import OTHERS
 
 HOUR, DAY = 3_600_000, 86_400_000
 NEW = {"api-version": "2022-07-31"}
@@ -124,5 +125,4 @@ def test_names_of_codes(play):
     )
     play.ok("POST", "/qr_codes/shop/1/payments/simulate")
     assert play.refused("GET", "/qr_codes/shop/2") == MISSING
-    other = {"for-user-id": "0123456789abcdef01234567"}
-    assert play.refused("GET", "/qr_codes/shop/1", headers=other) == MISSING
+    assert play.refused("GET", "/qr_codes/shop/1", headers=OTHERS) == MISSING

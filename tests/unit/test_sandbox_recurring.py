@@ -5,6 +5,7 @@ from sandboxes import OWNER, playing
 from xendit_tables import faults
 
 from ringback.sandbox.xendit.slots import Sending
+from xendit_requests import OTHER_BUSINESS, OTHERS
 
 SECOND, HOUR, DAY = 1_000, 3_600_000, 86_400_000
 PLANS = "/recurring/plans"
@@ -459,14 +460,13 @@ def test_a_list_of_cycles(play):
 
 def test_plans_and_cycles_that_are_not_there(play):
     """Unknown ones, those of others, and cycles of other plans are 404."""
-    other = {"for-user-id": "0123456789abcdef01234567"}
     plan, another = made(play), made(play)
     [cycle] = cycles(play, plan)
-    assert play.refused("GET", f"{PLANS}/{plan['id']}", headers=other) == MISSING
-    assert play.refused("POST", f"{PLANS}/{plan['id']}/deactivate", headers=other) == MISSING
-    assert play.refused("GET", f"{PLANS}/{plan['id']}/cycles", headers=other) == MISSING
+    assert play.refused("GET", f"{PLANS}/{plan['id']}", headers=OTHERS) == MISSING
+    assert play.refused("POST", f"{PLANS}/{plan['id']}/deactivate", headers=OTHERS) == MISSING
+    assert play.refused("GET", f"{PLANS}/{plan['id']}/cycles", headers=OTHERS) == MISSING
     for call in ("/cancel", "/force_attempt"):
-        assert play.refused("POST", path(cycle, call), headers=other) == MISSING
+        assert play.refused("POST", path(cycle, call), headers=OTHERS) == MISSING
     assert play.refused("GET", path(cycle | {"plan_id": another["id"]})) == MISSING
     assert play.refused("GET", path(cycle | {"id": "recy_x"})) == MISSING
     assert play.ok("GET", path(cycle)) == cycle
@@ -474,10 +474,9 @@ def test_plans_and_cycles_that_are_not_there(play):
 
 def test_webhooks_of_a_sub_account(play):
     """A plan that was made for a business is told to that business, in its name."""
-    sub = {"for-user-id": "0123456789abcdef01234567"}
-    play.ok("POST", PLANS, DRAFT, headers=sub)
+    play.ok("POST", PLANS, DRAFT, headers=OTHERS)
     play.advance(2 * DAY)
-    assert {body["business_id"] for _, _, body in play.told()} == {sub["for-user-id"]}
+    assert {body["business_id"] for _, _, body in play.told()} == {OTHER_BUSINESS}
     assert play.told(OWNER) == []
 
 

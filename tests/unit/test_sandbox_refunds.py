@@ -6,29 +6,9 @@ from xendit_tables import faults
 
 from ringback.sandbox.xendit.books import OPENING, Books
 from ringback.sandbox.xendit.movements import HOLDING
+from xendit_requests import OTHERS, REQUEST_V2, REQUEST_V3
 
 DAY = 86_400_000
-OTHERS = {"for-user-id": "0123456789abcdef01234567"}
-URLS = {"success_return_url": "https://shop.example/ok"}
-V3 = {
-    "reference_id": "order-3",
-    "type": "PAY",
-    "country": "ID",
-    "currency": "IDR",
-    "request_amount": 150_000,
-    "channel_code": "DANA",
-    "channel_properties": URLS,
-}
-V2 = {
-    "reference_id": "order-2",
-    "currency": "IDR",
-    "amount": 150_000,
-    "payment_method": {
-        "type": "EWALLET",
-        "reusability": "ONE_TIME_USE",
-        "ewallet": {"channel_code": "DANA", "channel_properties": URLS},
-    },
-}
 CHARGE = {
     "reference_id": "order-1",
     "currency": "IDR",
@@ -50,7 +30,7 @@ def play(tmp_path):
 
 
 def asked_v3(play, **more):
-    request = play.ok("POST", "/v3/payment_requests", V3 | more)
+    request = play.ok("POST", "/v3/payment_requests", REQUEST_V3 | more)
     return {"payment_request_id": request["payment_request_id"]}
 
 
@@ -61,7 +41,7 @@ def paid_v3(play, **more):
 
 
 def asked_v2(play):
-    return {"payment_request_id": play.ok("POST", "/payment_requests", V2)["id"]}
+    return {"payment_request_id": play.ok("POST", "/payment_requests", REQUEST_V2)["id"]}
 
 
 def paid_v2(play):
@@ -194,7 +174,7 @@ def test_only_what_was_captured_is_refunded(play):
     request = play.ok(
         "POST",
         "/v3/payment_requests",
-        V3
+        REQUEST_V3
         | {"country": "PH", "currency": "PHP", "request_amount": 0.5, "capture_method": "MANUAL"}
         | {"channel_code": "CARDS", "channel_properties": {"card_details": card, "skip_three_ds": True}},
     )

@@ -4,6 +4,8 @@ import pytest
 from sandboxes import playing
 from xendit_tables import faults
 
+from xendit_requests import OTHERS
+
 HOUR = 3_600_000
 DRAFT = {
     "external_id": "fpc-1",
@@ -101,8 +103,7 @@ def test_codes_of_others(play):
         400,
         "DUPLICATE_PAYMENT_CODE_ERROR",
     )
-    other = {"for-user-id": "0123456789abcdef01234567"}
     path = f"/fixed_payment_code/{code['id']}"
-    assert play.refused("GET", path, headers=other) == MISSING
-    assert play.refused("PATCH", path, {}, headers=other) == MISSING
-    assert play.refused("POST", SIMULATE, cash(code), headers=other) == MISSING
+    assert play.refused("GET", path, headers=OTHERS) == MISSING
+    assert play.refused("PATCH", path, {}, headers=OTHERS) == MISSING
+    assert play.refused("POST", SIMULATE, cash(code), headers=OTHERS) == MISSING

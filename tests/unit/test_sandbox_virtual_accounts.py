@@ -7,6 +7,7 @@ from sandboxes import OWNER, playing
 from xendit_tables import faults
 
 from ringback.sandbox.xendit.invoices import INVOICE, Invoices
+from xendit_requests import OTHERS
 
 HOUR, DAY = 3_600_000, 86_400_000
 INACTIVE = (400, "CALLBACK_VIRTUAL_ACCOUNT_INACTIVE_ERROR")
@@ -150,11 +151,10 @@ def test_a_number_is_had_once(play):
 def test_accounts_of_others(play):
     """Accounts that are not there, or another's, cannot be seen or paid."""
     account = made(play)
-    other = {"for-user-id": "0123456789abcdef01234567"}
     path = f"/callback_virtual_accounts/{account['id']}"
-    assert play.refused("GET", path, headers=other) == MISSING
-    assert play.refused("PATCH", path, {}, headers=other) == MISSING
-    assert play.refused("POST", simulate("va-1"), {"amount": 1}, headers=other) == MISSING
+    assert play.refused("GET", path, headers=OTHERS) == MISSING
+    assert play.refused("PATCH", path, {}, headers=OTHERS) == MISSING
+    assert play.refused("POST", simulate("va-1"), {"amount": 1}, headers=OTHERS) == MISSING
 
 
 def test_the_banks(play):
