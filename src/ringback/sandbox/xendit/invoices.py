@@ -71,17 +71,17 @@ class Invoices:
         draft.check()
         account = self._fixed_account(call, draft.callback_virtual_account_id)
         change = self._sandbox.change()
-        expires_at = self._sandbox.after(draft.duration)
+        expires_at = self._sandbox.after(draft.duration, call.now)
         body = new_invoice(
             draft,
             invoice_id=self._sandbox.new_hex(),
             user_id=call.owner.business_id,
             site=call.site,
-            created=self._sandbox.stamp(),
+            created=self._sandbox.stamp(call.now),
             expires=self._sandbox.stamp(expires_at),
         )
         if draft.reminder is not None:
-            reminded_at = self._sandbox.after(draft.duration - draft.reminder)
+            reminded_at = self._sandbox.after(draft.duration - draft.reminder, call.now)
             body["reminder_date"] = self._sandbox.stamp(reminded_at)
         hidden = {"client_type": MADE_BY_API}
         if account is not None:

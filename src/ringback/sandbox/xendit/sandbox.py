@@ -146,9 +146,9 @@ class Sandbox:
 
     # --- Time ---------------------------------------------------------------------------------------------
 
-    def after(self, duration: float) -> Instant:
-        """Return the instant *duration* milliseconds of the provider's time from now."""
-        return self.clock() + self.sending.shortened(round(duration))
+    def after(self, duration: float, since: Instant | None = None) -> Instant:
+        """Return the instant *duration* milliseconds of the provider's time after another, by default the present."""
+        return (self.clock() if since is None else since) + self.sending.shortened(round(duration))
 
     def on_due(self, kind: str, ring: Ring) -> None:
         """Call *ring* with each entry of a *kind* when its ``due_at`` has come; it has to put that forward."""

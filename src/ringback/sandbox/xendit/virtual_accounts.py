@@ -301,8 +301,8 @@ class VirtualAccounts:
             "is_single_use": bool(draft.is_single_use),
             "status": PENDING,
             **({} if draft.description is None else {"description": draft.description}),
-            "created": self._sandbox.stamp(),
-            "updated": self._sandbox.stamp(),
+            "created": self._sandbox.stamp(call.now),
+            "updated": self._sandbox.stamp(call.now),
         }
 
     def _expiration(self, text: str, *, past: bool = False) -> Instant:
