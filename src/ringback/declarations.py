@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ringback import drafts, ids
+from ringback import drafts, ids, policy
 from ringback.entrance import Entrance, Reply
 from ringback.errors import ConfigurationError, InvalidInput, NotFound
 from ringback.handlers import MAX_TIMEOUT, TRANSACTION, Handler
@@ -208,3 +208,11 @@ def _custom(reply: Reply) -> CustomAck:
         return CustomAck(status=reply.status, body=reply.body.decode(), content_type=content_type)
     except UnicodeDecodeError:
         raise InvalidInput.at("ack", "body", msg="an acknowledgement's body is text in UTF-8") from None
+
+
+def schedule_of(text: str) -> policy.RetrySchedule:
+    """Read when a failed run is tried again; raises ``ConfigurationError``."""
+    try:
+        return policy.parse_schedule(text)
+    except ValueError as error:
+        raise ConfigurationError(f"retries: {error}") from None

@@ -343,7 +343,7 @@ def check_transactions(handlers: tuple[Handler, ...], *, shared: bool) -> None:
     if asking and not shared:
         raise ConfigurationError(
             f"the handler {', '.join(asking)} asks for `tx`, but the inbox does not share the application's database:"
-            " give Inbox(..., shared=True) the application's SQLite file, or effects= for its framework"
+            " give Inbox(..., shared=True) the application's database, or effects= for its framework"
         )
 
 

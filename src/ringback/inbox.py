@@ -21,7 +21,7 @@ import msgspec
 
 from ringback import policy
 from ringback.config import DEFAULT, Settings, load_here
-from ringback.declarations import Declarations, check_handler
+from ringback.declarations import Declarations, check_handler, schedule_of
 from ringback.engine import Engine, open_checked_store
 from ringback.entrance import Entrance, Reply, error_reply
 from ringback.errors import (
@@ -50,8 +50,7 @@ from ringback.reconciler import Fetch, Looked, Reconciler, check_profile
 from ringback.signing import Request
 from ringback.signing.contract import END_OF_TIME
 from ringback.store import AttemptFilter, Page, Pending, Store
-from ringback.store.effects import Effects
-from ringback.store.sqlite.effects import SQLiteEffects
+from ringback.store.effects import Effects, effects_of
 from ringback.worker import Worker
 
 F = TypeVar("F", bound=Function)
@@ -81,9 +80,9 @@ class Inbox:
     """Receives webhooks for an application and hands them to its handlers.
 
     Args:
-        store: Where messages are kept: ``sqlite:///FILE``, or a function that tells when it is needed first; without
-            it, where the setting ``store`` says.
-        shared: The file is the application's own database, and handlers may ask for ``tx``.
+        store: Where messages are kept: ``sqlite:///FILE`` or ``postgresql://…``, or a function that tells when it is
+            needed first; without it, where the setting ``store`` says.
+        shared: That is the application's own database, and handlers may ask for ``tx``.
         effects: How to open a transaction of the application's database, where a framework does that.
         max_body: The largest request body, in bytes.
         threads: How many handlers that are not coroutines run at once.
@@ -114,7 +113,7 @@ class Inbox:
         self._declared = Declarations()
         self._reconcilers: list[Reconciler] = []
         self._unusable_until = float("-inf")
-        self._opening = Opening(self._open_here, lambda opened: opened.engine.committer.close())
+        self._opening = Opening(self._open_here, self._close_here)
 
     # --- Declaring ----------------------------------------------------------------------------------------
 
@@ -188,7 +187,7 @@ class Inbox:
                 key=key,
                 model=model,
                 timeout=timeout,
-                schedule=None if retries is None else _schedule(retries),
+                schedule=None if retries is None else schedule_of(retries),
             )
             check_handler(handler)
             check_transactions((handler,), shared=self._shared)
@@ -350,7 +349,7 @@ class Inbox:
 
     def _transactions(self) -> Effects | None:
         if self._effects is None and self._shared:
-            self._effects = SQLiteEffects(self.settings().store.removeprefix("sqlite:///"))
+            self._effects = effects_of(self.settings().store)
         return self._effects
 
     @contextlib.asynccontextmanager
@@ -563,6 +562,11 @@ class Inbox:
             raise
         return _Opened(engine, Intake(engine.committer, self.observer, clock=self._clock), entrances)
 
+    def _close_here(self, opened: _Opened) -> None:
+        opened.engine.committer.close()
+        if self._effects is not None:
+            self._effects.close()
+
 
 class _Opened(msgspec.Struct, frozen=True):
     """What is open."""
@@ -590,10 +594,3 @@ async def _look_once(
         if isinstance(one, BaseException):
             raise one
     return sum((one for one in looked if isinstance(one, Looked)), Looked())
-
-
-def _schedule(text: str) -> policy.RetrySchedule:
-    try:
-        return policy.parse_schedule(text)
-    except ValueError as error:
-        raise ConfigurationError(f"retries: {error}") from None

@@ -6,11 +6,12 @@ the store's statements in the same transaction, and commits both or neither.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Coroutine
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from ringback.store import Statement
+from ringback.store import Statement, is_postgres
 
 # Changes nothing; where one transaction at a time may write, the one that runs it is the one from then on.
 CLAIM = Statement("UPDATE ringback_delivery SET begun = begun WHERE 0 = 1", ())
@@ -47,6 +48,19 @@ class TransactionOver(RuntimeError):  # noqa: N818 - named for what is the matte
 class Effects(Protocol):
     """Opens transactions. Each is used on one thread; many may be open at once, on as many threads."""
 
+    def close(self) -> None:
+        """Release what is kept from one transaction to the next."""
+        ...
+
     def transaction(self) -> AbstractContextManager[Effect]:
         """Open a transaction that is committed at the end of the block, or undone by an exception."""
         ...
+
+
+def effects_of(url: str) -> Effects:
+    """Return what opens transactions of the database that *url* names, as ``open_store`` takes it."""
+    kind, place = ("postgres", url) if is_postgres(url) else ("sqlite", url.removeprefix("sqlite:///"))
+    # Only what is used is imported: the other may not be installed.
+    module = importlib.import_module(f"ringback.store.{kind}.effects")
+    opened: Effects = module.PostgresEffects(place) if kind == "postgres" else module.SQLiteEffects(place)
+    return opened

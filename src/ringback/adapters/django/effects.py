@@ -57,11 +57,16 @@ class DjangoTransaction:
         return async_to_sync(handle)()
 
     def give_up(self) -> None:
-        """See ``Effect``. On databases other than SQLite, others can write meanwhile, and the block's end undoes it."""
+        """See ``Effect``. On databases that are neither of these, the block's end undoes it."""
         self._given_up = True
         connection = self._connection.connection
-        if self._connection.vendor == "sqlite" and connection is not None:
+        if connection is None:
+            return
+        if self._connection.vendor == "sqlite":
             connection.interrupt()
+            connection.rollback()
+        elif self._connection.vendor == "postgresql":
+            connection.cancel()
             connection.rollback()
 
     @contextlib.contextmanager
@@ -108,6 +113,9 @@ class DjangoEffects:
                 yield effect
         finally:
             close_old_connections()
+
+    def close(self) -> None:
+        """See ``Effects``: the connections are given back after each."""
 
 
 def _in_django(text: str) -> str:

@@ -118,6 +118,9 @@ class SQLiteEffects:
             if guarded.connection.in_transaction:
                 guarded.control(UNDO)
 
+    def close(self) -> None:
+        """See ``Effects``: the connections go with their threads."""
+
     def _connection(self) -> _Guarded:
         guarded: _Guarded | None = getattr(self._local, "guarded", None)
         if guarded is None:

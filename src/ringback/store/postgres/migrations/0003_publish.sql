@@ -190,7 +190,10 @@ BEGIN
     END IF;
 
     INSERT INTO ringback_delivery (message_key, endpoint_key, state, attempts, due_at, trigger, ordering_key)
-        SELECT message_key, target.endpoint_key, 'waiting', 0, accept.created_at, 'scheduled', target.ordering_key
+        -- A caller whose clock is ahead must not make them wait.
+        SELECT message_key, target.endpoint_key, 'waiting', 0,
+            least(accept.created_at, (extract(epoch FROM clock_timestamp()) * 1000)::bigint), 'scheduled',
+            target.ordering_key
         FROM unnest(targets, ordering_keys) AS target (endpoint_key, ordering_key);
     IF FOUND AND current_setting('ringback.hints', true) IS DISTINCT FROM 'off' THEN
         -- However often it is said in one transaction, it is heard once, after the commit.
