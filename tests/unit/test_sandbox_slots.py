@@ -10,6 +10,7 @@ from receivers import answering
 from sandbox_receivers import BROKEN, HOOKS, invoice, log_rows, received, set_slot, tell, webhooks
 from sandboxes import BUSINESS, OWNER
 
+from ringback.drafts import EndpointDraft
 from ringback.policy import XENDIT_SCHEDULE
 from ringback.sandbox.xendit.calls import Owner
 from ringback.sandbox.xendit.slot_names import SLOTS, slot_of
@@ -166,6 +167,22 @@ def test_settings_outlive_a_restart_and_follow_its_time_scale(tmp_path):
         assert endpoint.retry_schedule == tuple(delay // 900 for delay in XENDIT_SCHEDULE.delays)
         assert endpoint.manner.user_agent == "node"
         assert endpoint.url == URL
+
+
+def test_a_start_finishes_what_an_end_cut_off(tmp_path):
+    """Where the sandbox ended after a URL was kept or taken away, the next start delivers accordingly."""
+    with webhooks(tmp_path) as play:
+        set_slot(play, url=URL)
+        set_slot(play, "payout", url=URL)
+        there, outbox = endpoints(play), play.sandbox.outbox
+        set_slot(play, "payout", url=None)
+        set_slot(play, url=f"{URL}/new")
+        for name in ("invoice", "payout"):
+            draft = EndpointDraft(url=there[name].url, uid=name, channels=(name,))
+            play.run(outbox.put_endpoint(str(OWNER), name, draft))
+    with webhooks(tmp_path) as play:
+        play.run(play.sandbox.slots.open(OWNER))
+        assert {uid: endpoint.url for uid, endpoint in endpoints(play).items()} == {"invoice": f"{URL}/new"}
 
 
 def test_the_same_seed_gives_the_same_token(tmp_path):

@@ -1,7 +1,8 @@
 """What a call to make an invoice may say, checked.
 
 Sources: the fields are those of xendit-python 7's ``CreateInvoiceRequest``, and the error codes those of its error
-models. The limits of texts and lists are as wide as the provider's or wider.
+models. The limits of texts and lists are as wide as the provider's or wider. How long an invoice lasts that does not
+say so is a setting of an account there; here it is a day.
 """
 
 from __future__ import annotations

@@ -2,6 +2,9 @@
 
 Sources: docs.xendit.co on payment links, xendit-python 7, and what users report. An invoice is ``PENDING`` until it
 is ``PAID`` and some time later ``SETTLED``, of which nothing is told; or it is ``EXPIRED``, which is final.
+
+Not documented, and done plainly: it settles a day after the payment; one that is not pending cannot be expired, which
+is 404; what somebody pays after its end comes an hour after it, and is told by the body of a payment in time.
 """
 
 from __future__ import annotations

@@ -315,14 +315,14 @@ class Slots:
         self._targets.pop(owner, None)
         page = Page(limit=MAX_ENDPOINTS)
         endpoints = await self._outbox.read(lambda store: store.endpoints(str(owner), page))
-        targets = {uid: endpoint.url for endpoint in endpoints if _is_target(uid := endpoint.uid or "")}
+        there = {endpoint.uid or "": endpoint.url for endpoint in endpoints}
+        targets = {uid: url for uid, url in there.items() if _is_target(uid)}
         slots = {slot.name: slot.url for slot in self.all(owner) if slot.url is not None}
-        puts = [
-            self._outbox.put_endpoint(str(owner), uid, self._draft(owner, uid, url))
-            for uid, url in (slots | targets).items()
-        ]
-        for put in puts:
-            await put
+        for uid, url in (slots | targets).items():
+            await self._outbox.put_endpoint(str(owner), uid, self._draft(owner, uid, url))
+        # One whose URL was taken away, if the sandbox ended before it could take the endpoint away, too.
+        for uid in sorted(SLOTS.keys() & there.keys() - slots.keys()):
+            await self._outbox.remove_endpoint(str(owner), uid)
         self._targets[owner] = dict.fromkeys(targets)
 
     async def _deliver_to(self, owner: Owner, slot: Slot) -> None:
