@@ -14,6 +14,8 @@ from ringback.server import wire
 from ringback.server.app import create_app
 from ringback.server.auth import Tokens
 from ringback.server.metrics import Metrics
+from ringback.server.openapi import document
+from ringback.server.routes import routes as table
 from ringback.sources import Sources
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -49,6 +51,14 @@ def section(title):
     match = re.search(rf"^### {re.escape(title)}$(.*?)(?=^##|\Z)", API, re.MULTILINE | re.DOTALL)
     assert match, f"docs/reference/api.md has no section {title}"
     return match[1]
+
+
+def test_document():
+    """The OpenAPI document holds every route, and every operation in it has a route."""
+    described = document(table())["paths"]
+    assert {
+        f"{method.upper()} {path}" for path, methods in described.items() for method in methods
+    } == routes()
 
 
 def test_routes():

@@ -10,7 +10,9 @@ from falcon.asgi import Request, Response
 
 from ringback.errors import RingbackError, Unavailable
 from ringback.outbox import Outbox
+from ringback.server.operation import operation
 from ringback.server.replies import reply
+from ringback.server.wire import HealthOut
 
 Readiness = Callable[[], str | None]
 
@@ -31,23 +33,28 @@ class Health:
         self._outbox = outbox
         self._readiness = readiness
 
+    @operation("health.get", {200: HealthOut}, query=None, raises=(Unavailable,))
     async def on_get(self, _req: Request, resp: Response) -> None:
         """Tell whether this node should be sent requests: 200, or 503 and why not."""
         await self._check()
-        reply(resp, {"status": "ok"})
+        reply(resp, HealthOut())
 
+    @operation("health.head", {200: None}, query=None, raises=(Unavailable,))
     async def on_head(self, req: Request, resp: Response) -> None:
         """Answer as GET does, without the body."""
         await self.on_get(req, resp)
 
+    @operation("health.live", {200: HealthOut}, query=None)
     async def on_get_alive(self, _req: Request, resp: Response) -> None:
         """Tell that the event loop turns."""
-        reply(resp, {"status": "ok"})
+        reply(resp, HealthOut())
 
+    @operation("health.ping", {204: None}, query=None)
     async def on_get_ping(self, _req: Request, resp: Response) -> None:
         """Tell that the event loop turns, without a word."""
         resp.status = falcon.HTTP_204
 
+    @operation("health.ping-head", {204: None}, query=None)
     async def on_head_ping(self, req: Request, resp: Response) -> None:
         """Answer as GET does."""
         await self.on_get_ping(req, resp)

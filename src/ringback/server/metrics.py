@@ -44,6 +44,7 @@ from ringback.observe import (
 )
 from ringback.outbox import Outbox, system_clock
 from ringback.policy import Step
+from ringback.server.operation import operation
 from ringback.store import Statistics
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -441,6 +442,7 @@ class MetricsPage:
         self._outbox = outbox
         self._clock = clock
 
+    @operation("metrics.get", {200: str}, query=None, media_type=CONTENT_TYPE)
     async def on_get(self, _req: Request, resp: Response) -> None:
         """Show all metrics; without those of the store while it cannot be read."""
         now = self._clock()

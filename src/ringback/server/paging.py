@@ -21,6 +21,7 @@ from ringback.server.wire import Listing, instant
 from ringback.store import Page
 
 Q = TypeVar("Q", bound="Query")
+S = TypeVar("S")
 T = TypeVar("T")
 
 MAX_LIMIT = 250
@@ -142,7 +143,7 @@ def descending(query: OrderedQuery, *, default: bool) -> bool:
     return default if query.order is None else query.order == "descending"
 
 
-def listing(rows: Sequence[T], page: Page, shape: Callable[[T], object], key: Callable[[T], str]) -> Listing:
+def listing(rows: Sequence[T], page: Page, shape: Callable[[T], S], key: Callable[[T], str]) -> Listing[S]:
     """Make a page of the *rows* that the store found for *page*; *shape* shows a row, *key* identifies it."""
     wanted = page.limit - 1
     done = len(rows) <= wanted

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
-from typing import Any, Union
+from typing import Any, Generic, Literal, TypeVar, Union
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -33,6 +33,8 @@ from ringback.model import (
 )
 from ringback.policy import node_state
 from ringback.store import Tally, Task
+
+T = TypeVar("T")
 
 _UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -236,19 +238,35 @@ class RecoverOut(Shape):
     updated_at: datetime
 
 
-class Listing(Shape):
+class Listing(Shape, Generic[T]):
     """A page: ``iterator`` leads on, ``prev_iterator`` leads back, ``done`` says nothing more lies ahead."""
 
-    data: list[Any]
+    data: list[T]
     iterator: str | None
     prev_iterator: str | None
     done: bool
 
 
-class DestinationListing(Listing):
+class DestinationListing(Listing[MessageEndpointOut]):
     """A page of a message's deliveries, with every endpoint that the message skipped."""
 
     skipped: list[SkippedOut]
+
+
+class Rows(Shape, Generic[T]):
+    """A list that is shown whole."""
+
+    data: list[T]
+
+
+class EmptyResponse(Shape):
+    """Nothing: it was accepted, and there is no more to say."""
+
+
+class HealthOut(Shape):
+    """This node is well."""
+
+    status: Literal["ok"] = "ok"
 
 
 # --- From records to shapes --------------------------------------------------------------------------------

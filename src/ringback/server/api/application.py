@@ -8,12 +8,14 @@ from falcon.asgi import Response
 
 from ringback import ids
 from ringback.drafts import ApplicationDraft
+from ringback.errors import Conflict
 from ringback.outbox import Outbox
 from ringback.server.bodies import Bodies
+from ringback.server.operation import operation
 from ringback.server.paging import OrderedQuery, Query, descending, listing, page_of, parse
 from ringback.server.replies import created, reply
 from ringback.server.unknown import Request
-from ringback.server.wire import application_out, given, partial
+from ringback.server.wire import ApplicationOut, Listing, application_out, given, partial
 
 DRAFT = msgspec.json.Decoder(ApplicationDraft)
 PATCH = msgspec.json.Decoder(partial(ApplicationDraft, "ApplicationPatch"))
@@ -32,6 +34,7 @@ class Applications:
         self._outbox = outbox
         self._bodies = bodies
 
+    @operation("application.list", {200: Listing[ApplicationOut]}, query=OrderedQuery)
     async def on_get_all(self, req: Request, resp: Response) -> None:
         """List applications, oldest first unless asked otherwise."""
         query = parse(req, OrderedQuery)
@@ -39,6 +42,14 @@ class Applications:
         rows = await self._outbox.read(lambda store: store.applications(page))
         reply(resp, listing(rows, page, application_out, lambda row: row.id))
 
+    @operation(
+        "application.create",
+        {200: ApplicationOut, 201: ApplicationOut},
+        query=CreateQuery,
+        body=DRAFT,
+        keyed=True,
+        raises=(Conflict,),
+    )
     async def on_post_all(self, req: Request, resp: Response) -> None:
         """Create an application, or find the one that has its uid."""
         query = parse(req, CreateQuery)
@@ -48,11 +59,15 @@ class Applications:
         )
         reply(resp, application_out(application), created(new=new))
 
+    @operation("application.get", {200: ApplicationOut})
     async def on_get(self, req: Request, resp: Response, app: str) -> None:
         """Show an application."""
         parse(req, Query)
         reply(resp, application_out(await self._outbox.read(lambda store: store.application(app))))
 
+    @operation(
+        "application.update", {200: ApplicationOut, 201: ApplicationOut}, body=DRAFT, raises=(Conflict,)
+    )
     async def on_put(self, req: Request, resp: Response, app: str) -> None:
         """Replace an application, or create it with the uid of the path."""
         parse(req, Query)
@@ -60,12 +75,14 @@ class Applications:
         application, new = await self._outbox.put_application(app, draft)
         reply(resp, application_out(application), created(new=new))
 
+    @operation("application.patch", {200: ApplicationOut}, body=PATCH, raises=(Conflict,))
     async def on_patch(self, req: Request, resp: Response, app: str) -> None:
         """Change the fields given."""
         parse(req, Query)
         changes = given(await self._bodies.decode(req, PATCH))
         reply(resp, application_out(await self._outbox.change_application(app, changes)))
 
+    @operation("application.delete", {204: None})
     async def on_delete(self, req: Request, resp: Response, app: str) -> None:
         """Delete an application."""
         parse(req, Query)

@@ -11,10 +11,11 @@ from falcon.asgi import Response
 from ringback import ids
 from ringback.model import Attempt
 from ringback.outbox import Outbox
+from ringback.server.operation import operation
 from ringback.server.paging import HistoryQuery, Query, listing, optional_instant, page_of, parse
 from ringback.server.replies import reply
 from ringback.server.unknown import Request
-from ringback.server.wire import FAIL, SUCCESS, attempt_out
+from ringback.server.wire import FAIL, SUCCESS, Listing, MessageAttemptOut, attempt_out
 from ringback.store import AttemptFilter, Page, Store
 
 _OK = {None: None, SUCCESS[0]: True, FAIL[0]: False}
@@ -46,6 +47,7 @@ class Attempts:
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
 
+    @operation("message-attempt.get", {200: MessageAttemptOut}, query=AttemptShownQuery)
     async def on_get(self, req: Request, resp: Response, app: str, msg: str, att: str) -> None:
         """Show an attempt."""
         parse(req, AttemptShownQuery)
@@ -56,6 +58,7 @@ class Attempts:
 
         reply(resp, attempt_out(await self._outbox.read(look_up)))
 
+    @operation("message-attempt.list-by-endpoint", {200: Listing[MessageAttemptOut]}, query=AttemptQuery)
     async def on_get_of_endpoint(self, req: Request, resp: Response, app: str, ep: str) -> None:
         """List an endpoint's attempts, newest first."""
         query = parse(req, AttemptQuery)
@@ -67,6 +70,7 @@ class Attempts:
 
         await self._list(resp, query, page, look_up)
 
+    @operation("message-attempt.list-by-msg", {200: Listing[MessageAttemptOut]}, query=MessageAttemptQuery)
     async def on_get_of_message(self, req: Request, resp: Response, app: str, msg: str) -> None:
         """List a message's attempts, newest first."""
         query = parse(req, MessageAttemptQuery)
@@ -80,6 +84,22 @@ class Attempts:
 
         await self._list(resp, query, page, look_up)
 
+    @operation(
+        "message-attempt.list-by-msg-deprecated",
+        {200: Listing[MessageAttemptOut]},
+        query=MessageAttemptQuery,
+        deprecated=True,
+    )
+    async def on_get_formerly_of_message(self, req: Request, resp: Response, app: str, msg: str) -> None:
+        """List a message's attempts, at an address of older clients."""
+        await self.on_get_of_message(req, resp, app, msg)
+
+    @operation(
+        "message-attempt.list-by-endpoint-deprecated",
+        {200: Listing[MessageAttemptOut]},
+        query=AttemptQuery,
+        deprecated=True,
+    )
     async def on_get_of_delivery(self, req: Request, resp: Response, app: str, msg: str, ep: str) -> None:
         """List a message's attempts at one endpoint, newest first."""
         query = parse(req, AttemptQuery)
@@ -92,6 +112,7 @@ class Attempts:
 
         await self._list(resp, query, page, look_up)
 
+    @operation("message-attempt.expunge-content", {204: None})
     async def on_delete_content(self, req: Request, resp: Response, app: str, msg: str, att: str) -> None:
         """Forget what the receiver answered."""
         parse(req, Query)

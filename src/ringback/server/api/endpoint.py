@@ -11,15 +11,20 @@ from falcon.asgi import Response
 
 from ringback import ids
 from ringback.drafts import EndpointDraft, SecretRotation
-from ringback.errors import NotFound
+from ringback.errors import Conflict, InvalidRange, LimitReached, NotFound
 from ringback.model import Endpoint
 from ringback.outbox import Outbox
 from ringback.server.bodies import Bodies
+from ringback.server.operation import operation
 from ringback.server.paging import OrderedQuery, Query, descending, listing, optional_instant, page_of, parse
 from ringback.server.replies import created, reply
 from ringback.server.unknown import Request
 from ringback.server.wire import (
+    EndpointOut,
+    EndpointStats,
     HeadersOut,
+    Listing,
+    RecoverOut,
     SecretOut,
     endpoint_out,
     given,
@@ -96,6 +101,7 @@ class Endpoints:
         self._outbox = outbox
         self._bodies = bodies
 
+    @operation("endpoint.list", {200: Listing[EndpointOut]}, query=OrderedQuery)
     async def on_get_all(self, req: Request, resp: Response, app: str) -> None:
         """List an application's endpoints, newest first unless asked otherwise."""
         query = parse(req, OrderedQuery)
@@ -103,6 +109,9 @@ class Endpoints:
         rows = await self._outbox.read(lambda store: store.endpoints(store.application(app).id, page))
         reply(resp, listing(rows, page, endpoint_out, lambda row: row.id))
 
+    @operation(
+        "endpoint.create", {201: EndpointOut}, body="draft", keyed=True, raises=(Conflict, LimitReached)
+    )
     async def on_post_all(self, req: Request, resp: Response, app: str) -> None:
         """Create an endpoint."""
         parse(req, Query)
@@ -111,11 +120,18 @@ class Endpoints:
         endpoint = await self._outbox.create_endpoint(app, draft, idempotency_key=key)
         reply(resp, endpoint_out(endpoint), created(new=True))
 
+    @operation("endpoint.get", {200: EndpointOut})
     async def on_get(self, req: Request, resp: Response, app: str, ep: str) -> None:
         """Show an endpoint."""
         parse(req, Query)
         reply(resp, endpoint_out(await self._endpoint(app, ep)))
 
+    @operation(
+        "endpoint.update",
+        {200: EndpointOut, 201: EndpointOut},
+        body="update",
+        raises=(Conflict, LimitReached),
+    )
     async def on_put(self, req: Request, resp: Response, app: str, ep: str) -> None:
         """Replace an endpoint, or create it with the uid of the path."""
         parse(req, Query)
@@ -125,28 +141,35 @@ class Endpoints:
         )
         reply(resp, endpoint_out(endpoint), created(new=new))
 
+    @operation("endpoint.patch", {200: EndpointOut}, body="patch", raises=(Conflict,))
     async def on_patch(self, req: Request, resp: Response, app: str, ep: str) -> None:
         """Change the fields given."""
         parse(req, Query)
         changes = given(await self._bodies.decode(req, self.patch))
         reply(resp, endpoint_out(await self._outbox.change_endpoint(app, ep, changes)))
 
+    @operation("endpoint.delete", {204: None}, raises=(Conflict,))
     async def on_delete(self, req: Request, resp: Response, app: str, ep: str) -> None:
         """Delete an endpoint."""
         parse(req, Query)
         await self._outbox.remove_endpoint(app, ep)
         resp.status = HTTP_204
 
+    @operation("endpoint.pause", {200: EndpointOut}, raises=(Conflict,))
     async def on_post_pause(self, req: Request, resp: Response, app: str, ep: str) -> None:
         """Have deliveries wait."""
         parse(req, Query)
         reply(resp, endpoint_out(await self._outbox.pause_endpoint(app, ep)))
 
+    @operation("endpoint.resume", {200: EndpointOut}, raises=(Conflict,))
     async def on_post_resume(self, req: Request, resp: Response, app: str, ep: str) -> None:
         """Have deliveries flow again."""
         parse(req, Query)
         reply(resp, endpoint_out(await self._outbox.resume_endpoint(app, ep)))
 
+    @operation(
+        "endpoint.recover", {202: RecoverOut}, body=RECOVERY, keyed=True, raises=(Conflict, InvalidRange)
+    )
     async def on_post_recover(self, req: Request, resp: Response, app: str, ep: str) -> None:
         """Deliver again what failed in a window of time."""
         parse(req, Query)
@@ -156,17 +179,27 @@ class Endpoints:
         task = await self._outbox.recover(app, ep, since, until, idempotency_key=key)
         reply(resp, recover_out(task), HTTP_202)
 
+    @operation("endpoint.get-stats", {200: EndpointStats}, query=StatsQuery, raises=(InvalidRange,))
     async def on_get_stats(self, req: Request, resp: Response, app: str, ep: str) -> None:
         """Count how the endpoint fared, by default in the last 28 days."""
         window = parse(req, StatsQuery)
         since, until = optional_instant(window.since), optional_instant(window.until)
         reply(resp, stats_out(await self._outbox.archive.tally(app, ep, since, until)))
 
+    @operation("endpoint.get-secret", {200: SecretOut})
     async def on_get_secret(self, req: Request, resp: Response, app: str, ep: str) -> None:
         """Show the key that verifies signatures."""
         parse(req, Query)
         reply(resp, _secret_out(await self._endpoint(app, ep)))
 
+    @operation(
+        "endpoint.rotate-secret",
+        {200: SecretOut},
+        body=ROTATION,
+        without_body=True,
+        keyed=True,
+        raises=(Conflict, LimitReached),
+    )
     async def on_post_rotate(self, req: Request, resp: Response, app: str, ep: str) -> None:
         """Make a new secret current, and show its key."""
         parse(req, Query)
@@ -174,11 +207,13 @@ class Endpoints:
         key = req.get_header("idempotency-key")
         reply(resp, _secret_out(await self._outbox.rotate_secret(app, ep, rotation, idempotency_key=key)))
 
+    @operation("endpoint.get-headers", {200: HeadersOut})
     async def on_get_headers(self, req: Request, resp: Response, app: str, ep: str) -> None:
         """Show the endpoint's own headers, without the values of sensitive ones."""
         parse(req, Query)
         reply(resp, _headers_out(await self._endpoint(app, ep)))
 
+    @operation("endpoint.update-headers", {204: None}, body=HEADERS, raises=(Conflict,))
     async def on_put_headers(self, req: Request, resp: Response, app: str, ep: str) -> None:
         """Replace all of the endpoint's own headers."""
         parse(req, Query)
@@ -186,6 +221,7 @@ class Endpoints:
         await self._outbox.change_endpoint(app, ep, {"headers": body.headers})
         resp.status = HTTP_204
 
+    @operation("endpoint.patch-headers", {204: None}, body=HEADERS_PATCH, raises=(Conflict,))
     async def on_patch_headers(self, req: Request, resp: Response, app: str, ep: str) -> None:
         """Set or remove some of the endpoint's own headers."""
         parse(req, Query)

@@ -11,10 +11,11 @@ from falcon.asgi import Response
 
 from ringback import ids
 from ringback.drafts import MessageDraft
-from ringback.errors import FieldError, InvalidInput
+from ringback.errors import Conflict, FieldError, InvalidInput, MissingPayload
 from ringback.model import Delivery, Endpoint, Message, Standing
 from ringback.outbox import Outbox
 from ringback.server.bodies import Bodies
+from ringback.server.operation import operation
 from ringback.server.paging import (
     ContentQuery,
     HistoryQuery,
@@ -31,7 +32,11 @@ from ringback.server.wire import (
     FAIL,
     STATUSES,
     DestinationListing,
+    EmptyResponse,
     EndpointMessageOut,
+    Listing,
+    MessageOut,
+    Rows,
     SkippedOut,
     destination_out,
     endpoint_message_out,
@@ -73,6 +78,9 @@ class Messages:
         self._outbox = outbox
         self._bodies = bodies
 
+    @operation(
+        "message.create", {202: MessageOut}, query=ContentQuery, body=DRAFT, keyed=True, raises=(Conflict,)
+    )
     async def on_post_all(self, req: Request, resp: Response, app: str) -> None:
         """Publish a message; the answer means it is durable."""
         # The hot path: nothing that is not needed, not even headers against keeping what no cache keeps.
@@ -82,6 +90,14 @@ class Messages:
         resp.status = HTTP_202
         resp.data = encode(message_out(accepted.message, with_content=with_content))
 
+    @operation(
+        "message.create-batch",
+        {202: Rows[MessageOut]},
+        query=ContentQuery,
+        body=BATCH,
+        keyed=True,
+        raises=(Conflict,),
+    )
     async def on_post_batch(self, req: Request, resp: Response, app: str) -> None:
         """Publish up to a hundred messages, all checked before any is stored."""
         with_content = parse(req, ContentQuery).with_content
@@ -94,8 +110,9 @@ class Messages:
             if isinstance(outcome, BaseException):
                 raise outcome
             messages.append(message_out(outcome.message, with_content=with_content))
-        reply(resp, {"data": messages}, HTTP_202)
+        reply(resp, Rows(data=messages), HTTP_202)
 
+    @operation("message.list", {200: Listing[MessageOut]}, query=HistoryQuery)
     async def on_get_all(self, req: Request, resp: Response, app: str) -> None:
         """List messages, newest first."""
         query = parse(req, HistoryQuery)
@@ -112,22 +129,30 @@ class Messages:
             ),
         )
 
+    @operation("message.get", {200: MessageOut}, query=ContentQuery)
     async def on_get(self, req: Request, resp: Response, app: str, msg: str) -> None:
         """Show a message, by its id or event id."""
         query = parse(req, ContentQuery)
         message = await self._outbox.read(lambda store: store.message(store.application(app).id, msg))
         reply(resp, message_out(message, with_content=query.with_content))
 
+    @operation("message.get-batch", {200: MessageOut}, query=ContentQuery)
     async def on_get_batch(self, req: Request, resp: Response, app: str) -> None:
         """Show the message whose event id is "batch", which the address of batches would hide."""
         await self.on_get(req, resp, app, "batch")
 
+    @operation("message.expunge-content", {204: None})
     async def on_delete_content(self, req: Request, resp: Response, app: str, msg: str) -> None:
         """Forget a message's payload."""
         parse(req, Query)
         await self._outbox.archive.expunge_message(app, msg)
         resp.status = HTTP_204
 
+    @operation(
+        "message-attempt.list-attempted-messages",
+        {200: Listing[EndpointMessageOut]},
+        query=EndpointMessageQuery,
+    )
     async def on_get_of_endpoint(self, req: Request, resp: Response, app: str, ep: str) -> None:
         """List the messages that an endpoint gets or got, newest first."""
         query = parse(req, EndpointMessageQuery)
@@ -145,6 +170,9 @@ class Messages:
 
         reply(resp, listing(await self._outbox.read(look_up), page, show, lambda row: row[1].id))
 
+    @operation(
+        "message-attempt.list-attempted-destinations", {200: DestinationListing}, query=DestinationQuery
+    )
     async def on_get_destinations(self, req: Request, resp: Response, app: str, msg: str) -> None:
         """Tell where a message stands at each endpoint, and why it was not for others."""
         query = parse(req, DestinationQuery)
@@ -159,11 +187,12 @@ class Messages:
         skipped = [SkippedOut(endpoint_id=key, reason=why) for key, why in message.skipped.items()]
         reply(resp, DestinationListing(**msgspec.structs.asdict(shown), skipped=skipped))
 
+    @operation("message-attempt.resend", {202: EmptyResponse}, keyed=True, raises=(Conflict, MissingPayload))
     async def on_post_resend(self, req: Request, resp: Response, app: str, msg: str, ep: str) -> None:
         """Deliver a message to an endpoint again."""
         parse(req, Query)
         await self._outbox.resend(app, msg, ep, idempotency_key=req.get_header("idempotency-key"))
-        reply(resp, {}, HTTP_202)
+        reply(resp, EmptyResponse(), HTTP_202)
 
 
 def _filter(query: HistoryQuery) -> MessageFilter:

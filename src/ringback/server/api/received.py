@@ -10,10 +10,20 @@ from falcon import HTTP_202
 from falcon.asgi import Response
 
 from ringback import ids
-from ringback.errors import Conflict, InvalidInput
+from ringback.errors import Conflict, InvalidInput, MissingPayload
 from ringback.model import Held
 from ringback.server.bodies import Bodies
-from ringback.server.ingest_wire import Body, ReplayOut, dead_letter_out, received_out, refusal_out
+from ringback.server.ingest_wire import (
+    Body,
+    DeadLetterOut,
+    ReceivedOut,
+    RefusalOut,
+    ReplayOut,
+    dead_letter_out,
+    received_out,
+    refusal_out,
+)
+from ringback.server.operation import operation
 from ringback.server.paging import (
     ContentQuery,
     PageQuery,
@@ -26,7 +36,7 @@ from ringback.server.paging import (
 )
 from ringback.server.replies import reply
 from ringback.server.unknown import Request
-from ringback.server.wire import instant
+from ringback.server.wire import Listing, instant
 from ringback.sources import Found, Sources
 from ringback.store import MessageFilter
 
@@ -82,6 +92,7 @@ class Received:
         self._sources = sources
         self._bodies = bodies
 
+    @operation("message.list", {200: Listing[ReceivedOut]}, query=ReceivedQuery)
     async def on_get_all(self, req: Request, resp: Response, app: str) -> None:
         """List messages, newest first."""
         query = parse(req, ReceivedQuery)
@@ -97,12 +108,14 @@ class Received:
             resp, listing(rows, page, lambda row: received_out(row, with_content=content), lambda row: row.id)
         )
 
+    @operation("message.get", {200: ReceivedOut}, query=ContentQuery)
     async def on_get(self, req: Request, resp: Response, app: str, msg: str) -> None:
         """Show a message."""
         query = parse(req, ContentQuery)
         message = await self._sources.read(lambda store: store.message(app, msg))
         reply(resp, received_out(message, with_content=query.with_content))
 
+    @operation("message.list-held", {200: Listing[ReceivedOut]}, query=HeldQuery)
     async def on_get_held(self, req: Request, resp: Response, app: str) -> None:
         """List messages that nothing handles, newest first."""
         query = parse(req, HeldQuery)
@@ -113,6 +126,7 @@ class Received:
             resp, listing(rows, page, lambda row: received_out(row, with_content=content), lambda row: row.id)
         )
 
+    @operation("message.list-dead-letters", {200: Listing[DeadLetterOut]}, query=ContentPageQuery)
     async def on_get_dead(self, req: Request, resp: Response, app: str) -> None:
         """List deliveries that were given up, newest message first."""
         query = parse(req, ContentPageQuery)
@@ -130,6 +144,7 @@ class Received:
             ),
         )
 
+    @operation("source.list-refusals", {200: Listing[RefusalOut]}, query=PageQuery)
     async def on_get_refusals(self, req: Request, resp: Response, app: str) -> None:
         """List refused requests, newest first."""
         query = parse(req, PageQuery)
@@ -137,6 +152,9 @@ class Received:
         rows = await self._sources.read(lambda store: store.refusals(app, page))
         reply(resp, listing(rows, page, refusal_out, lambda row: row.id))
 
+    @operation(
+        "message.replay", {202: ReplayOut}, body=REPLAY, without_body=True, raises=(Conflict, MissingPayload)
+    )
     async def on_post_replay(self, req: Request, resp: Response, app: str, msg: str) -> None:
         """Deliver a message again."""
         parse(req, Query)
@@ -147,6 +165,7 @@ class Received:
         answer = ReplayOut(messages=1, deliveries=deliveries, pruned=0, iterator=None, done=True)
         reply(resp, answer, HTTP_202)
 
+    @operation("source.replay", {202: ReplayOut}, body=BULK_REPLAY)
     async def on_post_bulk(self, req: Request, resp: Response, app: str) -> None:
         """Deliver up to 500 messages again, or count them."""
         parse(req, Query)

@@ -10,11 +10,12 @@ from falcon import HTTP_201, HTTP_204
 from falcon.asgi import Response
 
 from ringback import ids
-from ringback.errors import InvalidInput
+from ringback.errors import Conflict, InvalidInput
 from ringback.server.bodies import Bodies
 from ringback.server.ingest_wire import (
     RotateTokenOut,
     SourceIn,
+    SourceOut,
     SourcePatch,
     ingest_url,
     relocated,
@@ -22,9 +23,11 @@ from ringback.server.ingest_wire import (
     source_draft_of,
     source_out,
 )
+from ringback.server.operation import operation
 from ringback.server.paging import OrderedQuery, Query, descending, listing, page_of, parse
 from ringback.server.replies import created, reply
 from ringback.server.unknown import Request
+from ringback.server.wire import Listing
 from ringback.sources import Sources
 
 SOURCE = msgspec.json.Decoder(SourceIn)
@@ -47,6 +50,7 @@ class SourceResource:
         self._bodies = bodies
         self._public_url = public_url
 
+    @operation("source.list", {200: Listing[SourceOut]}, query=OrderedQuery)
     async def on_get_all(self, req: Request, resp: Response) -> None:
         """List sources, oldest first unless asked otherwise."""
         query = parse(req, OrderedQuery)
@@ -55,6 +59,7 @@ class SourceResource:
         base = self._base(req)
         reply(resp, listing(rows, page, lambda row: source_out(row, base), lambda row: row.id))
 
+    @operation("source.create", {201: SourceOut}, body=SOURCE, keyed=True, raises=(Conflict,))
     async def on_post_all(self, req: Request, resp: Response) -> None:
         """Create a source."""
         parse(req, Query)
@@ -64,12 +69,14 @@ class SourceResource:
             record = await self._sources.create(draft, idempotency_key=req.get_header("idempotency-key"))
         reply(resp, source_out(record, self._base(req)), HTTP_201)
 
+    @operation("source.get", {200: SourceOut})
     async def on_get(self, req: Request, resp: Response, source: str) -> None:
         """Show a source."""
         parse(req, Query)
         record = await self._sources.read(lambda store: store.source(source))
         reply(resp, source_out(record, self._base(req)))
 
+    @operation("source.update", {200: SourceOut, 201: SourceOut}, body=SOURCE, raises=(Conflict,))
     async def on_put(self, req: Request, resp: Response, source: str) -> None:
         """Replace a source, or create it with the uid of the path."""
         parse(req, Query)
@@ -78,6 +85,7 @@ class SourceResource:
             record, new = await self._sources.put(source, source_draft_of(body))
         reply(resp, source_out(record, self._base(req)), created(new=new))
 
+    @operation("source.patch", {200: SourceOut}, body=PATCH, raises=(Conflict,))
     async def on_patch(self, req: Request, resp: Response, source: str) -> None:
         """Change the fields given."""
         parse(req, Query)
@@ -86,12 +94,14 @@ class SourceResource:
             record = await self._sources.change(source, source_changes_of(body))
         reply(resp, source_out(record, self._base(req)))
 
+    @operation("source.delete", {204: None}, raises=(Conflict,))
     async def on_delete(self, req: Request, resp: Response, source: str) -> None:
         """Delete a source."""
         parse(req, Query)
         await self._sources.remove(source)
         resp.status = HTTP_204
 
+    @operation("source.rotate-token", {200: RotateTokenOut}, raises=(Conflict,))
     async def on_post_rotate(self, req: Request, resp: Response, source: str) -> None:
         """Give a source another address, in place of the one it has."""
         parse(req, Query)

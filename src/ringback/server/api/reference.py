@@ -1,0 +1,62 @@
+"""The API described by itself: as an OpenAPI document for programs."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import falcon
+import msgspec
+from falcon import ETag
+from falcon.asgi import Request, Response
+
+from ringback.server.operation import operation
+
+# Kept by whoever asks, but asked about every time: the next start may be of another version.
+KEPT = "no-cache"
+
+
+class Described(msgspec.Struct, frozen=True):
+    """A description of the API in one form, and the tag that changes when it does."""
+
+    body: bytes
+    etag: ETag
+
+
+class Reference:
+    """What the API is; needs no token.
+
+    Args:
+        document: Makes the OpenAPI document.
+    """
+
+    open = True
+
+    def __init__(self, document: Callable[[], dict[str, Any]]) -> None:
+        self._make = document
+
+    @operation("openapi.get", {200: dict[str, Any], 304: None}, query=None)
+    async def on_get_document(self, req: Request, resp: Response) -> None:
+        """Show this document."""
+        _answer(req, resp, self._document, falcon.MEDIA_JSON)
+
+    @functools.cached_property
+    def _document(self) -> Described:
+        return _described(msgspec.json.encode(self._make()))
+
+
+def _described(body: bytes) -> Described:
+    return Described(body, ETag(hashlib.blake2b(body, digest_size=16).hexdigest()))
+
+
+def _answer(req: Request, resp: Response, described: Described, media_type: str) -> None:
+    resp.etag = described.etag
+    resp.cache_control = [KEPT]
+    resp.set_header("x-content-type-options", "nosniff")
+    if any(tag in ("*", described.etag) for tag in req.if_none_match or ()):
+        resp.status = falcon.HTTP_304
+        return
+    resp.content_type = media_type
+    resp.data = described.body

@@ -1,0 +1,140 @@
+"""The table of routes: which resource answers at which address."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ringback.server.api.application import Applications
+from ringback.server.api.attempt import Attempts
+from ringback.server.api.endpoint import Endpoints
+from ringback.server.api.event_type import EventTypes
+from ringback.server.api.message import Messages
+from ringback.server.api.node import Nodes
+from ringback.server.api.received import Received
+from ringback.server.api.reference import Reference
+from ringback.server.api.source import SourceResource
+from ringback.server.api.source_endpoint import SourceEndpoints
+from ringback.server.health import Health
+from ringback.server.metrics import MetricsPage
+from ringback.server.operation import Route, routes_of
+
+BASE = "/api/v1"
+INGEST = "/ingest/api/v1"
+
+# An address, the resource that answers there, and the ending of the names of its responders.
+Entry = tuple[str, type, str | None]
+
+# What the parts of addresses in braces stand for.
+PARTS = {
+    "app": "An application: its id or your uid.",
+    "att": "An attempt: its id.",
+    "ep": "An endpoint: its id or your uid.",
+    "msg": "A message: its id or your event id.",
+    "name": "The name of an event type.",
+    "source": "A source: its id or your uid.",
+}
+
+# What operations are about, in the order of the document.
+TAGS = {
+    "Application": "Tenants, usually your customers: the owners of endpoints and messages.",
+    "Endpoint": "Places that the messages of an application are delivered to.",
+    "Event Type": "Kinds of messages that endpoints can subscribe to.",
+    "Message": "What is published to the endpoints of an application.",
+    "Message Attempt": "Where messages stand at endpoints, and every try at delivering them.",
+    "Ingest Source": "Inbound doors, one per provider and purpose.",
+    "Ingest Endpoint": "Places that what a source receives is forwarded to.",
+    "Ingest Message": "What sources received.",
+    "Ingest Message Attempt": "Where received messages stand, and every try at delivering them.",
+    "Node": "The processes that share the store.",
+    "Health": "Whether this node lives and should be sent requests.",
+    "Metrics": "What there is to watch.",
+    "Openapi": "This description of the API.",
+}
+
+
+def entries() -> tuple[Entry, ...]:
+    """Return the table."""
+    return (*_management(), *_ingest(), *_operation())
+
+
+def routes() -> tuple[Route, ...]:
+    """Return every method of every address."""
+    return tuple(route for entry in entries() for route in routes_of(*entry))
+
+
+def _management() -> Iterable[Entry]:
+    one_application = f"{BASE}/app/{{app}}"
+    one_message = f"{one_application}/msg/{{msg}}"
+    return (
+        (f"{BASE}/app", Applications, "all"),
+        (one_application, Applications, None),
+        *_endpoints(one_application, Endpoints),
+        (f"{BASE}/event-type", EventTypes, "all"),
+        (f"{BASE}/event-type/{{name}}", EventTypes, None),
+        (f"{one_application}/msg", Messages, "all"),
+        (f"{one_application}/msg/batch", Messages, "batch"),
+        (one_message, Messages, None),
+        *_deliveries(one_application),
+    )
+
+
+def _ingest() -> Iterable[Entry]:
+    one_source = f"{INGEST}/source/{{source}}"
+    one_message = f"{one_source}/msg/{{msg}}"
+    return (
+        (f"{INGEST}/source", SourceResource, "all"),
+        (one_source, SourceResource, None),
+        (f"{one_source}/token/rotate", SourceResource, "rotate"),
+        *_endpoints(one_source, SourceEndpoints),
+        (f"{one_source}/msg", Received, "all"),
+        (one_message, Received, None),
+        (f"{one_message}/replay", Received, "replay"),
+        (f"{one_source}/replay", Received, "bulk"),
+        (f"{one_source}/held", Received, "held"),
+        (f"{one_source}/dead-letter", Received, "dead"),
+        (f"{one_source}/refusal", Received, "refusals"),
+        *_deliveries(one_source),
+    )
+
+
+def _endpoints(owner: str, endpoints: type[Endpoints]) -> Iterable[Entry]:
+    one_endpoint = f"{owner}/endpoint/{{ep}}"
+    return (
+        (f"{owner}/endpoint", endpoints, "all"),
+        (one_endpoint, endpoints, None),
+        (f"{one_endpoint}/pause", endpoints, "pause"),
+        (f"{one_endpoint}/resume", endpoints, "resume"),
+        (f"{one_endpoint}/recover", endpoints, "recover"),
+        (f"{one_endpoint}/secret", endpoints, "secret"),
+        (f"{one_endpoint}/secret/rotate", endpoints, "rotate"),
+        (f"{one_endpoint}/headers", endpoints, "headers"),
+        (f"{one_endpoint}/stats", endpoints, "stats"),
+    )
+
+
+def _deliveries(owner: str) -> Iterable[Entry]:
+    one_message = f"{owner}/msg/{{msg}}"
+    return (
+        (f"{one_message}/endpoint", Messages, "destinations"),
+        (f"{one_message}/endpoint/{{ep}}/resend", Messages, "resend"),
+        (f"{one_message}/endpoint/{{ep}}/attempt", Attempts, "of_delivery"),
+        (f"{one_message}/attempt", Attempts, "formerly_of_message"),
+        (f"{one_message}/attempt/{{att}}", Attempts, None),
+        (f"{one_message}/attempt/{{att}}/content", Attempts, "content"),
+        (f"{one_message}/content", Messages, "content"),
+        (f"{owner}/endpoint/{{ep}}/msg", Messages, "of_endpoint"),
+        (f"{owner}/attempt/endpoint/{{ep}}", Attempts, "of_endpoint"),
+        (f"{owner}/attempt/msg/{{msg}}", Attempts, "of_message"),
+    )
+
+
+def _operation() -> Iterable[Entry]:
+    return (
+        (f"{BASE}/health", Health, None),
+        (f"{BASE}/health/ping", Health, "ping"),
+        (f"{BASE}/node", Nodes, None),
+        ("/livez", Health, "alive"),
+        ("/readyz", Health, None),
+        ("/metrics", MetricsPage, None),
+        (f"{BASE}/openapi.json", Reference, "document"),
+    )

@@ -1,0 +1,113 @@
+"""The OpenAPI document says what the server does."""
+
+import ast
+import inspect
+import json
+import textwrap
+
+import msgspec
+import pytest
+from management import management
+from openapi_spec_validator import validate
+
+from ringback.server.openapi import document, operation_id, tag_of
+from ringback.server.operation import Operation, routes_of
+from ringback.server.routes import PARTS, TAGS, routes
+
+ROUTES = routes()
+DOCUMENT = document(ROUTES)
+
+
+@pytest.fixture
+def api(tmp_path):
+    with management(tmp_path) as api:
+        yield api
+
+
+def calls(route):
+    """Return the calls that a responder makes, by name, each with the text of its arguments."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(route.responder)))
+    return {
+        ast.unparse(node.func): [ast.unparse(argument) for argument in node.args]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+    }
+
+
+def declared(route, text):
+    """Return what *text* means where the responder is written."""
+    if text.startswith("self."):
+        return getattr(route.kind, text.removeprefix("self."))
+    return inspect.getmodule(route.responder).__dict__[text]
+
+
+def test_meta_schema():
+    """The document is OpenAPI 3.1, and every reference in it leads somewhere."""
+    validate(json.loads(msgspec.json.encode(DOCUMENT)))
+
+
+def test_names():
+    """No two operations have one id; each tag and part of an address is explained, and none besides."""
+    ids = [operation_id(route) for route in ROUTES]
+    assert len(ids) == len(set(ids))
+    assert {tag_of(route) for route in ROUTES} == set(TAGS)
+    assert {part for route in ROUTES for part in PARTS if f"{{{part}}}" in route.path} == set(PARTS)
+    assert all(operation["summary"] for path in DOCUMENT["paths"].values() for operation in path.values())
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=operation_id)
+def test_what_is_read_is_what_is_declared(route):
+    """A responder reads the query, the body and the idempotency key that it declares, and no others."""
+    made = calls(route)
+    for name in made:
+        if name.startswith("self.on_"):  # it leaves the request to another responder
+            other, own = getattr(route.kind, name.removeprefix("self.")).operation, route.operation
+            assert (own.query, own.body) == (other.query, other.body)
+            return
+    if route.operation.query is not None:
+        assert declared(route, made["parse"][1]) is route.operation.query
+    reads = made.get("self._bodies.decode") or made.get("self._bodies.decode_optional")
+    assert (reads is None) is (route.body is None)
+    if reads is not None:
+        assert declared(route, reads[1]).type is route.body
+        assert ("self._bodies.decode_optional" in made) is route.operation.without_body
+    assert ("'idempotency-key'" in made.get("req.get_header", ())) is route.operation.keyed
+
+
+def test_a_responder_without_a_declaration():
+    """The server does not start with a route that the document would not know."""
+
+    class Silent:
+        async def on_get(self, req, resp):
+            """Say nothing."""
+
+    with pytest.raises(TypeError, match=r"Silent\.on_get has no @operation"):
+        routes_of("/", Silent, None)
+
+
+def test_served(api):
+    """The document is served to everybody, and not again to whoever has it."""
+    first = api.get("/openapi.json", token=None)
+    assert (first.status_code, first.headers["content-type"]) == (200, "application/json")
+    assert first.json == json.loads(msgspec.json.encode(DOCUMENT))
+    again = api.get("/openapi.json", headers={"if-none-match": first.headers["etag"]})
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
+    changed = api.get("/openapi.json", headers={"if-none-match": '"of-another-version"'})
+    assert changed.status_code == 200
+
+
+def test_errors(api):
+    """An operation lists the errors of its kind of request, each with its codes, and its own."""
+    created = DOCUMENT["paths"]["/api/v1/app/{app}/endpoint"]["post"]["responses"]
+    assert list(created) == ["201", "400", "401", "404", "409", "413", "415", "422", "503"]
+    assert created["409"] == {"$ref": "#/components/responses/Conflict"}
+    conflict = DOCUMENT["components"]["responses"]["Conflict"]["content"]["application/json"]["schema"]
+    assert conflict["properties"]["code"]["enum"] == ["conflict", "event_type_exists"]
+    assert list(DOCUMENT["paths"]["/livez"]["get"]["responses"]) == ["200", "400"]
+    assert DOCUMENT["paths"]["/livez"]["get"]["security"] == []
+
+
+def test_operation_is_a_value():
+    """What a responder takes and answers cannot be changed by what uses it."""
+    with pytest.raises(AttributeError):
+        Operation(name="a.b", answers={}).name = "c.d"
