@@ -47,6 +47,7 @@ LINE = {
     "refusals",
     "declarations",
     "diagnosis",
+    "inspection",
     "reconciler",
     "redelivery",
     "repetition",

@@ -65,6 +65,7 @@ COMMANDS = (
     "compare",
     "completion",
     "config",
+    "db",
     "dev",
     "doctor",
     "inbox",

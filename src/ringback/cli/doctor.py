@@ -33,9 +33,10 @@ from ringback.diagnosis import (
 )
 from ringback.engine import open_checked_store
 from ringback.errors import ConfigurationError, StoreUnavailable
+from ringback.inspection import examine_inspection, examine_queue
 from ringback.keyring import key_file
 from ringback.outbox import system_clock
-from ringback.store import Store, examine_store, open_store
+from ringback.store import Store, examine_store, is_postgres, open_store
 from ringback.vault import KEY_BYTES, Vault
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def command(ctx: click.Context, *, load: Load, inbox_name: tuple[str, str] | Non
     if as_json:
         print_json(found)
     else:
-        _print(found)
+        print_findings(found)
     return FOUND_BROKEN if any(one.verdict is Verdict.BROKEN for one in found) else DONE
 
 
@@ -113,12 +114,7 @@ def _examine_store(settings: Settings, inbox: Inbox | None) -> Iterator[Finding]
         yield examine_condition(condition, shared=shared)
         if condition.schema == condition.newest:
             with explained(settings), closing(_opened(settings, shared=shared)) as store:
-                yield Finding(
-                    Verdict.OK,
-                    "store",
-                    "it can be written, and commits survive a power cut (WAL, synchronous=FULL)",
-                )
-                yield examine_free_space(store.free_space())
+                yield from _examine_writing(settings, store)
                 found = survey(store, system_clock())
             yield _told_key(settings)
     except ConfigurationError as error:
@@ -134,6 +130,19 @@ def _examine_store(settings: Settings, inbox: Inbox | None) -> Iterator[Finding]
         yield from _examine_accounts(found, inbox)
 
 
+def _examine_writing(settings: Settings, store: Store) -> Iterator[Finding]:
+    if is_postgres(settings.store):
+        yield Finding(Verdict.OK, "store", "it can be written (synchronous_commit=on)")
+        yield from examine_inspection(store.inspect())
+        now = store.now() or system_clock()
+        yield examine_queue(store.statistics(now), now)
+        return
+    yield Finding(
+        Verdict.OK, "store", "it can be written, and commits survive a power cut (WAL, synchronous=FULL)"
+    )
+    yield examine_free_space(store.free_space())
+
+
 def _opened(settings: Settings, *, shared: bool) -> Store:
     if _key_is_there(settings):
         return open_checked_store(settings, shared=shared)
@@ -142,17 +151,27 @@ def _opened(settings: Settings, *, shared: bool) -> Store:
 
 
 def _key_is_there(settings: Settings) -> bool:
-    return settings.main_key is not None or key_file(settings.store).exists()
+    if settings.main_key is not None:
+        return True
+    return not is_postgres(settings.store) and key_file(settings.store).exists()
 
 
 def _told_key(settings: Settings) -> Finding:
+    if is_postgres(settings.store) and settings.main_key is None:
+        return Finding(
+            Verdict.BROKEN,
+            "key",
+            "main_key is not set",
+            "no node starts without it: it opens what is sealed in the store",
+            "set RINGBACK_MAIN_KEY to the key, the same one on every node",
+        )
     if _key_is_there(settings):
         return Finding(Verdict.OK, "key", "it opens what is sealed in the store")
     return Finding(Verdict.OK, "key", "there is none yet and nothing is sealed; the next start makes one")
 
 
 def _told_failure(settings: Settings, error: ConfigurationError) -> tuple[str, str, str]:
-    if _key_is_there(settings):
+    if _key_is_there(settings) or is_postgres(settings.store):
         return str(error), "nothing that uses the store can start", "correct it, and run this again"
     return (
         f"its key is missing: {key_file(settings.store)} is not there, and main_key is not set",
@@ -186,7 +205,8 @@ def _examine_accounts(found: Survey, inbox: Inbox | None) -> Iterator[Finding]:
 # --- Telling -----------------------------------------------------------------------------------------------
 
 
-def _print(found: list[Finding]) -> None:
+def print_findings(found: list[Finding]) -> None:
+    """Print findings for people, and how many there are of each kind."""
     width = max(len(one.about) for one in found)
     for one in found:
         verdict = coloured(one.verdict.value, COLOURS[one.verdict]) + " " * (WIDTH - len(one.verdict))

@@ -40,6 +40,7 @@ from ringback.store.values import (
     Document,
     DueEndpoint,
     Idempotency,
+    Inspection,
     Lease,
     MessageFilter,
     Page,
@@ -438,6 +439,10 @@ class Store(Protocol):
         """Return how many bytes there is room for, None where that cannot be told."""
         ...
 
+    def inspect(self) -> Inspection:
+        """Look at the database itself, which may take seconds where there is much in it."""
+        ...
+
     def statistics(self, now: Instant) -> Statistics:
         """Return the queue at a glance."""
         ...
@@ -486,6 +491,9 @@ def examine_store(url: str, *, shared: bool = False) -> Condition:
     Raises:
         ConfigurationError: The URL names no known kind of store, or the database cannot be read.
     """
+    if is_postgres(url):
+        found: Condition = _postgres("condition").examine(url)
+        return found
     from ringback.store.sqlite.condition import examine  # noqa: PLC0415 - as above
 
     return examine(_path(url), shared=shared)
@@ -496,9 +504,9 @@ def is_postgres(url: str) -> bool:
     return url.startswith(("postgresql://", "postgres://"))
 
 
-def _postgres() -> Any:
+def _postgres(part: str = "") -> Any:
     try:
-        return importlib.import_module("ringback.store.postgres")
+        return importlib.import_module(f"ringback.store.postgres.{part}".rstrip("."))
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             f"a PostgreSQL store needs {error.name}, which is not installed: pip install 'ringback[postgres]'"
@@ -525,6 +533,7 @@ __all__ = [
     "Document",
     "DueEndpoint",
     "Idempotency",
+    "Inspection",
     "Lease",
     "MessageFilter",
     "Page",

@@ -8,6 +8,7 @@ import msgspec
 
 from ringback.model import (
     Attempt,
+    Duration,
     Endpoint,
     Inbound,
     Instant,
@@ -243,6 +244,22 @@ class Census(msgspec.Struct, frozen=True):
     quarantined: int
     unhandled: int
     dead: int  # deliveries that were given up
+
+
+class Inspection(msgspec.Struct, frozen=True, kw_only=True):
+    """How a database fares; None is what there is none of in databases of its kind.
+
+    ``faults`` are sentences about what is broken in it. ``syncs`` tells that commits wait for the disk, ``days_ahead``
+    for how many days after this one there are tables, ``vacuums`` that dead rows are cleared away by themselves.
+    ``oldest_transaction`` is for how long one has been open, whoever began it; ``dead_rows`` are those of the queue.
+    """
+
+    faults: tuple[str, ...]
+    syncs: bool = True
+    days_ahead: int | None = None
+    vacuums: bool | None = None
+    oldest_transaction: Duration | None = None
+    dead_rows: int | None = None
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True):

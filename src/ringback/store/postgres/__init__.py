@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ringback.store.postgres.condition import Examination
 from ringback.store.postgres.hints import Hints
 from ringback.store.postgres.line import PostgresLine
 from ringback.store.postgres.publication import Publication
@@ -11,7 +12,7 @@ from ringback.store.sql.nodes import Nodes
 from ringback.store.sql.sources import Sources
 
 
-class PostgresStore(Publication, PostgresLine, Upkeep, Sources, Counts, Nodes, Hints):
+class PostgresStore(Publication, PostgresLine, Upkeep, Sources, Counts, Nodes, Hints, Examination):
     """All verbs of ``ringback.store.Store``; see there. Each base class holds the verbs of one concern.
 
     Args:

@@ -153,6 +153,8 @@ def migrate(url: str) -> None:
     try:
         with connect(url) as connection, connection.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (MIGRATING,))
+            # Whoever waits for a table makes everyone wait who comes after: rather another try later.
+            connection.execute("SET LOCAL lock_timeout = '10s'")
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS ringback_migration (version integer PRIMARY KEY, name text NOT NULL,"
                 " applied_at timestamptz NOT NULL DEFAULT now())"

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from ringback.model import Duration, Instant
-from ringback.store import Pruned, Statistics
+from ringback.store import Inspection, Pruned, Statistics
 from ringback.store.sql.history import History
 from ringback.store.sql.tables import Many
 
 COUNT_CEILING = 100_000
+MAX_FAULTS = 20
 _PARTS = (
     Many("DELETE FROM ringback_attempt WHERE message_key IN ({rows})", "i"),
     Many("DELETE FROM ringback_delivery WHERE message_key IN ({rows})", "i"),
@@ -40,6 +41,11 @@ class Upkeep(History):
                 self.execute_rows(part, removed)
         more = len(old) == limit
         return Pruned(len(removed), old[-1][0] if more else None)
+
+    def inspect(self) -> Inspection:
+        """See ``Store``."""
+        found = [str(row[0]) for row in self.rows(f"PRAGMA quick_check({MAX_FAULTS})")]
+        return Inspection(faults=tuple(f"the file is damaged: {one}" for one in found if one != "ok"))
 
     tells = False
 
