@@ -6,10 +6,12 @@ import msgspec
 import pytest
 from sandboxes import OWNER, playing
 
+from ringback.sandbox.xendit import sandbox
 from ringback.sandbox.xendit.api import MAX_BODY
 from ringback.sandbox.xendit.calls import Refused
 
 THING = "thing"
+HOUR = 3_600_000
 DRAFT = {"external_id": "order", "amount": 10_000}
 
 
@@ -25,11 +27,11 @@ class Things:
         """Return what it answers: nothing."""
         return ()
 
-    async def add(self, *names):
-        """Make things that are due at once."""
+    async def add(self, *names, due_in=0):
+        """Make things that are due now, or in some milliseconds."""
         change = self._sandbox.change()
         for name in names:
-            change.add(THING, name, OWNER, {}, due_at=self._sandbox.clock())
+            change.add(THING, name, OWNER, {}, due_at=self._sandbox.clock() + due_in)
         await self._sandbox.commit(change)
 
     async def _change(self, entry):
@@ -58,6 +60,24 @@ def test_what_fails_does_not_stop_the_rest(tmp_path):
         assert play.sandbox.ledger.at(THING, "whole").body == {"changed": True}
         assert play.sandbox.ledger.at(THING, "broken").body == {}
         assert play.sandbox.ledger.next_due() is None
+
+
+def test_a_clock_that_is_set_is_noticed(tmp_path, monkeypatch):
+    """What is due in an hour happens when the clock says so, though no hour has passed since it was looked at."""
+    monkeypatch.setattr(sandbox, "LOOK_SECONDS", 0.01)
+    with playing(tmp_path, products=(Things,)) as play:
+        things = play.sandbox.product(Things)
+
+        async def pass_time():
+            await things.add("late", due_in=HOUR)
+            passing = asyncio.create_task(play.sandbox.run())
+            await asyncio.sleep(0)
+            play.clock.advance(HOUR / 1_000)
+            await asyncio.wait_for(things.changed.wait(), 10)
+            passing.cancel()
+
+        play.run(pass_time())
+        assert play.sandbox.ledger.at(THING, "late").body == {"changed": True}
 
 
 def test_a_webhook_that_cannot_be_published_is_published_at_the_next_start(tmp_path):
