@@ -42,6 +42,7 @@ LINE = {
     "intake",
     "opening",
     "entrance",
+    "examples",
     "entropy",
     "gateway",
     "refusals",

@@ -43,6 +43,26 @@ def changed_headers(headers: Mapping[str, str], changes: Mapping[str, str | None
     return kept | {name: value for name, value in changes.items() if value is not None}
 
 
+def check_inline(ref: str, draft: drafts.ApplicationDraft) -> None:
+    """Check an application that is to be created on the way to something else, under the uid *ref* of the address.
+
+    Raises:
+        InvalidInput: It does not obey the rules, or its uid is not *ref*.
+    """
+    at = ("body", "application")
+    if draft.uid is None:
+        raise InvalidInput.at(*at, "uid", msg="is needed to create it", kind="application_uid_missing")
+    if draft.uid != ref:
+        raise InvalidInput.at(
+            *at, "uid", msg="differs from the uid in the path", kind="application_uid_mismatch"
+        )
+    try:
+        draft.check()
+    except InvalidInput as error:
+        moved = (msgspec.structs.replace(fault, loc=(*at, *fault.loc[1:])) for fault in error.fields)
+        raise InvalidInput(*moved) from None
+
+
 def patched(draft: D, changes: Mapping[str, Any]) -> D:
     """Return *draft* with *changes*; raises ``InvalidInput`` where that breaks a rule."""
     changed = msgspec.structs.replace(draft, **changes)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -57,7 +57,7 @@ class ApplicationDraft(Draft):
     name: str
     uid: str | None = None
     throttle_rate: int | None = None
-    metadata: dict[str, str] = {}
+    metadata: dict[str, str] | None = {}
 
     def _problems(self) -> Problems:
         yield from text_problems("name", self.name, 1, MAX_NAME)
@@ -79,7 +79,7 @@ class EndpointDraft(Draft):
     description: str = ""
     event_types: tuple[str, ...] | None = None
     channels: tuple[str, ...] | None = None
-    metadata: dict[str, str] = {}
+    metadata: dict[str, str] | None = {}
     headers: dict[str, str] = {}
     throttle_rate: int | None = None
     disabled: bool = False
@@ -172,6 +172,61 @@ class MessageDraft(Draft):
         yield from _payload_problems(bytes(self.payload))
 
 
+class ExampleDraft(Draft):
+    """An example to send: number ``example_index`` in the event type's schema, or a ``payload`` of one's own."""
+
+    event_type: str
+    example_index: int | None = None
+    payload: dict[str, Any] | None = None
+
+    def _problems(self) -> Problems:
+        yield from _name_problems(("body", "eventType"), self.event_type)
+        if self.example_index is not None and self.example_index < 0:
+            yield FieldError(("body", "exampleIndex"), "is counted from 0")
+
+
+class Transformations(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """How a message's payload is to be changed: ``raw_payload`` takes its place, as a text of JSON."""
+
+    raw_payload: str | None = None
+
+
+class MessageRequest(MessageDraft):
+    """A message to publish, with what clients may say besides.
+
+    ``application`` is created where there is none that the address names. ``transformations_params`` may hold the
+    payload as a text, so that it is delivered byte for byte by clients that write JSON in their own way.
+    """
+
+    application: ApplicationDraft | None = None
+    transformations_params: Transformations | None = None
+
+    def message(self) -> MessageDraft:
+        """Return the message.
+
+        Raises:
+            InvalidInput: The text given as payload is no JSON object.
+        """
+        return MessageDraft(
+            event_type=self.event_type,
+            payload=self._payload(),
+            event_id=self.event_id,
+            channels=self.channels,
+        )
+
+    def _payload(self) -> msgspec.Raw:
+        raw = None if self.transformations_params is None else self.transformations_params.raw_payload
+        if raw is None:
+            return self.payload
+        try:
+            msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+        except (msgspec.DecodeError, RecursionError, UnicodeEncodeError) as error:
+            raise InvalidInput.at(
+                "body", "transformationsParams", "rawPayload", msg=f"is no JSON object: {error}"
+            ) from None
+        return msgspec.Raw(raw.encode())
+
+
 class SecretRotation(Draft):
     """A new secret (None: generate one) and for how long the one it replaces keeps signing."""
 
@@ -262,8 +317,10 @@ def _rate_problems(rate: int | None) -> Problems:
         yield FieldError(("body", "throttleRate"), f"is 1 to {MAX_THROTTLE_RATE} messages per second")
 
 
-def metadata_problems(metadata: Mapping[str, str]) -> Problems:
-    """Yield what is wrong with metadata."""
+def metadata_problems(metadata: Mapping[str, str] | None) -> Problems:
+    """Yield what is wrong with metadata; null is none."""
+    if metadata is None:
+        return
     size = len(msgspec.json.encode(metadata))
     if size > MAX_METADATA_BYTES:
         yield FieldError(("body", "metadata"), f"is at most {MAX_METADATA_BYTES} bytes as JSON, this {size}")

@@ -11,6 +11,7 @@ The tree::
     │   └── MissingPayload             400  missing_payload
     ├── LimitReached                   400  limit_reached
     ├── InvalidRange                   400  invalid_range
+    ├── NoExample                      400  invalid_scheme
     ├── MalformedRequest               400  malformed_request
     ├── MethodNotAllowed               405  method_not_allowed
     ├── RequestTimeout                 408  request_timeout
@@ -121,6 +122,13 @@ class InvalidRange(RingbackError):  # noqa: N818 - as InvalidInput
 
     status = 400
     code = "invalid_range"
+
+
+class NoExample(RingbackError):  # noqa: N818 - as InvalidInput
+    """The event type has no example that could be sent."""
+
+    status = 400
+    code = "invalid_scheme"
 
 
 class MalformedRequest(RingbackError):  # noqa: N818 - as InvalidInput

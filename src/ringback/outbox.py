@@ -15,7 +15,7 @@ import msgspec
 
 from ringback import drafts, ids, policy, redelivery
 from ringback.archive import Archive
-from ringback.changes import changed_headers, patched, renewed, replaced, rotated
+from ringback.changes import changed_headers, check_inline, patched, renewed, replaced, rotated
 from ringback.drafts import ApplicationDraft, EndpointDraft, EventTypeDraft, MessageDraft, SecretRotation
 from ringback.errors import Conflict, InvalidInput, LimitReached, NotFound, PayloadTooLarge
 from ringback.model import (
@@ -128,6 +128,18 @@ class Outbox:
         """Publish a message whose payload is known to be JSON; see ``publish``."""
         return self._committer.accept(self._acceptance_of(application, draft, idempotency_key))
 
+    def publish_example(
+        self, application: str, endpoint: str, draft: MessageDraft, idempotency_key: str | None = None
+    ) -> Pending[Accepted]:
+        """Publish a message to one endpoint alone, whatever it listens to; see ``publish``.
+
+        Raises:
+            NotFound: There is no such application or endpoint.
+            Conflict: The endpoint is disabled.
+        """
+        acceptance = self._acceptance_of(application, draft, idempotency_key)
+        return self._committer.accept(msgspec.structs.replace(acceptance, only=endpoint))
+
     def publish_batch(
         self, application: str, batch: Sequence[MessageDraft], idempotency_key: str | None = None
     ) -> list[Pending[Accepted]]:
@@ -176,6 +188,21 @@ class Outbox:
         )
 
     # --- Applications -------------------------------------------------------------------------------------
+
+    def ensure_application(self, ref: str, draft: ApplicationDraft) -> Pending[None]:
+        """Create an application, unless there is one already that *ref* names: then *draft* is not looked at.
+
+        Raises:
+            InvalidInput: The draft does not obey the rules, or its uid is not *ref*.
+        """
+        record = self._application_of(draft)
+
+        def change(store: Store) -> None:
+            if found(lambda: store.application(ref)) is None:
+                check_inline(ref, draft)
+                store.add(record)
+
+        return self._committer.write(change)
 
     def create_application(
         self, draft: ApplicationDraft, *, reuse: bool = False, idempotency_key: str | None = None
@@ -431,7 +458,7 @@ class Outbox:
             name=draft.name,
             uid=draft.uid,
             throttle_rate=draft.throttle_rate,
-            metadata=draft.metadata,
+            metadata=draft.metadata or {},
             created_at=now,
             updated_at=now,
         )
@@ -447,7 +474,7 @@ class Outbox:
             description=draft.description,
             event_types=draft.event_types,
             channels=draft.channels,
-            metadata=draft.metadata,
+            metadata=draft.metadata or {},
             headers=draft.headers,
             throttle_rate=draft.throttle_rate,
             retry_schedule=_schedule(draft),

@@ -66,7 +66,8 @@ def test_what_is_read_is_what_is_declared(route):
             return
     if route.operation.query is not None:
         assert declared(route, made["parse"][1]) is route.operation.query
-    reads = made.get("self._bodies.decode") or made.get("self._bodies.decode_optional")
+    readers = ("self._bodies.decode", "self._bodies.decode_optional", "decode_message")
+    reads = next((made[reader] for reader in readers if reader in made), None)
     assert (reads is None) is (route.body is None)
     if reads is not None:
         assert declared(route, reads[1]).type is route.body

@@ -41,6 +41,12 @@ class Bodies:
         """
         return self._known(req, await self._read(req), decoder)
 
+    async def text(self, req: Request) -> bytes:
+        """Read the body, which is declared to be JSON; see ``decode``."""
+        body = await self._read(req)
+        check_media_type(req.content_type)
+        return body
+
     async def decode_optional(self, req: Request, decoder: msgspec.json.Decoder[T], absent: T) -> T:
         """Read the body as ``decode`` does, and take *absent* for an empty one."""
         body = await self._read(req)

@@ -16,13 +16,14 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from ringback.drafts import MessageDraft
 from ringback.entrance import Entrance, Reply
 from ringback.errors import MalformedRequest, RequestTimeout, RingbackError, Unavailable
 from ringback.gateway import Gateway
 from ringback.outbox import Outbox
-from ringback.server.api.message import DRAFT
+from ringback.server.api.message import REQUEST, decode_message
 from ringback.server.auth import Tokens
-from ringback.server.bodies import JSON, decode_known
+from ringback.server.bodies import JSON
 from ringback.server.replies import Answer, encode, refusal
 from ringback.server.unknown import disclosed, prefers_strict
 from ringback.server.wire import message_out
@@ -181,9 +182,25 @@ class Publishing(Ticket):
 
     def act(self, answer: Answering) -> None:
         """Publish."""
-        draft, self._ignored = decode_known(bytes(self.body), DRAFT, strict=self._strict)
+        asked = decode_message(bytes(self.body), REQUEST, strict=self._strict)
+        self._ignored = asked.ignored
+        if asked.application is None:
+            self._publish(asked.draft, answer)
+            return
+        ensured: Any = self._outbox.ensure_application(self._application, asked.application)
+        ensured.add_done_callback(lambda ensured: self._follow(ensured, asked.draft, answer))
+
+    def _publish(self, draft: MessageDraft, answer: Answering) -> None:
         stored: Any = self._outbox.publish_draft(self._application, draft, self._idempotency_key)
         stored.add_done_callback(lambda stored: answer(*_rendered(self._answer(stored))))
+
+    def _follow(self, ensured: Any, draft: MessageDraft, answer: Answering) -> None:
+        """Publish after the application has been seen to."""
+        try:
+            ensured.result()
+            self._publish(draft, answer)
+        except Exception as refused:  # noqa: BLE001 - as in ``_act``
+            answer(*_rendered(refusal(refused, self.doing)))
 
     def _answer(self, stored: Any) -> Answer:
         error = stored.exception()

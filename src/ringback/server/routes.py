@@ -69,6 +69,7 @@ def _management() -> Iterable[Entry]:
         (f"{BASE}/app", Applications, "all"),
         (one_application, Applications, None),
         *_endpoints(one_application, Endpoints),
+        (f"{one_application}/endpoint/{{ep}}/send-example", Messages, "example"),
         (f"{BASE}/event-type", EventTypes, "all"),
         (f"{BASE}/event-type/{{name}}", EventTypes, None),
         (f"{one_application}/msg", Messages, "all"),

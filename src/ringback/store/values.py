@@ -50,7 +50,8 @@ class Acceptance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     With *inbound* it was received, ``application`` is a source's id, and an event that was received before is
     answered with the first message's id. Otherwise it was published, and ``application`` is no source. *documents* are
-    kept in the same transaction, unless it is refused or was accepted before.
+    kept in the same transaction, unless it is refused or was accepted before. With *only*, the id or uid of an
+    endpoint, it is for that one alone, whatever it listens to.
     """
 
     application: str
@@ -63,6 +64,7 @@ class Acceptance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     idempotency: Idempotency | None = None
     inbound: Inbound | None = None
     documents: tuple[Document, ...] = ()
+    only: str | None = None
 
 
 class Work(msgspec.Struct, frozen=True, kw_only=True, gc=False):

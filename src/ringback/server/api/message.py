@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Literal
 
 import msgspec
@@ -10,11 +11,12 @@ from falcon import HTTP_202, HTTP_204
 from falcon.asgi import Response
 
 from ringback import ids
-from ringback.drafts import MessageDraft
-from ringback.errors import Conflict, FieldError, InvalidInput, MissingPayload
+from ringback.drafts import ApplicationDraft, ExampleDraft, MessageDraft, MessageRequest
+from ringback.errors import Conflict, FieldError, InvalidInput, MissingPayload, NoExample
+from ringback.examples import PING, PING_PAYLOAD, example_payload
 from ringback.model import Delivery, Endpoint, Message, Standing
 from ringback.outbox import Outbox
-from ringback.server.bodies import Bodies
+from ringback.server.bodies import UNKNOWN, Bodies, decode_json, decode_known
 from ringback.server.operation import operation
 from ringback.server.paging import (
     ContentQuery,
@@ -47,6 +49,8 @@ from ringback.store import MessageFilter, Page, Store
 MAX_BATCH = 100
 
 DRAFT = msgspec.json.Decoder(MessageDraft)
+REQUEST = msgspec.json.Decoder(MessageRequest)
+EXAMPLE = msgspec.json.Decoder(ExampleDraft)
 
 
 class BatchIn(msgspec.Struct, forbid_unknown_fields=True):
@@ -71,6 +75,32 @@ class EndpointMessageQuery(HistoryQuery):
 BATCH = msgspec.json.Decoder(BatchIn)
 
 
+class Asked(msgspec.Struct, frozen=True, gc=False):
+    """What a request to publish asks for: a message, perhaps its application; and the fields left out of it."""
+
+    draft: MessageDraft
+    application: ApplicationDraft | None = None
+    ignored: tuple[str, ...] = ()
+
+
+def decode_message(
+    body: bytes, decoder: msgspec.json.Decoder[MessageRequest], *, strict: Callable[[], bool]
+) -> Asked:
+    """Decode a request to publish; *decoder* knows all that can be asked for.
+
+    Raises:
+        InvalidInput: It is not of the shape expected.
+    """
+    try:
+        return Asked(decode_json(body, DRAFT))
+    except InvalidInput as error:
+        if error.fields[0].type != UNKNOWN:
+            raise
+    # Most requests end above: what few say is looked for only in those that say more.
+    request, ignored = decode_known(body, decoder, strict=strict)
+    return Asked(request.message(), request.application, ignored)
+
+
 class Messages:
     """What was published."""
 
@@ -79,14 +109,18 @@ class Messages:
         self._bodies = bodies
 
     @operation(
-        "message.create", {202: MessageOut}, query=ContentQuery, body=DRAFT, keyed=True, raises=(Conflict,)
+        "message.create", {202: MessageOut}, query=ContentQuery, body=REQUEST, keyed=True, raises=(Conflict,)
     )
     async def on_post_all(self, req: Request, resp: Response, app: str) -> None:
         """Publish a message; the answer means it is durable."""
         # The hot path: nothing that is not needed, not even headers against keeping what no cache keeps.
         with_content = parse(req, ContentQuery).with_content if req.query_string else True
-        draft = await self._bodies.decode(req, DRAFT)
-        accepted = await self._outbox.publish_draft(app, draft, req.get_header("idempotency-key"))
+        asked = decode_message(await self._bodies.text(req), REQUEST, strict=req.refuses_unknown)
+        if asked.ignored:
+            req.ignore(asked.ignored)
+        if asked.application is not None:
+            await self._outbox.ensure_application(app, asked.application)
+        accepted = await self._outbox.publish_draft(app, asked.draft, req.get_header("idempotency-key"))
         resp.status = HTTP_202
         resp.data = encode(message_out(accepted.message, with_content=with_content))
 
@@ -111,6 +145,31 @@ class Messages:
                 raise outcome
             messages.append(message_out(outcome.message, with_content=with_content))
         reply(resp, Rows(data=messages), HTTP_202)
+
+    @operation(
+        "endpoint.send-example",
+        {200: MessageOut},
+        body=EXAMPLE,
+        keyed=True,
+        raises=(Conflict, NoExample),
+    )
+    async def on_post_example(self, req: Request, resp: Response, app: str, ep: str) -> None:
+        """Send an example of an event type to one endpoint."""
+        parse(req, Query)
+        asked = await self._bodies.decode(req, EXAMPLE)
+        asked.check()
+        draft = MessageDraft(event_type=asked.event_type, payload=await self._example(asked))
+        key = req.get_header("idempotency-key")
+        accepted = await self._outbox.publish_example(app, ep, draft, key)
+        reply(resp, message_out(accepted.message))
+
+    async def _example(self, asked: ExampleDraft) -> msgspec.Raw:
+        if asked.payload is not None:
+            return msgspec.Raw(encode(asked.payload))
+        if asked.event_type == PING:
+            return msgspec.Raw(PING_PAYLOAD)
+        event_type = await self._outbox.read(lambda store: store.event_type(asked.event_type))
+        return msgspec.Raw(example_payload(event_type, asked.example_index or 0))
 
     @operation("message.list", {200: Listing[MessageOut]}, query=HistoryQuery)
     async def on_get_all(self, req: Request, resp: Response, app: str) -> None:

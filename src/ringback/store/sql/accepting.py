@@ -94,9 +94,9 @@ class Accepting(Documents):
                 return replayed
             if acceptance.event_id is not None:
                 earlier.take_event(route.key, acceptance.event_id)
+            accepted = intake.add(acceptance, route)
         except RingbackError as error:
             return error
-        accepted = intake.add(acceptance, route)
         intake.documents += acceptance.documents
         receipts.add(accepted.message, route)
         if use is not None:

@@ -38,7 +38,10 @@ class Intake:
 
     def add(self, acceptance: Acceptance, route: Route) -> Accepted:
         """Gather the rows of one message and its deliveries."""
-        targets, skipped = route.fan(acceptance.event_type, acceptance.channels)
+        if acceptance.only is None:
+            targets, skipped = route.fan(acceptance.event_type, acceptance.channels)
+        else:
+            targets, skipped = (route.endpoint(acceptance.only),), {}
         held = None if acceptance.inbound is None else policy.held(acceptance.inbound, matched=bool(targets))
         if held is not None:
             targets = ()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ringback import ids, policy
-from ringback.model import Endpoint, SkipReason
+from ringback.errors import Conflict, NotFound
+from ringback.model import Endpoint, EndpointState, SkipReason
 
 MAX_ROUTES = 20_000
 MAX_FANS = 1_000
@@ -33,6 +34,22 @@ class Route:
                 self._fans.clear()
             self._fans[event_type, channels] = fan
         return fan
+
+    def endpoint(self, ref: str) -> tuple[int, Endpoint]:
+        """Return an endpoint by id or uid, with its key.
+
+        Raises:
+            NotFound: There is none.
+            Conflict: It is disabled.
+        """
+        found = self._endpoints.get(ref) or next(
+            (pair for pair in self._endpoints.values() if pair[1].uid == ref), None
+        )
+        if found is None:
+            raise NotFound(f"there is no endpoint {ref}")
+        if found[1].state is EndpointState.DISABLED:
+            raise Conflict("the endpoint is disabled; enable it before sending an example")
+        return found
 
 
 class Routes:
