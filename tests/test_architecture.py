@@ -49,6 +49,7 @@ LINE = {
     "declarations",
     "diagnosis",
     "inspection",
+    "recipients",
     "reconciler",
     "redelivery",
     "repetition",

@@ -244,6 +244,9 @@ def retry_delay(outcome: Outcome, attempts: int, schedule: RetrySchedule, chance
     return max(delay, min(outcome.retry_after, max(RETRY_AFTER_CEILING, 2 * scheduled)))
 
 
+FAILING = "failing"  # why an endpoint is disabled that had no success for too long
+
+
 class Health(msgspec.Struct, frozen=True):
     """What an attempt means for its endpoint's row: set ``failing_since``, or disable it with a reason."""
 
@@ -268,7 +271,7 @@ def judge_endpoint(
     if outcome.status == GONE:
         return Health(since, disable="gone")
     if decision.step is Step.EXHAUST and now - since >= disable_after:
-        return Health(since, disable="failing")
+        return Health(since, disable=FAILING)
     return Health(since) if endpoint.failing_since is None else None
 
 

@@ -36,6 +36,7 @@ from ringback.errors import ConfigurationError, StoreUnavailable
 from ringback.inspection import examine_inspection, examine_queue
 from ringback.keyring import key_file
 from ringback.outbox import system_clock
+from ringback.recipients import Troubles, examine_recipients, look_up
 from ringback.store import Store, examine_store, is_postgres, open_store
 from ringback.vault import KEY_BYTES, Vault
 
@@ -54,7 +55,7 @@ LINE_WIDTH = 100
 @json_option
 @click.pass_context
 def command(ctx: click.Context, *, load: Load, inbox_name: tuple[str, str] | None, as_json: bool) -> int:
-    """Check settings, store, sources, handlers and what is left over; leave with 10 if something is broken.
+    """Check settings, store, sources, handlers, endpoints and what is left over; leave with 10 if something is broken.
 
     With --inbox, the sources and handlers that the application declares are checked against the store as well, which
     is then the inbox's. Nothing is changed, and nothing is asked over the network.
@@ -108,6 +109,7 @@ def _examine_declared(settings: Settings) -> Iterator[Finding]:
 
 def _examine_store(settings: Settings, inbox: Inbox | None) -> Iterator[Finding]:
     found: Survey | None = None
+    troubles: Troubles | None = None
     shared = inbox is not None and inbox.shared
     try:
         condition = examine_store(settings.store, shared=shared)
@@ -116,6 +118,7 @@ def _examine_store(settings: Settings, inbox: Inbox | None) -> Iterator[Finding]
             with explained(settings), closing(_opened(settings, shared=shared)) as store:
                 yield from _examine_writing(settings, store)
                 found = survey(store, system_clock())
+                troubles = look_up(store, found.due)
             yield _told_key(settings)
     except ConfigurationError as error:
         yield Finding(Verdict.BROKEN, "store", *_told_failure(settings, error))
@@ -128,6 +131,8 @@ def _examine_store(settings: Settings, inbox: Inbox | None) -> Iterator[Finding]
     yield from _examine_doors(accounts, inbox)
     if found is not None:
         yield from _examine_accounts(found, inbox)
+    if troubles is not None:
+        yield from examine_recipients(troubles)
 
 
 def _examine_writing(settings: Settings, store: Store) -> Iterator[Finding]:
