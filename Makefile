@@ -8,7 +8,7 @@ PYTHON ?= $(shell for name in python3.11 python3 python; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$name && break; done)
 
 .DEFAULT_GOAL := run
-.PHONY: install run test check bench docs comparison lock clean
+.PHONY: install run test check bench drill docs comparison lock clean
 
 install: $(STAMP) ## Make .venv with exactly what requirements.lock names
 
@@ -32,6 +32,9 @@ check: install ## Lint, formatting and types
 
 bench: install ## Measure throughput and latency on this machine; JSON=FILE keeps the figures, ARGS="--seconds 5" sets options
 	$(BIN)/python -m bench $(if $(JSON),--json "$(JSON)") $(ARGS)
+
+drill: install ## Kill nodes and crash their PostgreSQL for two minutes, under load, and tell what became of the messages
+	$(BIN)/python -m bench.drill $(ARGS)
 
 docs: install ## Write the pages again that are made from the source
 	$(BIN)/python scripts/state_diagram.py --write

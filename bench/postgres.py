@@ -7,7 +7,6 @@ import itertools
 import os
 import shutil
 import signal
-import socket
 import tempfile
 import time
 import warnings
@@ -17,7 +16,8 @@ from typing import Any, Literal
 
 import psycopg
 
-LOOPBACK = "127.0.0.1"
+from bench.wire import LOOPBACK, free_port
+
 SOCKET_PORT = 5432
 START_SECONDS = 60
 POLL_SECONDS = 0.01
@@ -146,13 +146,6 @@ def running(
         yield server
     finally:
         server.stop()
-
-
-def free_port() -> int:
-    """Return a port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
 
 
 def _ticks(process: int, fields: int) -> int:

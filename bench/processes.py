@@ -11,7 +11,6 @@ import json
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -26,7 +25,7 @@ from typing import Any, cast
 import msgspec
 
 from bench.generator import PATIENCE_SECONDS, Plan
-from bench.wire import LOOPBACK, Record, load_record
+from bench.wire import LOOPBACK, Record, free_port, load_record
 
 ROOT = Path(__file__).parent.parent
 START_SECONDS = 60.0
@@ -55,11 +54,11 @@ def ended(process: subprocess.Popen[Any]) -> Iterator[None]:
 
 
 class Sink:
-    """The running receiver. ``port`` answers, ``hanging_port`` never does."""
+    """The running receiver. ``port`` answers, ``hanging_port`` never does, ``slow_port`` takes its time."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
-        self.port, self.hanging_port = json.loads(self._line())
+        self.port, self.hanging_port, self.slow_port = json.loads(self._line())
 
     def count(self) -> int:
         """Return how many deliveries have come."""
@@ -175,7 +174,7 @@ def installation(folder: Path) -> Installation:
 @contextmanager
 def bare(folder: Path, core: int | None = None) -> Iterator[Server]:
     """Run the bare application, on one *core* if asked."""
-    port = _free_port()
+    port = free_port()
     log = folder / "bare.log"
     command = [*_on(core), sys.executable, "-m", "bench.bare", str(port)]
     with (
@@ -185,37 +184,36 @@ def bare(folder: Path, core: int | None = None) -> Iterator[Server]:
         ) as process,
         ended(process),
     ):
-        _await_ready(process, port, log)
+        await_ready(process, port, log)
         yield Server(process, port, "")
 
 
 @contextmanager
 def server(place: Installation, core: int | None = None) -> Iterator[Server]:
     """Run a server on *place* with the settings it has by default, but for what loopback needs."""
-    port = _free_port()
+    port = free_port()
+    with launched(place, port, core) as process, ended(process):
+        await_ready(process, port, place.folder / "server.log")
+        yield Server(process, port, place.token)
+
+
+def launched(
+    place: Installation, port: int, core: int | None = None, name: str = "server", **settings: str
+) -> subprocess.Popen[bytes]:
+    """Start a server and do not wait for it; what it says is appended to a file of its *name* in the folder."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RINGBACK_")}
-    environment |= {
-        "RINGBACK_ADMIN_TOKEN": place.token,
-        "RINGBACK_MAIN_KEY": place.main_key,
-        "RINGBACK_ALLOW_SUBNETS": "127.0.0.0/8",
-        "RINGBACK_LOG_LEVEL": "warning",
-        "RINGBACK_DRAIN_TIMEOUT": "1s",  # attempts at an endpoint that hangs are not worth waiting for
+    given = {
+        "admin_token": place.token,
+        "main_key": place.main_key,
+        "allow_subnets": "127.0.0.0/8",
+        "log_level": "warning",
+        "drain_timeout": "1s",  # attempts at an endpoint that hangs are not worth waiting for
     }
-    log = place.folder / "server.log"
-    command = [
-        *_on(core),
-        sys.executable,
-        "-m",
-        "ringback",
-        "serve",
-        "--listen",
-        f"{LOOPBACK}:{port}",
-        "--store",
-        place.store,
-    ]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
+    environment |= {f"RINGBACK_{name.upper()}": value for name, value in (given | settings).items()}
+    command = [sys.executable, "-m", "ringback", "serve", "--listen", f"{LOOPBACK}:{port}"]
+    with (place.folder / f"{name}.log").open("ab") as output:
+        return subprocess.Popen(
+            [*_on(core), *command, "--store", place.store],
             cwd=place.folder,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -223,12 +221,10 @@ def server(place: Installation, core: int | None = None) -> Iterator[Server]:
             stderr=output,
             start_new_session=True,
         )
-        with process, ended(process):
-            _await_ready(process, port, log)
-            yield Server(process, port, place.token)
 
 
-def _await_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def await_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    """Wait until a server answers that it is ready."""
     deadline = time.monotonic() + START_SECONDS
     while not _ready(port):
         if process.poll() is not None or time.monotonic() > deadline:
@@ -253,9 +249,3 @@ def _on(core: int | None) -> list[str]:
     """Return what goes before a command so that it runs on one core; nothing where there is no such core."""
     there = core is not None and core in os.sched_getaffinity(0)
     return ["taskset", "--cpu-list", str(core)] if there and shutil.which("taskset") else []
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])

@@ -1,6 +1,6 @@
 """The receiver: answers every delivery with 204 and remembers which message came when.
 
-Run as ``python -m bench.sink``. It prints its two ports (one answers, one never does) as a line of JSON,
+Run as ``python -m bench.sink``. It prints its ports (one answers, one never does, one takes its time) as JSON,
 then obeys lines on its standard input: ``count`` prints how many deliveries came, ``save FILE`` writes them
 down and prints their number. It ends with its input.
 """
@@ -21,6 +21,7 @@ from bench.wire import LOOPBACK, Record, delivered_id, message_end
 
 ANSWER = b"HTTP/1.1 204 No Content\r\n\r\n"
 BACKLOG = 4096
+SLOW_SECONDS = 0.2
 
 
 class Arrivals:
@@ -38,8 +39,9 @@ class Arrivals:
 class Receiver(asyncio.Protocol):
     """One connection that deliveries come over."""
 
-    def __init__(self, arrivals: Arrivals) -> None:
+    def __init__(self, arrivals: Arrivals, seconds: float = 0.0) -> None:
         self._arrivals = arrivals
+        self._seconds = seconds
         self._rest = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -55,9 +57,19 @@ class Receiver(asyncio.Protocol):
         while end := message_end(data, start):
             self._arrivals.ids.append(delivered_id(data, start))
             self._arrivals.times.append(now)
-            self._transport.write(ANSWER)
+            self._answer()
             start = end
         self._rest = data[start:]
+
+    def _answer(self) -> None:
+        if self._seconds:
+            asyncio.get_running_loop().call_later(self._seconds, self._write)
+        else:
+            self._write()
+
+    def _write(self) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(ANSWER)
 
 
 async def serve() -> None:
@@ -66,7 +78,8 @@ async def serve() -> None:
     arrivals = Arrivals()
     answering = await loop.create_server(lambda: Receiver(arrivals), LOOPBACK, 0, backlog=BACKLOG)
     hanging = await loop.create_server(asyncio.Protocol, LOOPBACK, 0, backlog=BACKLOG)
-    ports = [server.sockets[0].getsockname()[1] for server in (answering, hanging)]
+    slow = await loop.create_server(lambda: Receiver(arrivals, SLOW_SECONDS), LOOPBACK, 0, backlog=BACKLOG)
+    ports = [server.sockets[0].getsockname()[1] for server in (answering, hanging, slow)]
     print(json.dumps(ports), flush=True)
     orders = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)

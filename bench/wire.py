@@ -6,6 +6,7 @@ talk to Ringback and to each other, whose messages all have a content-length or 
 
 from __future__ import annotations
 
+import socket
 from array import array
 from pathlib import Path
 
@@ -91,3 +92,10 @@ def times(packed: bytes) -> array[float]:
 def kinds(packed: bytes) -> array[int]:
     """Return packed 16-bit numbers as numbers."""
     return array("H", packed)
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])

@@ -7,7 +7,7 @@ import pytest
 from doors import handler, source, stored, webhook
 from scene import LEASE, VAULT, Scene
 
-from ringback.errors import Conflict
+from ringback.errors import Conflict, StoreUnavailable
 from ringback.observe import Observer
 from ringback.store import Idempotency, MessageFilter, Page
 from ringback.store.commit import Committer, NoWorker
@@ -130,3 +130,18 @@ def test_what_is_due_is_taken_once(nodes):
     assert len(taken) == len(set(taken)) <= count
     rest = first.take(limit=count, endpoints=[endpoint.id])
     assert len(taken) + len(rest) == count
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)  # a file has one writer at a time anyway
+def test_a_node_that_is_frozen_in_a_transaction_does_not_hold_up_the_others_for_long(nodes):
+    """What it has written is undone within seconds, and another node's message with the same key is stored."""
+    (frozen, _), (scene, committer) = nodes
+    application = scene.application()
+    key = Idempotency("message", "key", b"same")
+    acceptances = [one.acceptance(application, idempotency=key, id=one.id("msg")) for one, _ in nodes]
+    with contextlib.suppress(StoreUnavailable), frozen.store.transaction():
+        frozen.store.accept([acceptances[0]], frozen.lease(), lambda _: False)
+        stored_one = committer.accept(acceptances[1]).result()
+        assert (stored_one.message.id, stored_one.replayed) == (acceptances[1].id, False)
+    messages = scene.store.messages(application.id, MessageFilter(), Page(limit=10))
+    assert [one.id for one in messages] == [acceptances[1].id]

@@ -18,10 +18,11 @@ from ringback.store.sql.tables import Many, Row
 CONNECT_SECONDS = 5
 OLDEST = 140000
 READ_ONLY = "read-only"
-# A statement never takes that long unless something is wrong; a transaction that sits idle is that of a lost node.
+# A statement never takes that long unless something is wrong. A transaction that sits idle is that of a node that is
+# lost or frozen, and what it has written holds up every node that comes to the same: one key twice, one event twice.
 BEGIN = (
     "BEGIN; SELECT set_config('statement_timeout', '30s', true),"
-    " set_config('idle_in_transaction_session_timeout', '30s', true), set_config('synchronous_commit', 'on', true)"
+    " set_config('idle_in_transaction_session_timeout', '5s', true), set_config('synchronous_commit', 'on', true)"
 )
 KINDS = {"i": "bigint[]", "t": "text[]", "b": "bytea[]", "o": "boolean[]"}
 # Another node has done at the same moment what this one was about to do: done again, it will see that.
