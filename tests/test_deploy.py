@@ -1,0 +1,136 @@
+"""The files in deploy/ are what they claim: well-formed, with commands that exist, time to drain, and no secrets."""
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+
+from ringback.cli import ringback
+from ringback.config import BY_NAME, SETTINGS
+from ringback.policy import parse_duration
+from ringback.secrecy import MASK, masked
+
+DEPLOY = Path(__file__).resolve().parent.parent / "deploy"
+COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))
+KUBERNETES = list(yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text("utf-8")))
+DOCKERFILE = (DEPLOY / "Dockerfile").read_text("utf-8")
+VARIABLES = {setting.variable for setting in SETTINGS}
+NODES = ["api", "worker"]
+ROUTES = {"/readyz", "/livez"}
+
+
+def parsed(words):
+    """Parse a command as the command line does; return its parameters."""
+    command = ringback.get_command(click.Context(ringback), words[0])
+    assert command is not None, words
+    return command.make_context(words[0], list(map(str, words[1:]))).params
+
+
+def seconds(text):
+    return parse_duration(text) / 1000
+
+
+def deployment(role):
+    (found,) = [
+        one for one in KUBERNETES if one["kind"] == "Deployment" and one["metadata"]["labels"]["role"] == role
+    ]
+    return found["spec"]["template"]["spec"]
+
+
+@pytest.mark.parametrize("name", NODES)
+def test_compose_runs_commands_that_exist(name):
+    """Each node's command is parsed by the command line, and its settings are settings."""
+    service = COMPOSE["services"][name]
+    parameters = parsed(service["command"])
+    assert parameters.get("no_worker", True)
+    assert set(service["environment"]) <= VARIABLES
+    assert seconds(service["stop_grace_period"]) > seconds(service["environment"]["RINGBACK_DRAIN_TIMEOUT"])
+
+
+def test_compose_is_whole():
+    """Several nodes of each kind wait for one database, all with limits; a pooler lends out by the transaction."""
+    services = COMPOSE["services"]
+    assert all("limits" in service["deploy"]["resources"] for service in services.values())
+    assert all(services[name]["deploy"]["replicas"] > 1 for name in NODES)
+    assert all(services[name]["depends_on"]["postgres"]["condition"] == "service_healthy" for name in NODES)
+    assert "/readyz" in services["api"]["healthcheck"]["test"][-1]
+    assert services["pgbouncer"]["environment"]["POOL_MODE"] == "transaction"
+    assert (DEPLOY / services["api"]["build"]["context"] / services["api"]["build"]["dockerfile"]).is_file()
+    assert set(COMPOSE["volumes"]) == {services["postgres"]["volumes"][0].partition(":")[0]}
+    # What would cost what was acknowledged is not among the server's settings.
+    assert not re.search(r"fsync|synchronous_commit|full_page_writes", str(services["postgres"]["command"]))
+
+
+def test_compose_holds_no_secrets():
+    """Passwords, keys and tokens come from outside, and each that is wanted is in the example."""
+    text = (DEPLOY / "compose.yaml").read_text("utf-8")
+    wanted = set(re.findall(r"\$\{(\w+):\?\}", text))
+    example = dict(
+        line.split("=", 1)
+        for line in (DEPLOY / ".env.example").read_text("utf-8").splitlines()
+        if not line.startswith("#")
+    )
+    assert wanted == example.keys()
+    assert set(example.values()) == {""}
+
+
+@pytest.mark.parametrize("role", NODES)
+def test_kubernetes_runs_commands_that_exist(role):
+    """Each container's arguments are parsed by the command line, and it has time to drain, limits and no rights."""
+    spec = deployment(role)
+    (container,) = spec["containers"]
+    parameters = parsed(container["args"])
+    drain = seconds(parameters.get("setting_drain_timeout") or str(container["args"][-1]))
+    before = int(
+        container.get("lifecycle", {"preStop": {"exec": {"command": ["", 0]}}})["preStop"]["exec"]["command"][
+            1
+        ]
+    )
+    assert spec["terminationGracePeriodSeconds"] >= before + drain + 5
+    assert (
+        container["resources"]["limits"].keys()
+        == container["resources"]["requests"].keys()
+        == {"cpu", "memory"}
+    )
+    assert container["securityContext"]["readOnlyRootFilesystem"]
+    assert spec["securityContext"]["runAsNonRoot"]
+    assert f"USER {spec['securityContext']['runAsUser']}" in DOCKERFILE
+
+
+def test_kubernetes_asks_at_addresses_that_exist():
+    """Readiness and liveness are asked for at the API's own addresses, on the port that it listens on."""
+    (container,) = deployment("api")["containers"]
+    asked = {container[probe]["httpGet"]["path"] for probe in ("readinessProbe", "livenessProbe")}
+    assert asked == ROUTES
+    port = container["args"][container["args"].index("--listen") + 1].rpartition(":")[2]
+    assert container["ports"][0]["containerPort"] == int(port)
+
+
+def test_kubernetes_parts_fit():
+    """The service and the budgets name pods that there are, and the secret has settings without values."""
+    pods = [
+        one["spec"]["template"]["metadata"]["labels"] for one in KUBERNETES if one["kind"] == "Deployment"
+    ]
+    for one in KUBERNETES:
+        if one["kind"] in {"Service", "PodDisruptionBudget"}:
+            wanted = one["spec"]["selector"].get("matchLabels", one["spec"]["selector"])
+            assert any(wanted.items() <= labels.items() for labels in pods)
+    (secret,) = [one for one in KUBERNETES if one["kind"] == "Secret"]
+    assert secret["stringData"].keys() <= VARIABLES
+    store = secret["stringData"].pop("RINGBACK_STORE")
+    assert masked(store) == store.replace("PASSWORD", MASK)
+    assert set(secret["stringData"].values()) == {""}
+
+
+def test_the_image_starts_what_exists():
+    """What the image runs is a command, its settings are settings, and it is stopped by the signal that drains."""
+    (words,) = re.findall(r'^CMD \["([^"]+)"\]$', DOCKERFILE, re.MULTILINE)
+    parsed([words])
+    named = set(re.findall(r"\b(RINGBACK_\w+)=", DOCKERFILE))
+    assert named <= VARIABLES
+    assert BY_NAME["listen"].read("0.0.0.0:8400").port == int(
+        re.search(r"^EXPOSE (\d+)$", DOCKERFILE, re.MULTILINE)[1]
+    )
+    assert "STOPSIGNAL SIGTERM" in DOCKERFILE
