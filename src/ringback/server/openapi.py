@@ -9,7 +9,7 @@ import inspect
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, get_origin
 
 import msgspec
 
@@ -19,7 +19,9 @@ from ringback.repetition import MAX_KEY_LENGTH
 from ringback.server.operation import JSON, Error, Route
 from ringback.server.replies import Faults, Refusal
 from ringback.server.routes import BASE, INGEST, PARTS, TAGS
+from ringback.server.sample import sample
 from ringback.server.unknown import HEADER
+from ringback.server.vocabulary import word
 
 VERSION = "3.1.1"
 INTRODUCTION = """\
@@ -59,6 +61,8 @@ IGNORED = {
 
 _REF = "#/components/{kind}/{name}"
 _SCHEMA = "#/components/schemas/{name}"
+_CODE = re.compile(r"`[^`]+`")
+_SNAKE = re.compile(r"_([a-z])")
 _PART = re.compile(r"{(\w+)}")
 
 Schema = dict[str, Any]
@@ -109,7 +113,7 @@ class Shapes:
         self._schemas: dict[Any, Schema] = dict(zip(wanted, schemas, strict=True))
         # What may follow a question mark is told parameter by parameter.
         self._queries = {kind: components.pop(_name(self._schemas[kind])) for kind in queries}
-        self.components = {name: _plain(schema) for name, schema in sorted(components.items())}
+        self.components = {name: _told(name, schema) for name, schema in sorted(components.items())}
 
     def of(self, kind: Any) -> Schema:
         """Return the schema of *kind*, a reference where it has a name."""
@@ -120,6 +124,10 @@ class Shapes:
         schema = self._queries[query]
         for name, shape in schema["properties"].items():
             yield _parameter(name, shape, required=name in schema.get("required", ()))
+
+    def example(self, kind: Any, *, whole: bool) -> Any:
+        """Return an example of *kind*; what need not be there is left out where it is not *whole*."""
+        return sample(self.of(kind), self.components, whole=whole)
 
 
 def operation_id(route: Route) -> str:
@@ -153,7 +161,9 @@ def _operation(route: Route, shapes: Shapes) -> dict[str, Any]:
     if parameters := list(_parameters(route, shapes)):
         made["parameters"] = parameters
     if route.body is not None:
-        content = {JSON: {"schema": shapes.of(route.body)}}
+        content = {
+            JSON: {"schema": shapes.of(route.body), "example": shapes.example(route.body, whole=False)}
+        }
         made["requestBody"] = {"required": not route.operation.without_body, "content": content}
     return made | {"responses": dict(_responses(route, shapes))}
 
@@ -169,10 +179,13 @@ def _parameters(route: Route, shapes: Shapes) -> Iterator[Schema]:
 
 
 def _parameter(name: str, schema: Schema, *, required: bool) -> Schema:
-    schema = dict(schema)
+    known = word("", f"?{name}")
+    schema = dict(schema) if known is None else known.add_to(schema)
     made: Schema = {"name": name, "in": "query", "required": required}
     if description := schema.pop("description", None):
         made["description"] = description
+    if examples := schema.pop("examples", None):
+        made["example"] = examples[0]
     if "anyOf" in schema:  # nobody can send null in a query
         kinds = [kind for kind in schema.pop("anyOf") if kind != {"type": "null"}]
         schema |= kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
@@ -191,10 +204,16 @@ def _responses(route: Route, shapes: Shapes) -> Iterator[tuple[str, Schema]]:
         if route.operation.query is not None:
             made["headers"] = {HEADER: {"$ref": _REF.format(kind="headers", name="Ignored")}}
         if kind is not None:
-            made["content"] = {route.operation.media_type: {"schema": shapes.of(kind)}}
+            made["content"] = {route.operation.media_type: _content(route, kind, shapes)}
         yield str(status), made
     for errors in _by_status(route):
         yield str(errors[0].status), {"$ref": _REF.format(kind="responses", name=_named(errors))}
+
+
+def _content(route: Route, kind: Any, shapes: Shapes) -> Schema:
+    if route.operation.media_type != JSON or (not isinstance(kind, type) and get_origin(kind) is dict):
+        return {"schema": shapes.of(kind)}
+    return {"schema": shapes.of(kind), "example": shapes.example(kind, whole=True)}
 
 
 def _refusals(routes: Iterable[Route]) -> Iterator[tuple[str, Schema]]:
@@ -240,6 +259,24 @@ def _kinds(route: Route) -> Iterator[Any]:
     yield from (kind for kind in route.operation.answers.values() if kind is not None)
     if route.body is not None:
         yield route.body
+
+
+def _told(name: str, schema: Schema) -> Schema:
+    """Return a schema with its words: what its fields mean, and examples of them."""
+    plain: Schema = _plain(schema)
+    if "description" in plain:
+        plain["description"] = _as_on_the_wire(plain["description"])
+    for field, shape in plain.get("properties", {}).items():
+        known = word(name, field)
+        if known is not None:
+            plain["properties"][field] = known.add_to(shape)
+    return plain
+
+
+def _as_on_the_wire(text: str) -> str:
+    """Return a text about a shape with its fields, and None, called as in JSON."""
+    camel = _CODE.sub(lambda code: _SNAKE.sub(lambda end: end[1].upper(), code[0]), text)
+    return camel.replace("None", "null")
 
 
 def _name(reference: Schema) -> str:

@@ -1,0 +1,386 @@
+"""What the fields and parameters of the API mean, with examples and with the rules that their types do not tell.
+
+A word is looked up by ``SHAPE.FIELD``, then by the shape without its ending (``Endpoint.url`` is that of EndpointOut
+and of EndpointDraft), then by the field alone. Parameters of queries have a question mark in front. The rules are those
+of ``ringback.drafts``, which has the code that keeps them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from ringback import drafts, ids, policy, source_drafts
+from ringback.server.paging import MAX_LIMIT
+
+NAME = r"^[a-zA-Z0-9_.\-]{1,256}$"
+NOW = "2026-03-01T12:00:00Z"
+THEN = "2026-03-02T12:00:00Z"
+
+_MOMENT = 1_772_366_400_000  # the instant of NOW
+_ENDING = re.compile(r"(Draft|In|Out|Patch|Request|Update)$")
+_GENERIC = re.compile(r"_.*_$")
+# Shapes that are others' in all but a few words.
+_AS = {
+    "Forward": "Endpoint",
+    "EndpointMessage": "Message",
+    "MessageEndpoint": "Endpoint",
+    "HeadersPatch": "Headers",
+}
+
+
+class Word(msgspec.Struct, frozen=True):
+    """What a field means, an example of it, and what of JSON Schema its type does not tell."""
+
+    meaning: str
+    example: Any = UNSET
+    schema: dict[str, Any] = {}
+
+    def add_to(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """Return *schema* with this said in it."""
+        told: dict[str, Any] = {"description": self.meaning} if self.meaning else {}
+        if self.example is not UNSET:
+            told["examples"] = [self.example]
+        return schema | self.schema | told
+
+
+def word(shape: str, field: str) -> Word | None:
+    """Return the word for a field of a shape, None where there is none."""
+    return WORDS.get(key(shape, field))
+
+
+def key(shape: str, field: str) -> str:
+    """Return under what key the word for a field of a shape is."""
+    shape = _GENERIC.sub("", shape)
+    family = _ENDING.sub("", shape)
+    keys = (f"{owner}.{field}" for owner in (shape, family, _AS.get(family), _AS.get(shape)))
+    return next((name for name in keys if name in WORDS), field)
+
+
+def _word(meaning: str, example: Any = UNSET, **schema: Any) -> Word:
+    return Word(meaning, example, schema)
+
+
+def _id(meaning: str, prefix: str, *, seed: int = 7) -> Word:
+    return Word(meaning, ids.new_id(prefix, _MOMENT, bytes(range(seed, seed + ids.ENTROPY_BYTES))))
+
+
+def _time(meaning: str, example: str = NOW) -> Word:
+    return _word(meaning, example, format="date-time")
+
+
+def _text(meaning: str, example: Any, shortest: int, longest: int) -> Word:
+    return _word(meaning, example, minLength=shortest, maxLength=longest, pattern=r"^[^\x00-\x08]*$")
+
+
+def _names(meaning: str, example: Any, most: int, pattern: str = NAME) -> Word:
+    items = {"type": "string", "pattern": pattern}
+    return _word(meaning, example, minItems=1, maxItems=most, uniqueItems=True, items=items)
+
+
+def _uid(meaning: str, example: str, prefix: str) -> Word:
+    return _word(meaning, example, pattern=rf"^(?!{prefix}_|\.{{1,2}}$)[a-zA-Z0-9_.\-]{{1,256}}$")
+
+
+_METADATA_BYTES = f"{drafts.MAX_METADATA_BYTES:,}"
+
+COMMON = {
+    "createdAt": _time("When it was created."),
+    "updatedAt": _time("When it was last changed."),
+    "metadata": _word(f"Yours to use; up to {_METADATA_BYTES} bytes as JSON.", {"plan": "gold"}),
+    "throttleRate": _word(
+        "At most so many messages a second; null for no bound.",
+        100,
+        minimum=1,
+        maximum=drafts.MAX_THROTTLE_RATE,
+    ),
+    "since": _time("The beginning."),
+    "until": _time("The end; null for now.", THEN),
+    "Refusal.code": _word("What is wrong, for programs. Codes do not change.", "not_found"),
+    "Refusal.detail": _word("What is wrong, for people.", "there is no application acme"),
+    "Faults.detail": _word("The fields at fault."),
+    "FieldError.loc": _word(
+        "Where it is: a path that begins with `body`, `query` or `header`.", ["body", "name"]
+    ),
+    "FieldError.msg": _word("What is wrong with it.", "has 1 to 256 characters, this one 0"),
+    "FieldError.type": _word("What kind of fault it is.", "value_error"),
+    "Listing.data": _word("The rows."),
+    "Listing.iterator": _word(
+        "Pass it as `iterator` for the rows that follow; null where the page is empty."
+    ),
+    "Listing.prevIterator": _word("Pass it as `iterator` for the rows before; null where the page is empty."),
+    "Listing.done": _word("Whether nothing lies further in the direction that was asked for."),
+    "DestinationListing.data": _word("The rows."),
+    "DestinationListing.iterator": _word(
+        "Pass it as `iterator` for the rows that follow; null where the page is empty."
+    ),
+    "DestinationListing.prevIterator": _word(
+        "Pass it as `iterator` for the rows before; null where the page is empty."
+    ),
+    "DestinationListing.done": _word("Whether nothing lies further in the direction that was asked for."),
+    "DestinationListing.skipped": _word("The endpoints that the message was not for."),
+    "Rows.data": _word("The rows."),
+    "Health.status": _word("Always `ok`."),
+}
+APPLICATIONS = {
+    "Application.id": _id("Its id.", ids.APPLICATION),
+    "Application.uid": _uid("Your own id for it.", "acme", ids.APPLICATION),
+    "Application.name": _text("What people call it.", "Acme", 1, drafts.MAX_NAME),
+}
+ENDPOINTS = {
+    "Endpoint.id": _id("Its id.", ids.ENDPOINT),
+    "Endpoint.uid": _uid("Your own id for it.", "orders", ids.ENDPOINT),
+    "Endpoint.url": _word(
+        "Where messages go: `http` or `https`.", "https://example.com/hooks", pattern="^https?://."
+    ),
+    "Endpoint.description": _text("For people.", "The order service", 0, drafts.MAX_DESCRIPTION),
+    "Endpoint.disabled": _word("Whether it gets nothing, and nothing is kept for it.", False),
+    "Endpoint.eventTypes": _names(
+        "Only messages of these event types go there, each of which must exist; null is all.",
+        ["invoice.paid"],
+        drafts.MAX_ENDPOINT_EVENT_TYPES,
+    ),
+    "Forward.eventTypes": _names(
+        "Only what has such an event type goes there; `*` stands for any characters, null is all.",
+        ["payment.*"],
+        drafts.MAX_ENDPOINT_EVENT_TYPES,
+        "^.{1,256}$",
+    ),
+    "Forward.channels": _word("Leave it out: what a source receives is in no channel.", None, enum=[None]),
+    "Endpoint.channels": _names(
+        "Only messages that share one of these channels go there; null is all.",
+        ["project-1"],
+        drafts.MAX_ENDPOINT_CHANNELS,
+    ),
+    "Endpoint.headers": _word(
+        "Sent with every request. Names that Ringback or HTTP needs are refused.",
+        {"x-api-key": "s3cret"},
+        maxProperties=drafts.MAX_HEADERS,
+    ),
+    "Endpoint.secret": _word(
+        "What signs: `whsec_` (24 to 75 bytes in base64) or `whsk_` (an Ed25519 key pair). Null has one made."
+    ),
+    "Endpoint.retrySchedule": _word(
+        "Seconds between attempts; null is the server's schedule, an empty list a single attempt.",
+        [5, 300, 3600],
+        maxItems=policy.MAX_DELAYS,
+        items={"type": "number", "minimum": 0, "maximum": policy.MAX_DELAY / 1000},
+    ),
+    "Endpoint.headerFamily": _word(
+        "The names of the signature's headers: `webhook-id` and so on, or `svix-id`.", "webhook"
+    ),
+    "EndpointOut.state": _word(
+        "`enabled`, `paused` (deliveries wait) or `disabled` (nothing is kept).", "enabled"
+    ),
+    "EndpointOut.disabledReason": _word(
+        "`manual`, `gone` (it answered 410), `failing` (for too long), or null."
+    ),
+    "EndpointOut.failingSince": _time("The first failure since the last success, or null."),
+    "Secret.key": _word(
+        "What a receiver verifies with: the `whsec_` secret, or of an Ed25519 pair the `whpk_` public key.",
+        "whsec_cmluZ2JhY2sgaXMgYSB3ZWJob29rIHN5c3RlbQ==",
+    ),
+    "SecretRotation.key": _word("The new secret, as an endpoint's `secret`; null has one made."),
+    "SecretRotation.gracePeriodSeconds": _word(
+        "How long the secret before keeps signing as well; null is a day.",
+        drafts.DEFAULT_GRACE_SECONDS,
+        minimum=0,
+        maximum=drafts.MAX_GRACE_SECONDS,
+    ),
+    "Headers.headers": _word(
+        "The headers, by their names.", {"x-tenant": "acme"}, maxProperties=drafts.MAX_HEADERS
+    ),
+    "HeadersOut.headers": _word(
+        "The headers and their values, without the sensitive ones.", {"x-tenant": "acme"}
+    ),
+    "HeadersPatch.headers": _word("Headers to set; null removes one.", {"x-tenant": "acme", "x-old": None}),
+    "HeadersPatch.deleteHeaders": _word("Names of more headers to remove.", ["x-older"]),
+    "HeadersOut.sensitive": _word("The names of those whose values are not shown.", ["authorization"]),
+    "Recover.id": _id("The id of the task.", ids.TASK),
+    "Recover.status": _word("`running` or `finished`.", "running"),
+    "Recover.task": _word("What kind of task it is.", "endpoint.recover"),
+    "EndpointStats.success": _word("Attempts that succeeded.", 120),
+    "EndpointStats.pending": _word("Deliveries that have not been tried yet.", 3),
+    "EndpointStats.fail": _word("Attempts that failed.", 4),
+    "EndpointStats.sending": _word("Deliveries that are being tried, or will be again.", 1),
+    "EndpointStats.canceled": _word("Deliveries that were cancelled.", 0),
+}
+EVENT_TYPES = {
+    "EventType.name": _word(
+        "What happened, in dotted words.", "invoice.paid", pattern=rf"^(?!\.{{1,2}}$){NAME[1:]}"
+    ),
+    "EventType.description": _text("For people.", "An invoice was paid", 0, drafts.MAX_DESCRIPTION),
+    "archived": _word("Whether it is kept only for what was sent: no endpoint can choose it.", False),
+    "deprecated": _word("Whether it should not be used any more.", False),
+    "schemas": _word(
+        "JSON Schemas of its payload, by version; null for none.",
+        {"1": {"type": "object"}},
+        additionalProperties={"type": "object"},
+    ),
+    "featureFlag": _word("A flag of yours that guards it, or null.", "beta", pattern=NAME),
+}
+MESSAGES = {
+    "Message.id": _id("Its id, which the receiver sees as well.", ids.MESSAGE),
+    "eventId": _uid(
+        "Your own id for the event; a second message with it is a conflict.", "invoice-42", ids.MESSAGE
+    ),
+    "eventType": _word("What happened; it need not be a known event type.", "invoice.paid", pattern=NAME),
+    "Message.channels": _names(
+        "Endpoints that listen to channels get it only if they share one of these; null is none.",
+        ["project-1"],
+        drafts.MAX_MESSAGE_CHANNELS,
+    ),
+    "payload": _word(
+        "What is delivered, byte for byte.", {"invoice": "inv_42", "amount": 1200}, type="object"
+    ),
+    "MessageOut.payload": _word(
+        'The payload; `{}` if content is not asked for, `{"expired": true}` once it has been removed.',
+        {"invoice": "inv_42", "amount": 1200},
+        type="object",
+    ),
+    "timestamp": _time("When it came."),
+    "exampleIndex": _word(
+        "Which of the examples in the event type's schema, from 0; null is the first.", 0, minimum=0
+    ),
+    "Example.payload": _word("A payload of your own instead; null takes one from the event type's schema."),
+    "Message.application": _word("Created where there is none that the address names."),
+    "transformationsParams": _word("How the payload is to be changed."),
+    "rawPayload": _word("What takes the payload's place, as a text of JSON.", '{"invoice":"inv_42"}'),
+    "BatchIn.messages": _word("What to publish, all checked before any is stored.", minItems=1, maxItems=100),
+    "status": _word(
+        "0 success, 1 pending (not tried yet), 2 fail, 3 sending (or to be tried again), 4 canceled.", 0
+    ),
+    "statusText": _word("The same in a word.", "success"),
+    "nextAttempt": _time("When the next attempt is due, or null."),
+    "state": _word("`waiting`, `leased` (being sent), `succeeded`, `failed` or `cancelled`.", "succeeded"),
+    "reason": _word("Why it is in that state, or null."),
+    "attempts": _word("How many attempts were made, since the last resend if there was one.", 1),
+    "endpointId": _id("The id of the endpoint.", ids.ENDPOINT),
+    "Skipped.reason": _word("Why it was not sent there.", "channel"),
+    "MessageAttempt.id": _id("Its id.", ids.ATTEMPT),
+    "msgId": _id("The id of the message.", ids.MESSAGE),
+    "MessageAttempt.url": _word("Where it was sent.", "https://example.com/hooks"),
+    "MessageAttempt.status": _word("0 success, 2 fail.", 0),
+    "response": _word("The start of the receiver's answer, as text.", "thanks"),
+    "responseStatusCode": _word("The HTTP status, 0 without an answer.", 200),
+    "responseDurationMs": _word("How long the attempt took, in milliseconds.", 41),
+    "MessageAttempt.timestamp": _time("When it began."),
+    "triggerType": _word("0 scheduled, 1 manual (a resend).", 0),
+    "outcome": _word("What came of it, such as `success`, `refused` or `timeout`.", "success"),
+    "MessageAttempt.detail": _word(
+        "A refinement of `outcome` for programs, such as the phase of a timeout.", ""
+    ),
+    "number": _word("Which attempt it was, from 1.", 1),
+    "phases": _word("How many microseconds each phase took; 0 where it did not happen."),
+    "Phases.dns": _word("Resolving the name.", 900),
+    "Phases.connect": _word("Connecting.", 8000),
+    "Phases.tls": _word("The TLS handshake.", 12000),
+    "Phases.write": _word("Sending the request.", 100),
+    "Phases.wait": _word("Until the answer began.", 20000),
+    "Phases.read": _word("Reading the answer.", 150),
+}
+SOURCES = {
+    "Source.id": _id("Its id.", ids.SOURCE),
+    "Source.uid": _uid("Your own id for it.", "payments", ids.SOURCE),
+    "Source.name": _text("What people call it.", "Payments", 1, drafts.MAX_NAME),
+    "Source.type": _word("The provider, by Ringback's name for it or by Svix's.", "xendit"),
+    "Source.config": _word("How it verifies and answers."),
+    "ingestUrl": _word(
+        "The address to give to the provider.", "https://hooks.example.com/in/u3Zw2mCk9fQxT1aB"
+    ),
+    "provider": _word("The provider that `type` stands for.", "xendit"),
+    "Config.secret": _word(
+        "The secret that it verifies with.", "the callback token", maxLength=source_drafts.MAX_SECRET
+    ),
+    "Config.secrets": _word("More secrets: each is accepted.", UNSET, maxItems=source_drafts.MAX_SECRETS),
+    "Config.verifyToken": _word("For `meta` and `whatsapp`: the token of the subscription."),
+    "Config.url": _word(
+        "The address as the provider has it; null: the one that was called.", pattern="^https?://."
+    ),
+    "SourceConfig.url": _word("The address as the provider has it, or null."),
+    "options": _word(
+        "Parameters of the provider's scheme.",
+        {"header": "x-signature"},
+        maxProperties=source_drafts.MAX_OPTIONS,
+    ),
+    "ack": _word("What to answer in place of the provider's usual acknowledgement; null for that."),
+    "secretCount": _word("How many secrets are accepted. They are never shown.", 1),
+    "Ack.status": _word("A status of success.", 200, minimum=200, maximum=299),
+    "Ack.body": _word("The body.", "ok", maxLength=source_drafts.MAX_ACK_BODY),
+    "Ack.contentType": _word(
+        "Its media type, or null.", "text/plain", maxLength=source_drafts.MAX_CONTENT_TYPE
+    ),
+    "Received.id": _id("Its id.", ids.MESSAGE),
+    "Received.eventType": _word("What happened, in the provider's words.", "payment.succeeded"),
+    "Received.payload": _word("The body as it came where it is JSON, else null.", {"id": "pay_1"}),
+    "payloadBase64": _word("The body in base64 where it is not JSON, else null."),
+    "Received.headers": _word(
+        "The request's headers, but for those that hold secrets.", {"user-agent": "Sender/1"}
+    ),
+    "Received.eventId": _word("The provider's id for the event, or null.", "evt_1"),
+    "dedupeKey": _word("What all deliveries of one event share, or null."),
+    "businessKey": _word("The thing and the state that it reached, whoever tells it, or null."),
+    "sentAt": _time("When it was sent, where the signature says so."),
+    "secretIndex": _word("Which of the source's secrets fitted, from 0.", 0),
+    "isTest": _word("Whether the provider was trying the address out.", False),
+    "understood": _word("Whether it is known what it is about.", True),
+    "polled": _word("Whether it was found by asking the provider.", False),
+    "held": _word("Why nothing handles it, or null."),
+    "Received.skipped": _word("The ids of endpoints that it is not for, with why."),
+    "Refusal.id": _id("Its id.", ids.REFUSAL),
+    "Refusal.reason": _word("Why, for programs.", "token_mismatch"),
+    "RefusalOut.detail": _word("Why, for people.", "the header holds another token"),
+    "hints": _word("What could be done about it.", ["look the token up in the provider's settings"]),
+    "method": _word("The request's method.", "POST"),
+    "headerNames": _word("The names of its headers.", ["content-type"]),
+    "size": _word("The length of its body in bytes.", 512),
+    "more": _word("How many refusals before it were counted, but not kept.", 0),
+    "DeadLetter.message": _word("What could not be delivered."),
+    "rematch": _word(
+        "Whether to deliver to the endpoints that want it now, rather than those that it was for."
+    ),
+    "doneToo": _word("Whether to deliver again also where it succeeded."),
+    "preview": _word("Whether to count only.", True),
+    "BulkReplayIn.eventTypes": _word("Only what has these event types; null is all.", minItems=1),
+    "BulkReplayIn.iterator": _word("The iterator of an earlier answer, to go on."),
+    "Replay.messages": _word("How many messages this is about.", 12),
+    "deliveries": _word("How many deliveries were made due; 0 in a preview.", 12),
+    "pruned": _word("How many messages are without their payload.", 0),
+    "Replay.iterator": _word("Pass it as `iterator` to go on; null where nothing was found."),
+    "Replay.done": _word("Whether there are no more messages."),
+}
+NODES = {
+    "Node.id": _word("Its id, new with each start.", "node_1"),
+    "Node.name": _word("The name of its machine.", "web-1"),
+    "roles": _word("What it does.", ["api", "worker"]),
+    "version": _word("Its version of Ringback.", "0.1.0"),
+    "Node.state": _word("`alive`, `silent` (no sign of life for a while) or `stopped`.", "alive"),
+    "startedAt": _time("When it started."),
+    "seenAt": _time("Its last sign of life."),
+}
+PARAMETERS = {
+    "?limit": _word(f"How many rows, at most {MAX_LIMIT}.", 10),
+    "?iterator": _word("Where to go on: the `iterator` or `prevIterator` of an earlier page."),
+    "?order": _word("Which way round."),
+    "?before": _time("What happened before that time only.", THEN),
+    "?after": _time("What happened after that time only."),
+    "?channel": _word("What is in this channel only.", "project-1"),
+    "?event_types": _word("What has these event types only.", ["invoice.paid"]),
+    "?with_content": _word("Whether to show contents: payloads, answers, schemas."),
+    "?endpoint_id": _word("What is about this endpoint only: its id or your uid."),
+    "?expanded_statuses": _word("Whether to tell cancelled deliveries (4) from failed ones (2)."),
+    "?status": _word("What has this status only."),
+    "?status_code_class": _word("Attempts with such an answer only; 0 is none."),
+    "?get_if_exists": _word(
+        "Whether one that has the uid already is answered, rather than being a conflict."
+    ),
+    "?include_archived": _word("Whether to list archived ones as well."),
+    "?expunge": _word("Whether to delete it for good."),
+    "?reason": _word("What is held for this reason only."),
+    "?since": _time("The beginning of the window; without it, 28 days before the end."),
+    "?until": _time("The end of the window; without it, now.", THEN),
+}
+WORDS = COMMON | APPLICATIONS | ENDPOINTS | EVENT_TYPES | MESSAGES | SOURCES | NODES | PARAMETERS
