@@ -6,6 +6,7 @@ import secrets
 
 import falcon.testing
 
+from contract_of_api import check
 from ringback import ids, policy
 from ringback.gateway import Gateway
 from ringback.intake import Intake
@@ -63,14 +64,16 @@ class Api:
         self._client = falcon.testing.TestClient(app)
 
     def send(self, method, path, body=None, *, token=TOKEN, headers=None, raw=None, query=""):
-        """Send any request to any address."""
+        """Send any request to any address; the answer is one that the OpenAPI document has."""
         sent = {} if token is None else {"authorization": f"Bearer {token}"}
         if body is not None:
             raw = json.dumps(body).encode()
             sent["content-type"] = "application/json"
-        return self._client.simulate_request(
+        result = self._client.simulate_request(
             method, path, body=raw, headers=sent | (headers or {}), query_string=query
         )
+        check(method, path, result.status_code, result.headers.get("content-type"), result.content)
+        return result
 
     def get(self, path, query="", **more):
         """Send a GET to the API."""

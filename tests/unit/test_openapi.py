@@ -5,6 +5,7 @@ import inspect
 import json
 import textwrap
 
+import jsonschema_rs
 import msgspec
 import pytest
 from management import management
@@ -13,6 +14,7 @@ from openapi_spec_validator import validate
 from ringback.server.openapi import document, operation_id, tag_of
 from ringback.server.operation import Operation, routes_of
 from ringback.server.routes import PARTS, TAGS, routes
+from ringback.server.vocabulary import WORDS, key
 
 ROUTES = routes()
 DOCUMENT = document(ROUTES)
@@ -86,6 +88,52 @@ def test_a_responder_without_a_declaration():
         routes_of("/", Silent, None)
 
 
+def test_every_field_has_a_meaning():
+    """Every field and parameter is explained, and no word is left over."""
+    known = {
+        key(shape, field)
+        for shape, schema in DOCUMENT["components"]["schemas"].items()
+        for field in schema.get("properties", ())
+    }
+    known |= {
+        f"?{parameter['name']}"
+        for path in DOCUMENT["paths"].values()
+        for operation in path.values()
+        for parameter in operation.get("parameters", ())
+        if parameter.get("in") == "query"
+    }
+    assert known == set(WORDS)
+
+
+def test_examples():
+    """Every example in the document is what its schema asks for."""
+    text = json.loads(msgspec.json.encode(DOCUMENT))
+    shown = [
+        content
+        for path in text["paths"].values()
+        for operation in path.values()
+        for part in (operation.get("requestBody", {}), *operation["responses"].values())
+        for content in part.get("content", {}).values()
+        if "example" in content
+    ]
+    assert len(shown) > 80
+    for content in shown:
+        schema = content["schema"] | {"components": text["components"]}
+        jsonschema_rs.validator_for(schema).validate(content["example"])
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if route.body is not None], ids=operation_id)
+def test_the_example_of_a_body_is_taken(api, route):
+    """Whoever sends the body that the document shows is not told that it is wrong."""
+    api.event_type("invoice.paid", schemas={"1": {"type": "object", "examples": [{"amount": 1200}]}})
+    shown = DOCUMENT["paths"][route.path][route.method]["requestBody"]["content"]["application/json"][
+        "example"
+    ]
+    sent = api.send(route.method.upper(), route.path.translate({ord("{"): None, ord("}"): None}), shown)
+    assert sent.status_code in {200, 201, 202, 204, 404, 409}, sent.text
+    assert "ringback-ignored" not in sent.headers
+
+
 def test_served(api):
     """The document is served to everybody, and not again to whoever has it."""
     first = api.get("/openapi.json", token=None)
@@ -100,11 +148,11 @@ def test_served(api):
 def test_errors(api):
     """An operation lists the errors of its kind of request, each with its codes, and its own."""
     created = DOCUMENT["paths"]["/api/v1/app/{app}/endpoint"]["post"]["responses"]
-    assert list(created) == ["201", "400", "401", "404", "409", "413", "415", "422", "503"]
+    assert list(created) == ["201", "400", "401", "404", "409", "413", "415", "422", "503", "default"]
     assert created["409"] == {"$ref": "#/components/responses/Conflict"}
     conflict = DOCUMENT["components"]["responses"]["Conflict"]["content"]["application/json"]["schema"]
     assert conflict["properties"]["code"]["enum"] == ["conflict", "event_type_exists"]
-    assert list(DOCUMENT["paths"]["/livez"]["get"]["responses"]) == ["200", "400"]
+    assert list(DOCUMENT["paths"]["/livez"]["get"]["responses"]) == ["200", "400", "default"]
     assert DOCUMENT["paths"]["/livez"]["get"]["security"] == []
 
 

@@ -64,6 +64,11 @@ _SCHEMA = "#/components/schemas/{name}"
 _CODE = re.compile(r"`[^`]+`")
 _SNAKE = re.compile(r"_([a-z])")
 _PART = re.compile(r"{(\w+)}")
+UNFORESEEN = "Unforeseen"
+_UNFORESEEN = {
+    "description": "What no operation means to answer: a fault of Ringback's, or of what lies between.",
+    "content": {JSON: {"schema": {"$ref": _SCHEMA.format(name=Refusal.__name__)}}},
+}
 
 Schema = dict[str, Any]
 
@@ -91,7 +96,7 @@ def document(routes: Iterable[Route]) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": shapes.components,
-            "responses": dict(sorted(_refusals(routes))),
+            "responses": dict(sorted(_refusals(routes))) | {UNFORESEEN: _UNFORESEEN},
             "headers": {"Ignored": IGNORED},
             "parameters": {"IdempotencyKey": KEY},
             "securitySchemes": {"token": TOKEN},
@@ -113,7 +118,10 @@ class Shapes:
         self._schemas: dict[Any, Schema] = dict(zip(wanted, schemas, strict=True))
         # What may follow a question mark is told parameter by parameter.
         self._queries = {kind: components.pop(_name(self._schemas[kind])) for kind in queries}
-        self.components = {name: _told(name, schema) for name, schema in sorted(components.items())}
+        sent = msgspec.json.schema_components([route.body for route in routes if route.body is not None])[1]
+        self.components = {
+            name: _told(name, schema, sent=name in sent) for name, schema in sorted(components.items())
+        }
 
     def of(self, kind: Any) -> Schema:
         """Return the schema of *kind*, a reference where it has a name."""
@@ -180,7 +188,7 @@ def _parameters(route: Route, shapes: Shapes) -> Iterator[Schema]:
 
 def _parameter(name: str, schema: Schema, *, required: bool) -> Schema:
     known = word("", f"?{name}")
-    schema = dict(schema) if known is None else known.add_to(schema)
+    schema = dict(schema) if known is None else known.add_to(schema, sent=True)
     made: Schema = {"name": name, "in": "query", "required": required}
     if description := schema.pop("description", None):
         made["description"] = description
@@ -208,6 +216,7 @@ def _responses(route: Route, shapes: Shapes) -> Iterator[tuple[str, Schema]]:
         yield str(status), made
     for errors in _by_status(route):
         yield str(errors[0].status), {"$ref": _REF.format(kind="responses", name=_named(errors))}
+    yield "default", {"$ref": _REF.format(kind="responses", name=UNFORESEEN)}
 
 
 def _content(route: Route, kind: Any, shapes: Shapes) -> Schema:
@@ -261,7 +270,7 @@ def _kinds(route: Route) -> Iterator[Any]:
         yield route.body
 
 
-def _told(name: str, schema: Schema) -> Schema:
+def _told(name: str, schema: Schema, *, sent: bool) -> Schema:
     """Return a schema with its words: what its fields mean, and examples of them."""
     plain: Schema = _plain(schema)
     if "description" in plain:
@@ -269,7 +278,7 @@ def _told(name: str, schema: Schema) -> Schema:
     for field, shape in plain.get("properties", {}).items():
         known = word(name, field)
         if known is not None:
-            plain["properties"][field] = known.add_to(shape)
+            plain["properties"][field] = known.add_to(shape, sent=sent)
     return plain
 
 

@@ -22,6 +22,7 @@ THEN = "2026-03-02T12:00:00Z"
 
 _MOMENT = 1_772_366_400_000  # the instant of NOW
 _ENDING = re.compile(r"(Draft|In|Out|Patch|Request|Update)$")
+_KINDS = frozenset({"type", "format"})
 _GENERIC = re.compile(r"_.*_$")
 # Shapes that are others' in all but a few words.
 _AS = {
@@ -39,12 +40,12 @@ class Word(msgspec.Struct, frozen=True):
     example: Any = UNSET
     schema: dict[str, Any] = {}
 
-    def add_to(self, schema: dict[str, Any]) -> dict[str, Any]:
-        """Return *schema* with this said in it."""
-        told: dict[str, Any] = {"description": self.meaning} if self.meaning else {}
+    def add_to(self, schema: dict[str, Any], *, sent: bool) -> dict[str, Any]:
+        """Return *schema* with this said in it; rules only where it is *sent*, as they are kept there and then."""
+        told: dict[str, Any] = {"description": self.meaning}
         if self.example is not UNSET:
             told["examples"] = [self.example]
-        return schema | self.schema | told
+        return schema | {name: rule for name, rule in self.schema.items() if sent or name in _KINDS} | told
 
 
 def word(shape: str, field: str) -> Word | None:
