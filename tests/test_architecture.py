@@ -73,6 +73,7 @@ SETTINGS = {"config"}
 # Doors for people and frameworks. They see the line.
 FACES = {
     "inbox",
+    "publisher",
     "engine",
     "keyring",
     "adapters",
@@ -96,7 +97,7 @@ ROOMS = {
 }
 
 # Where the public names live.
-PUBLIC = {"inbox", "handlers", "entrance", "signing"}
+PUBLIC = {"inbox", "publisher", "handlers", "entrance", "signing"}
 # What programs that use Ringback from Python see: its doors, and the values that go through them.
 DOORS = PUBLIC | {"outbox", "drafts", "errors", "model", "policy", "providers", "letters"}
 # Of the edges, what others may see. Implementations are chosen in composition roots alone.
@@ -117,6 +118,7 @@ USES = {
     "server": {"adapters", "engine", "keyring"},
     "engine": {"keyring"},
     "inbox": {"engine", "server"},
+    "publisher": {"engine"},
     "adapters": {"inbox"},
     "testing": {"inbox", "server", "demo", "sandbox"},
     "pytest_plugin": {"inbox", "testing"},

@@ -9,16 +9,18 @@ if TYPE_CHECKING:
     from ringback.entrance import Reply
     from ringback.handlers import Discard, Message, Retry
     from ringback.inbox import Inbox
+    from ringback.publisher import Publisher
     from ringback.signing import Request
 
 __version__ = "0.1.0"
 
-__all__ = ["Discard", "Inbox", "Message", "Reply", "Request", "Retry"]
+__all__ = ["Discard", "Inbox", "Message", "Publisher", "Reply", "Request", "Retry"]
 
 _HOMES = {
     "Discard": "ringback.handlers",
     "Inbox": "ringback.inbox",
     "Message": "ringback.handlers",
+    "Publisher": "ringback.publisher",
     "Reply": "ringback.entrance",
     "Request": "ringback.signing",
     "Retry": "ringback.handlers",

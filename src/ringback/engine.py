@@ -110,7 +110,7 @@ class Engine:
         """
         if self._joins:
             await self.fleet.start()
-        if worker is not None and self._store.tells:
+        if worker is not None:
             self._listener = Listener(self._store, _look_of(worker))
 
     async def leave(self) -> None:

@@ -77,7 +77,7 @@ class Store(Protocol):
     """What the line needs of a database. Arguments named *ref* are an id or a uid.
 
     ``grain`` is the step in which retention goes: with a day, what was accepted on one day goes at once. ``tells`` is
-    whether nodes can hint to each other that something is due.
+    whether nodes hint to each other that something is due.
     """
 
     grain: Duration

@@ -57,6 +57,9 @@ class Database(Rows):
         self._owner = 0
         self._local = threading.local()
         self._readers: list[Connection] = []
+        # Held by the one who listens, who is to end before the file is closed.
+        self.listening = threading.Lock()
+        self.closing = threading.Event()
         self._writer = self._open()
         self._place = self._find()
 
@@ -67,14 +70,14 @@ class Database(Rows):
         try:
             return self._connection().execute(statement, values)
         except FAILURES as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
 
     def rows(self, statement: str, values: Sequence[Any] = ()) -> list[Row]:
         """Return all rows of a query."""
         try:
             return self._connection().execute(statement, values).fetchall()
         except FAILURES as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
 
     def changes(self) -> int:
         """Return how many rows the last statement changed."""
@@ -111,7 +114,7 @@ class Database(Rows):
         try:
             begin(self._writer.execute)
         except FAILURES as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
         return "COMMIT", "ROLLBACK"
 
     def _find(self) -> tuple[int, int] | None:
@@ -152,6 +155,9 @@ class Database(Rows):
 
     def close(self) -> None:
         """Close every connection; the last one leaves no log behind."""
+        self.closing.set()
+        with self.listening:
+            pass
         for connection in (*self._readers, self._writer):
             connection.close()
 
@@ -172,7 +178,7 @@ class Database(Rows):
         try:
             self._writer.execute(statement)
         except FAILURES as error:
-            raise _unavailable(error) from error
+            raise unavailable(error) from error
 
     def _open(self) -> Connection:
         try:
@@ -201,6 +207,9 @@ class Database(Rows):
             )
 
     def _migrate(self, connection: Connection) -> None:
+        # Who publishes in a transaction of the application may have begun it already: nobody else can write then.
+        if MIGRATIONS in tables_of(connection) and schema_in(connection, MIGRATIONS) == len(migrations()):
+            return
         # Two nodes may start at once: the second waits here and finds the work done.
         with connection:
             if migrations_table(connection, tables_of(connection)) == FIRST_MIGRATIONS:
@@ -273,5 +282,6 @@ def migrations() -> list[tuple[str, str]]:
     return [(file.name, file.read_text()) for file in sorted(files, key=lambda file: str(file.name))]
 
 
-def _unavailable(error: Exception) -> StoreUnavailable:
+def unavailable(error: Exception) -> StoreUnavailable:
+    """Return what a failure of the database means for whoever asked it."""
     return StoreUnavailable(f"the store failed ({error}); whether the last change was kept is unknown")

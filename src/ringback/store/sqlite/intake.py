@@ -28,14 +28,16 @@ _REMEMBER_USES = Many(
 class SQLiteIntake(Accepting, Rows):
     """What accepting needs of SQLite."""
 
-    _last_key = 0
+    # The key given last, and whether others have given higher ones since that was last asked.
+    last_key = 0
+    met_others = False
     _seen = -1
 
     def new_message_key(self, created_at: Instant) -> int:
         """See ``Line``."""
         del created_at
-        self._last_key += 1
-        return self._last_key
+        self.last_key += 1
+        return self.last_key
 
     def insert_deliveries(self, rows: Sequence[Row], lease: Lease) -> None:
         """See ``Line``."""
@@ -54,5 +56,6 @@ class SQLiteIntake(Accepting, Rows):
             found = self.row(_POSITION)
             assert found is not None  # noqa: S101 - both tables have their one row from the first migration on
             self.routes.renew(found[0])
-            self._last_key = max(self._last_key, found[1])
+            self.met_others |= found[1] > self.last_key
+            self.last_key = max(self.last_key, found[1])
             self._seen = seen

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from ringback.model import Duration, Instant
@@ -47,16 +46,8 @@ class Upkeep(History):
         found = [str(row[0]) for row in self.rows(f"PRAGMA quick_check({MAX_FAULTS})")]
         return Inspection(faults=tuple(f"the file is damaged: {one}" for one in found if one != "ok"))
 
-    tells = False
-
     def now(self) -> None:
         """See ``Store``: it has the machine's."""
-
-    def hint(self) -> None:
-        """See ``Store``: nobody can listen."""
-
-    def listen(self, heard: Callable[[], object], stopped: Callable[[], bool]) -> None:
-        """See ``Store``: none can come."""
 
     def statistics(self, now: Instant) -> Statistics:
         """See ``Store``."""

@@ -203,7 +203,7 @@ END $$;
 
 -- What ringback.drafts asks of a name.
 CREATE FUNCTION ringback.is_name(name text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
-    SELECT coalesce(name COLLATE "C" ~ '^[a-zA-Z0-9_.\-]{1,256}$', false)
+    SELECT coalesce(name COLLATE "C" ~ '^[a-zA-Z0-9_.\-]+$' AND length(name) <= 256, false)
 $$;
 
 CREATE FUNCTION ringback.refuse(field text, problem text) RETURNS void LANGUAGE plpgsql AS $$
