@@ -154,7 +154,7 @@ def test_an_idempotent_create(box):
 
 
 def test_paid_and_told(tmp_path):
-    """A paid invoice is told of once, with the documented headers, to the URL given at the start."""
+    """A paid invoice is told of once, with the token told at the start, to the URL given at the start."""
     with receiving() as receiver, sandbox(tmp_path, "--webhook-url", f"{receiver.url}/hooks") as box:
         invoices = InvoiceApi(box.client())
         invoice = invoices.create_invoice(DRAFT)
@@ -164,6 +164,7 @@ def test_paid_and_told(tmp_path):
         [arrival] = receiver.seen()
         token = box.ok("GET", "/sandbox/webhooks/token")
         assert arrival.headers["x-callback-token"] == token["current"]
+        assert box.process.line(r"x-callback-token: (\w+)")[1] == token["current"]
         assert arrival.headers["content-type"] == "application/json"
         assert b'"status":"PAID"' in arrival.body
 

@@ -87,6 +87,11 @@ class SandboxServer:
         """Where it is, without a slash at the end."""
         return (self._options.public_url or f"http://{Address(*self.address)}").rstrip("/")
 
+    @property
+    def token(self) -> str:
+        """The verification token of webhooks of the test mode."""
+        return self.sandbox.slots.token(Owner(BUSINESS)).current
+
     async def start(self) -> None:
         """Remember, begin to listen, and let time pass.
 
@@ -165,6 +170,7 @@ def _announce(server: SandboxServer, settings: Settings) -> None:
     lines = [
         f"The Xendit sandbox listens on {server.url} and keeps everything in {settings.place}",
         f"API key: {DEFAULT_KEY}   Dashboard: {server.url}/dashboard",
+        f"Webhooks carry x-callback-token: {server.token}",
     ]
     print(*lines, sep="\n", file=sys.stderr, flush=True)  # noqa: T201 - told to whoever started it
 

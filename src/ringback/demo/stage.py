@@ -25,8 +25,7 @@ from ringback.demo.view import SHOWN, Line, View, printer
 from ringback.model import Message
 from ringback.observe import AttemptFinished, Event, Observer
 from ringback.policy import Step
-from ringback.sandbox.xendit.calls import Owner
-from ringback.sandbox.xendit.sandbox import BUSINESS, DEFAULT_KEY
+from ringback.sandbox.xendit.sandbox import DEFAULT_KEY
 from ringback.server.node import Node
 
 PATIENCE_SECONDS = 60
@@ -142,13 +141,12 @@ class Demonstration:
         return shop, sandbox
 
     async def _open(self, shop: Shop, sandbox: SandboxServer) -> None:
-        token = sandbox.sandbox.slots.token(Owner(BUSINESS)).current
         shop.load(
             ShopOptions(
                 database=self._places.data / "shop.db",
                 api_url=sandbox.url,
                 api_key=DEFAULT_KEY,
-                callback_token=token,
+                callback_token=sandbox.token,
             )
         )
         self._subscribe(self._node.observer, SHOWN, self._tell)
