@@ -5,10 +5,13 @@ import threading
 import adapter_doors  # noqa: F401 - configures Django, which must come before any model
 import pytest
 from django.db import connections, models, transaction
+from psycopg.conninfo import conninfo_to_dict
 
+from postgres_server import postgres_server
 from ringback import Inbox
 from ringback.adapters.django.effects import DjangoEffects
 from ringback.store import Statement
+from ringback.store.effects import TransactionOver
 from ringback.testing import FrozenClock, assert_handled, drain, secret_for, signed_request
 
 ALIAS = "shop"
@@ -27,16 +30,30 @@ class Order(models.Model):
         return self.reference
 
 
-@pytest.fixture
-def database(tmp_path):
-    """Make a database that the project calls ``shop``; return its file."""
-    file = tmp_path / "shop.db"
-    described = {"default": {}, ALIAS: {"ENGINE": "django.db.backends.sqlite3", "NAME": file}}
-    connections.settings[ALIAS] = connections.configure_settings(described)[ALIAS]
+KEY = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+SQLITE_ONLY = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request, tmp_path):
+    """Make a database that the project calls ``shop``, of each kind in turn; return where it is."""
+    if request.param == "sqlite":
+        place = f"sqlite:///{tmp_path / 'shop.db'}"
+        described = {"ENGINE": "django.db.backends.sqlite3", "NAME": tmp_path / "shop.db"}
+    else:
+        place = postgres_server().new_database()
+        parts = conninfo_to_dict(place)
+        described = {
+            "ENGINE": "django.db.backends.postgresql",
+            "NAME": parts["dbname"],
+            "USER": parts["user"],
+            "HOST": parts["host"],
+        }
+    connections.settings[ALIAS] = connections.configure_settings({"default": {}, ALIAS: described})[ALIAS]
     with connections[ALIAS].schema_editor() as editor:
         editor.create_model(Order)
     connections[ALIAS].close()
-    yield file
+    yield place
     connections[ALIAS].close()
     del connections[ALIAS]
     del connections.settings[ALIAS]
@@ -48,7 +65,7 @@ def inbox_of(database):
     made = []
 
     def make(**options):
-        inbox = Inbox(f"sqlite:///{database}", effects=DjangoEffects(ALIAS), **options)
+        inbox = Inbox(database, effects=DjangoEffects(ALIAS), main_key=KEY, **options)
         inbox.source("xendit", secrets=[secret_for("xendit")])
         made.append(inbox)
         return inbox
@@ -70,6 +87,7 @@ def written():
     return found
 
 
+@SQLITE_ONLY
 def test_a_failure_undoes_what_the_orm_wrote(inbox_of):
     """Of a handler that writes and then fails nothing remains; the attempt that succeeds writes once."""
     clock = FrozenClock()
@@ -89,6 +107,7 @@ def test_a_failure_undoes_what_the_orm_wrote(inbox_of):
     assert_handled(inbox, "xendit", "1", attempts=2)
 
 
+@SQLITE_ONLY
 def test_who_has_lost_the_lease_leaves_nothing(inbox_of):
     """A handler that took so long that another worker has done its work has its own undone."""
     clock = FrozenClock()
@@ -120,12 +139,13 @@ def test_reading_before_writing_waits_for_others(inbox_of):
 
     @inbox.on("xendit", "invoice.paid")
     def add(message, tx):
-        order, _ = Order.objects.using(ALIAS).get_or_create(reference="all")
+        order = Order.objects.using(ALIAS).select_for_update().get(reference="all")
         order.amount += 1
         order.save()
         arrived.release()
 
     arrived = threading.Semaphore(0)
+    Order.objects.using(ALIAS).create(reference="all")
     for number in range(40):
         post(inbox, str(number))
 
@@ -177,3 +197,45 @@ def test_connections_are_given_back(database, inbox_of):
         assert effect.tx is connections[ALIAS]
         assert Order.objects.using(ALIAS).count() == 0
     assert connections[ALIAS].connection is None
+
+
+def test_who_hangs_locks_nothing(inbox_of):
+    """At its limit, what a handler has written is undone and free for others, although its thread hangs on."""
+    inbox, release, refused = inbox_of(), threading.Event(), threading.Event()
+    Order.objects.using(ALIAS).create(reference="locked")
+
+    @inbox.on("xendit", "invoice.paid", timeout=0.1)
+    def fulfil(message, tx):
+        Order.objects.using(ALIAS).update(amount=1)
+        release.wait(30)
+        try:
+            Order.objects.using(ALIAS).update(amount=2)
+        except TransactionOver:
+            refused.set()
+            raise
+
+    post(inbox, "1")
+    inbox.drain()
+    with transaction.atomic(using=ALIAS):
+        Order.objects.using(ALIAS).update(reference="theirs")
+    release.set()
+    assert refused.wait(30)
+    assert Order.objects.using(ALIAS).values_list("reference", "amount").get() == ("theirs", 0)
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+def test_a_query_that_takes_too_long_is_cancelled(inbox_of):
+    """A handler that waits for PostgreSQL is interrupted at its limit."""
+    inbox, ended = inbox_of(), threading.Event()
+
+    @inbox.on("xendit", "invoice.paid", timeout=0.2)
+    def fulfil(message, tx):
+        try:
+            with tx.cursor() as cursor:
+                cursor.execute("SELECT pg_sleep(60)")
+        finally:
+            ended.set()
+
+    post(inbox, "1")
+    assert inbox.drain().failed == 1
+    assert ended.wait(10)
