@@ -31,6 +31,8 @@ KERNEL = {
     "declared_sources",
     "tokens",
     "secrecy",
+    "access",
+    "signed_tokens",
 }
 # Told by all, tells all.
 OBSERVE = {"observe"}
@@ -59,6 +61,7 @@ LINE = {
     "changes",
     "outbox",
     "sources",
+    "api_keys",
     "provisioning",
     "worker",
     "lanes",
@@ -69,7 +72,7 @@ LINE = {
     "housekeeping",
 }
 # The environment.
-SETTINGS = {"config"}
+SETTINGS = {"config", "setting_values"}
 # Doors for people and frameworks. They see the line.
 FACES = {
     "inbox",
@@ -249,7 +252,9 @@ def may_import(importer, imported):
         return target in (PUBLIC if importer == PACKAGE else KERNEL)
     if room in CUSTOMERS:
         return target in DOORS | {room} or imported == "ringback.store"
-    if room in OBSERVE | SETTINGS | EDGES:
+    if room in SETTINGS:
+        return target in KERNEL | OBSERVE | SETTINGS
+    if room in OBSERVE | EDGES:
         return target in KERNEL | OBSERVE | {room}
     if room in FACES and target in SETTINGS | {room} | USES.get(room, set()):
         return True

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from falcon.inspect import inspect_routes
 
+from ringback.api_keys import ApiKeys
 from ringback.model import OutcomeKind, SkipReason
 from ringback.observe import Observer
 from ringback.outbox import Outbox
@@ -33,7 +34,7 @@ def routes():
     app = create_app(
         outbox=outbox,
         sources=Sources(None),
-        tokens=Tokens(outbox, None),
+        tokens=Tokens(ApiKeys(None), None),
         metrics=Metrics(Observer()),
         readiness=lambda: None,
         max_body=1,

@@ -8,26 +8,35 @@ reference page all follow from it. A value is looked for in that order: flag, ``
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import os
-import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
 from ringback.declared_sources import Variables, read_tables
 from ringback.errors import ConfigurationError
 from ringback.model import Duration
-from ringback.policy import RetrySchedule, parse_duration, parse_schedule
+from ringback.policy import RetrySchedule, parse_schedule
 from ringback.secrecy import MASK, masked
+from ringback.setting_values import (
+    Network,
+    choice,
+    duration,
+    jwt_secrets,
+    main_key,
+    number,
+    organisation,
+    parse_networks,
+    payload_size,
+    readable_file,
+    token,
+    url,
+)
+from ringback.signed_tokens import DEFAULT_ORGANISATION
 from ringback.source_drafts import DeclaredSource
-from ringback.vault import parse_main_keys
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 PREFIX = "RINGBACK_"
 # Read by `ringback signature` alone, so it is no setting; but neither is it a misspelt one.
@@ -36,9 +45,6 @@ FILE_NAME = "ringback.toml"
 DEFAULT = "default"
 SOURCES = "sources"
 MAX_PORT = 65_535
-MIN_TOKEN_LENGTH = 16
-KIB = 1024
-MIB = 1024 * KIB
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -49,9 +55,6 @@ class Address(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-# --- Readers: from text to a value; each raises ValueError saying why not -----------------------------------
 
 
 def parse_address(text: str) -> Address:
@@ -67,106 +70,6 @@ def parse_address(text: str) -> Address:
     if int(port) > MAX_PORT:
         raise ValueError(f"a port is 0 to {MAX_PORT}")
     return Address(host, int(port))
-
-
-_SIZE = re.compile(r"(\d{1,12})\s*(B|KiB|MiB)?")
-_SIZE_UNITS = {None: 1, "B": 1, "KiB": KIB, "MiB": MIB}
-
-
-def parse_size(text: str) -> int:
-    """Read a number of bytes such as ``1048576``, ``512KiB`` or ``1MiB``.
-
-    Raises:
-        ValueError: *text* is not a size.
-    """
-    match = _SIZE.fullmatch(text)
-    if match is None:
-        raise ValueError("a size is a number of bytes, or a number and KiB or MiB")
-    return int(match[1]) * _SIZE_UNITS[match[2]]
-
-
-def parse_networks(text: str) -> tuple[Network, ...]:
-    """Read networks in CIDR notation, separated by commas.
-
-    Raises:
-        ValueError: A part is not a network.
-    """
-    return tuple(_network(part.strip()) for part in text.split(",") if part.strip())
-
-
-def _network(text: str) -> Network:
-    try:
-        return ipaddress.ip_network(text)
-    except ValueError as error:
-        raise ValueError(f"{error}; write networks in CIDR notation") from None
-
-
-def _duration(shortest: str, longest: str) -> Callable[[str], Duration]:
-    def read(text: str) -> Duration:
-        duration = parse_duration(text)
-        if not parse_duration(shortest) <= duration <= parse_duration(longest):
-            raise ValueError(f"it is between {shortest} and {longest}")
-        return duration
-
-    return read
-
-
-def _number(least: int, most: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        if not (text.isascii() and text.isdigit()) or not least <= int(text[:20]) <= most:
-            raise ValueError(f"it is a whole number from {least} to {most}")
-        return int(text)
-
-    return read
-
-
-def _choice(*names: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        if text.lower() not in names:
-            raise ValueError(f"it is one of {', '.join(names)}")
-        return text.lower()
-
-    return read
-
-
-def _payload_size(text: str) -> int:
-    size = parse_size(text)
-    if not KIB <= size <= 16 * MIB:
-        raise ValueError("it is between 1KiB and 16MiB")
-    return size
-
-
-def _token(text: str) -> str:
-    if len(text) < MIN_TOKEN_LENGTH or not text.isascii() or not text.isprintable() or " " in text:
-        raise ValueError(f"a token has at least {MIN_TOKEN_LENGTH} printable ASCII characters and no spaces")
-    return text
-
-
-def _main_key(text: str) -> str:
-    try:
-        parse_main_keys(text)
-    except ConfigurationError as error:
-        raise ValueError(str(error)) from None
-    return text
-
-
-def _url(*schemes: str) -> Callable[[str], str]:
-    def read(text: str) -> str:
-        parts = urlsplit(text)
-        _ = parts.port  # raises ValueError where the port is not one
-        if parts.scheme not in schemes or not parts.hostname:
-            raise ValueError(f"it is a URL that begins with {' or '.join(f'{name}://' for name in schemes)}")
-        return text.rstrip("/")
-
-    return read
-
-
-def _readable_file(text: str) -> Path:
-    try:
-        with Path(text).open("rb"):
-            return Path(text)
-    except OSError as error:
-        raise ValueError(f"the file cannot be read: {error.strerror}") from None
 
 
 # --- The table ---------------------------------------------------------------------------------------------
@@ -210,7 +113,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         name="public_url",
-        read=_url("http", "https"),
+        read=url("http", "https"),
         kind="URL",
         default=None,
         description="Where providers reach this server, for the addresses of sources. Without it, they are told to "
@@ -227,7 +130,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         name="admin_token",
-        read=_token,
+        read=token,
         kind="TOKEN",
         default=None,
         description="A token that may do everything. Without it, the first start makes one, shown once.",
@@ -235,8 +138,26 @@ SETTINGS: tuple[Setting, ...] = (
         secret=True,
     ),
     Setting(
+        name="jwt_secret",
+        read=jwt_secrets,
+        kind="SECRET[,SECRET…]",
+        default=None,
+        description="Signs JSON Web Tokens (HS256) that may use the API, as a Svix server's JWT secret does. The first "
+        "one signs, tokens that the others signed are good, too. Without it, none are.",
+        example="the output of: openssl rand -hex 32",
+        secret=True,
+    ),
+    Setting(
+        name="organisation",
+        read=organisation,
+        kind="ID",
+        default=DEFAULT_ORGANISATION,
+        description="The organisation whose JSON Web Tokens may use the API; those of others are refused.",
+        example=DEFAULT_ORGANISATION,
+    ),
+    Setting(
         name="main_key",
-        read=_main_key,
+        read=main_key,
         kind="BASE64[,BASE64…]",
         default=None,
         description="Encrypts the signing secrets in the store: 32 bytes in base64. The first one seals, "
@@ -263,7 +184,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         name="delivery_timeout",
-        read=_duration("1s", "60s"),
+        read=duration("1s", "60s"),
         kind="DURATION",
         default="20s",
         description="The longest one attempt may take, from looking up the name to the end of the answer.",
@@ -271,7 +192,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         name="worker_slots",
-        read=_number(1, 10_000),
+        read=number(1, 10_000),
         kind="NUMBER",
         default="512",
         description="How many attempts one node makes at the same time.",
@@ -279,7 +200,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         name="memory_deliveries",
-        read=_number(0, 1_000_000),
+        read=number(0, 1_000_000),
         kind="NUMBER",
         default="10000",
         description="How many deliveries one node keeps in memory. What is beyond waits in the store.",
@@ -287,7 +208,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         name="endpoint_disable_after",
-        read=_duration("1m", "365d"),
+        read=duration("1m", "365d"),
         kind="DURATION",
         default="5d",
         description="How long an endpoint may be without a success before a delivery given up disables it.",
@@ -295,7 +216,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         name="breaker_rest",
-        read=_duration("100ms", "1h"),
+        read=duration("100ms", "1h"),
         kind="DURATION",
         default="30s",
         description="How long an endpoint that keeps failing is left alone before one attempt probes it.",
@@ -303,7 +224,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         name="retention",
-        read=_duration("1h", "3650d"),
+        read=duration("1h", "3650d"),
         kind="DURATION",
         default="30d",
         description="How long messages and their attempts are kept after everything about them is done.",
@@ -311,7 +232,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         name="max_payload",
-        read=_payload_size,
+        read=payload_size,
         kind="SIZE",
         default="1MiB",
         description="The largest payload accepted, 1KiB to 16MiB.",
@@ -319,7 +240,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         name="egress_proxy",
-        read=_url("http"),
+        read=url("http"),
         kind="URL",
         default=None,
         description="An HTTP proxy that all deliveries go through. Without it, they go directly.",
@@ -327,7 +248,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         name="tls_ca_file",
-        read=_readable_file,
+        read=readable_file,
         kind="FILE",
         default=None,
         description="Certificates (PEM) to trust besides the system's when delivering.",
@@ -335,7 +256,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         name="poll_interval",
-        read=_duration("10ms", "1m"),
+        read=duration("10ms", "1m"),
         kind="DURATION",
         default="500ms",
         description="How often a worker looks into the store for what is due.",
@@ -343,7 +264,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         name="drain_timeout",
-        read=_duration("0s", "10m"),
+        read=duration("0s", "10m"),
         kind="DURATION",
         default="30s",
         description="How long a node that is told to stop lets attempts under way finish.",
@@ -351,7 +272,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         name="unknown_fields",
-        read=_choice("ignore", "refuse"),
+        read=choice("ignore", "refuse"),
         kind="WHAT",
         default="ignore",
         description="What the API does with fields and query parameters that it does not know: ignore (they are named "
@@ -360,7 +281,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         name="log_level",
-        read=_choice("debug", "info", "warning", "error"),
+        read=choice("debug", "info", "warning", "error"),
         kind="LEVEL",
         default="info",
         description="The least severe log line written: debug, info, warning or error.",
@@ -368,7 +289,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         name="log_format",
-        read=_choice("text", "json"),
+        read=choice("text", "json"),
         kind="FORMAT",
         default="text",
         description="How log lines are written: text for people, json for machines.",
@@ -376,7 +297,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         name="url",
-        read=_url("http", "https"),
+        read=url("http", "https"),
         kind="URL",
         default="http://127.0.0.1:8400",
         description="The server that client commands talk to.",
@@ -385,7 +306,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         name="token",
-        read=_token,
+        read=token,
         kind="TOKEN",
         default=None,
         description="The token that client commands authenticate with. Without it, they are refused.",
@@ -415,6 +336,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     public_url: str | None
     store: str
     admin_token: str | None
+    jwt_secret: tuple[str, ...] | None
+    organisation: str
     main_key: str | None
     allow_subnets: tuple[Network, ...]
     retry_schedule: RetrySchedule

@@ -5,6 +5,7 @@ The tree::
     RingbackError                      500  internal_error
     ├── InvalidInput                   422  validation_error     (carries the fields at fault)
     ├── NotAuthenticated               401  authentication_failed
+    ├── Forbidden                      403  insufficient access
     ├── NotFound                       404  not_found
     ├── Conflict                       409  conflict
     │   ├── EventTypeExists            409  event_type_exists
@@ -81,6 +82,13 @@ class NotAuthenticated(RingbackError):  # noqa: N818 - as InvalidInput
 
     status = 401
     code = "authentication_failed"
+
+
+class Forbidden(RingbackError):  # noqa: N818 - as InvalidInput
+    """This token may not do that."""
+
+    status = 403
+    code = "insufficient access"  # as Svix clients know it
 
 
 class NotFound(RingbackError):  # noqa: N818 - as InvalidInput

@@ -12,6 +12,7 @@ from ringback import ids, tokens
 from ringback.config import Settings
 from ringback.errors import ConfigurationError
 from ringback.model import Application, Instant
+from ringback.signed_tokens import Signer
 from ringback.store import Page, Store, Token, is_postgres, open_store
 from ringback.vault import KEY_BYTES, Vault, parse_main_keys
 
@@ -88,6 +89,13 @@ def first_token(store: Store, settings: Settings, now: Instant) -> str | None:
     token_id = ids.new_id(ids.TOKEN, now, secrets.token_bytes(ids.ENTROPY_BYTES))
     store.add_token(Token(id=token_id, name=FIRST_TOKEN, digest=tokens.digest(text), created_at=now))
     return text
+
+
+def signer_of(settings: Settings) -> Signer | None:
+    """Return what makes and reads signed tokens; None where no secret is set for them."""
+    if not settings.jwt_secret:
+        return None
+    return Signer(secrets=settings.jwt_secret, organisation=settings.organisation)
 
 
 def _make_key(file: Path) -> None:

@@ -17,6 +17,7 @@ from falcon.inspect import inspect_routes
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from ringback.api_keys import ApiKeys
 from ringback.config import Address
 from ringback.drafts import Draft
 from ringback.gateway import Gateway
@@ -75,7 +76,7 @@ def api(tmp_path_factory):
     committer = Committer(store, clock=system_clock, observer=observer, handover=NoWorker(), deadline=1000)
     committer.start()
     outbox = Outbox(committer)
-    tokens = Tokens(outbox, TOKEN)
+    tokens = Tokens(ApiKeys(committer), TOKEN)
     intake = Intake(committer, observer, clock=system_clock)
     gateway = Gateway(committer, intake, clock=system_clock, max_body=MAX_BODY)
     app = create_app(

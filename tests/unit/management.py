@@ -8,6 +8,8 @@ import falcon.testing
 
 from contract_of_api import check
 from ringback import ids, policy
+from ringback.access import Scope
+from ringback.api_keys import ApiKeyDraft, ApiKeys
 from ringback.gateway import Gateway
 from ringback.intake import Intake
 from ringback.model import Attempt, Outcome, OutcomeKind
@@ -55,11 +57,12 @@ class Api:
     ``standing`` holds under "reason" why the node is not ready, None when it is.
     """
 
-    def __init__(self, app, store, committer, hand, standing):
+    def __init__(self, app, store, committer, hand, *, standing, keys):
         self.app = app
         self.store = store
         self.committer = committer
         self.standing = standing
+        self.keys = keys
         self._hand = hand
         self._client = falcon.testing.TestClient(app)
 
@@ -107,6 +110,11 @@ class Api:
         """Create an event type."""
         return made(self.post("/event-type", {"name": name, "description": "", **fields}))
 
+    def key(self, *scopes, app=None, **fields):
+        """Make an API key; return its text."""
+        draft = ApiKeyDraft(name="test", scopes=tuple(map(Scope, scopes)), application=app, **fields)
+        return self.keys.create(draft).result()[1]
+
     def message(self, app, **fields):
         """Publish a message."""
         result = self.post(f"/app/{app}/msg", {"eventType": "invoice.paid", "payload": {"n": 1}, **fields})
@@ -138,19 +146,22 @@ class Api:
 
 
 @contextlib.contextmanager
-def management(folder, monotonic=None, public_url=None, *, strict=True):
-    """Yield an ``Api`` over a store in *folder*."""
-    store = open_store(f"sqlite:///{folder / 'ringback.db'}", Vault(bytes(32)))
+def management(
+    folder, monotonic=None, public_url=None, *, strict=True, url=None, signer=None, now=system_clock
+):
+    """Yield an ``Api`` over a store in *folder*, or at *url*; *signer* reads signed tokens, good at *now*."""
+    store = open_store(url or f"sqlite:///{folder / 'ringback.db'}", Vault(bytes(32)))
     observer, hand = Observer(), Hand()
     committer = Committer(store, clock=system_clock, observer=observer, handover=hand, deadline=15_000)
     committer.start()
     outbox = Outbox(committer, max_payload=MAX_PAYLOAD)
     clock = {} if monotonic is None else {"monotonic": monotonic}
+    keys = ApiKeys(committer, clock=now)
     standing = {"reason": None}
     app = create_app(
         outbox=outbox,
         sources=Sources(committer),
-        tokens=Tokens(outbox, TOKEN, **clock),
+        tokens=Tokens(keys, TOKEN, signer, **clock),
         metrics=Metrics(observer),
         readiness=lambda: standing["reason"],
         max_body=MAX_BODY,
@@ -158,7 +169,7 @@ def management(folder, monotonic=None, public_url=None, *, strict=True):
         strict=strict,
     )
     try:
-        yield Api(app, store, committer, hand, standing)
+        yield Api(app, store, committer, hand, standing=standing, keys=keys)
     finally:
         committer.close()
 

@@ -279,33 +279,3 @@ def test_a_reader_that_leaves_early_is_no_error():
     command = f"set -o pipefail; {sys.executable} -m ringback config | true"
     done = subprocess.run(["bash", "-c", command], capture_output=True, timeout=60, check=False)
     assert done.stderr == b""
-
-
-def test_tokens_are_made_listed_and_revoked(capsys):
-    """A token is shown when it is made, then listed without its text, and gone after it was revoked."""
-    assert run(["token", "create", "billing", "--json"]) == 0
-    made = json.loads(capsys.readouterr().out)
-    assert made["token"].startswith("ringback_")
-    assert run(["token", "list", "--json"]) == 0
-    listed = json.loads(capsys.readouterr().out)
-    assert listed == [{key: made[key] for key in ("id", "name", "createdAt")}]
-    assert run(["token", "revoke", made["id"]]) == 0
-    capsys.readouterr()
-    assert run(["token", "list"]) == 0
-    assert capsys.readouterr().out.splitlines() == ["ID  CREATED  NAME"]
-
-
-def test_revoking_an_unknown_token_is_5(capsys):
-    """A token that is not there is named, with the command that lists those that are."""
-    assert run(["token", "revoke", "tok_none"]) == 5
-    assert (
-        capsys.readouterr().err
-        == "error: there is no token tok_none. `ringback token list` shows those there are\n"
-    )
-
-
-@pytest.mark.parametrize("name", ["", "x" * 257, "two\nlines"])
-def test_a_token_s_name_is_printable(name, capsys):
-    """A name that would spoil the listing is refused."""
-    assert run(["token", "create", name]) == 2
-    assert "printable" in capsys.readouterr().err

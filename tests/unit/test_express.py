@@ -8,8 +8,9 @@ import falcon
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from management import MAX_BODY, TOKEN, gateway_of, management
+from management import MAX_BODY, TOKEN, gateway_of, listed, management
 
+from ringback.api_keys import ApiKeys
 from ringback.config import Address
 from ringback.outbox import Outbox
 from ringback.server.auth import Tokens
@@ -77,7 +78,7 @@ def converse(api, talk, **bounds):
         outbox = Outbox(api.committer, max_payload=32 * 1024)
         web = Web(
             api.app,
-            Express(outbox, Tokens(outbox, TOKEN), gateway_of(api.committer), **bounds),
+            Express(outbox, Tokens(ApiKeys(api.committer), TOKEN), gateway_of(api.committer), **bounds),
             Address("127.0.0.1", 0),
         )
         await web.start()
@@ -200,6 +201,20 @@ def test_a_stored_token_works_on_the_lane(api):
     api.committer.write(lambda store: store.add_token(token)).result()
     told = answers(api, *(request(LANE, DRAFT, f"Authorization: Bearer {text}") for _ in range(3)))
     assert [status for status, _, _ in told] == [202] * 3
+
+
+def test_an_application_s_key_publishes_in_it_alone(api):
+    """Whichever way a request takes: its own application, by id or uid, and no other, whether that is there or not."""
+    acme, other = (api.application(uid=uid)["id"] for uid in ("own", "other"))
+    key = f"Authorization: Bearer {api.key('publish', app=acme)}"
+    asked = [f"/api/v1/app/{ref}/msg" for ref in (acme, "own", acme, "own", other, "other", "nobody", other)]
+    told = answers(api, *(request(target, DRAFT, key) for target in asked))
+    assert [status for status, _, _ in told] == [202] * 4 + [404] * 4
+    reader = f"Authorization: Bearer {api.key('read', app=acme)}"
+    told = answers(api, *(request(f"/api/v1/app/{ref}/msg", DRAFT, reader) for ref in (acme, acme, other)))
+    assert [status for status, _, _ in told] == [403] * 3
+    assert len(listed(api.get("/app/own/msg"))["data"]) == 4
+    assert listed(api.get("/app/other/msg"))["data"] == []
 
 
 def test_pipelined_requests_are_answered_in_their_order(api):
@@ -356,7 +371,7 @@ def test_stopping_lets_the_request_under_way_finish(api):
         outbox = Outbox(api.committer)
         web = Web(
             api.app,
-            Express(outbox, Tokens(outbox, TOKEN), gateway_of(api.committer)),
+            Express(outbox, Tokens(ApiKeys(api.committer), TOKEN), gateway_of(api.committer)),
             Address("127.0.0.1", 0),
         )
         await web.start()

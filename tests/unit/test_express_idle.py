@@ -5,6 +5,7 @@ import asyncio
 from management import MAX_BODY, TOKEN, gateway_of, management
 from test_express import Client, request
 
+from ringback.api_keys import ApiKeys
 from ringback.config import Address
 from ringback.outbox import Outbox
 from ringback.server import web
@@ -33,7 +34,7 @@ def test_a_pipelined_request_under_way_is_not_idle(tmp_path, monkeypatch):
 
     async def talk():
         outbox = Outbox(api.committer, max_payload=MAX_BODY)
-        express = Express(outbox, Tokens(outbox, TOKEN), gateway_of(api.committer))
+        express = Express(outbox, Tokens(ApiKeys(api.committer), TOKEN), gateway_of(api.committer))
         server = web.Web(application, express, Address("127.0.0.1", 0))
         await server.start()
         client = Client(*await asyncio.open_connection(*server.address))

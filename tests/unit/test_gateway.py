@@ -12,6 +12,7 @@ from test_express import Client, request
 
 from ringback import ids
 from ringback.adapters.asgi import ASGIAdapter
+from ringback.api_keys import ApiKeys
 from ringback.config import Address
 from ringback.model import CustomAck, Source
 from ringback.outbox import Outbox
@@ -64,7 +65,7 @@ class Scene:
         async def run():
             outbox = Outbox(self.api.committer)
             gateway = gateway_of(self.api.committer)
-            express = Express(outbox, Tokens(outbox, TOKEN), gateway)
+            express = Express(outbox, Tokens(ApiKeys(self.api.committer), TOKEN), gateway)
             web = Web(Doors(self.api.app, ASGIAdapter(gateway)), express, Address("127.0.0.1", 0))
             await web.start()
             client = Client(*await asyncio.open_connection(*web.address))

@@ -4,23 +4,51 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import click
 
 from ringback import ids, tokens
+from ringback.access import Scope
+from ringback.api_keys import ApiKeyDraft, add_key
 from ringback.cli.options import SERVER_SETTINGS, json_option, settings_options
 from ringback.cli.output import print_json, print_table
 from ringback.cli.start import explained
 from ringback.config import Settings
-from ringback.errors import NotFound
-from ringback.model import iso
+from ringback.errors import ConfigurationError, InvalidInput, NotFound
+from ringback.keyring import signer_of
+from ringback.model import Duration, Instant, iso
 from ringback.outbox import system_clock
+from ringback.policy import parse_duration
 from ringback.store import Store, Token, open_store
 from ringback.vault import KEY_BYTES, Vault
 
-MAX_NAME = 256
 STORE_SETTINGS = tuple(setting for setting in SERVER_SETTINGS if setting.name == "store")
+SIGNING_SETTINGS = tuple(s for s in SERVER_SETTINGS if s.name in {"store", "jwt_secret", "organisation"})
+HEADING = ("ID", "CREATED", "LAST USED", "EXPIRES", "SCOPES", "APPLICATION", "NAME")
+# Source: the Svix server.
+LIFE_OF_ORGANISATION = 10 * 365 * 24 * 3_600_000
+LIFE_OF_APPLICATION = 28 * 24 * 3_600_000
+
+
+def _read_duration(ctx: click.Context, param: click.Parameter, value: str | None) -> Duration | None:
+    try:
+        duration = None if value is None else parse_duration(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from None
+    if duration is not None and not 0 < duration <= LIFE_OF_ORGANISATION:
+        raise click.BadParameter("it is between 1ms and 3650d", ctx, param)
+    return duration
+
+
+def _expires_option(without: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    return click.option(
+        "--expires",
+        metavar="DURATION",
+        callback=_read_duration,
+        help=f"How long it is good, such as 30d. Without it, {without}.",
+    )
 
 
 @click.group("token")
@@ -30,22 +58,43 @@ def command() -> None:
 
 @command.command("create", short_help="Make a token and print it.")
 @click.argument("name")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    type=click.Choice([scope.value for scope in Scope]),
+    help="What it may do: everything (admin), publish, read all but secrets, or with --app what an application's own "
+    "people may do (portal). Can be given several times.  [default: admin]",
+)
+@click.option("--app", "application", metavar="APP", help="The only application it may see, by id or uid.")
+@_expires_option("until it is revoked")
 @settings_options(STORE_SETTINGS)
 @json_option
-def create(*, settings: Settings, name: str, as_json: bool) -> None:
+def create(
+    *,
+    settings: Settings,
+    name: str,
+    scopes: tuple[str, ...],
+    application: str | None,
+    expires: Duration | None,
+    as_json: bool,
+) -> None:
     """Make a token, with a NAME that says who it is for, and print it: it cannot be shown again."""
-    if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
-        raise click.UsageError(f"a token's name has 1 to {MAX_NAME} printable characters")
-    text = tokens.new_token(secrets.token_bytes(tokens.ENTROPY_BYTES))
     now = system_clock()
-    token = Token(
-        id=ids.new_id(ids.TOKEN, now, secrets.token_bytes(ids.ENTROPY_BYTES)),
+    draft = ApiKeyDraft(
         name=name,
-        digest=tokens.digest(text),
-        created_at=now,
+        scopes=tuple(dict.fromkeys(map(Scope, scopes))) or (Scope.ADMIN,),
+        application=application,
+        expires_at=None if expires is None else now + expires,
     )
+    try:
+        draft.check(now)
+    except InvalidInput as error:
+        raise click.UsageError("; ".join(f"a token's {f.loc[-1]} {f.msg}" for f in error.fields)) from None
+    text = tokens.new_token(secrets.token_bytes(tokens.ENTROPY_BYTES))
+    token_id = ids.new_id(ids.TOKEN, now, secrets.token_bytes(ids.ENTROPY_BYTES))
     with _store(settings) as store:
-        store.add_token(token)
+        token = add_key(store, draft, token_id, text, now)
     if as_json:
         print_json({**_shown(token), "token": text})
     else:
@@ -55,17 +104,39 @@ def create(*, settings: Settings, name: str, as_json: bool) -> None:
         click.echo(text)
 
 
-@command.command("list", short_help="List the tokens, by name.")
+@command.command("jwt", short_help="Sign a JSON Web Token and print it.")
+@click.option("--app", "application", metavar="APP", help="The application it is for, by id or uid.")
+@_expires_option("ten years, or 28 days with --app")
+@settings_options(SIGNING_SETTINGS)
+def jwt(*, settings: Settings, application: str | None, expires: Duration | None) -> None:
+    """Sign a JSON Web Token with the jwt_secret and print it: the organisation's, or with --app an application's.
+
+    Nothing is kept of it: it is good until it expires, or until the secret is no longer set.
+    """
+    signer = signer_of(settings)
+    if signer is None:
+        raise ConfigurationError(
+            "there is no secret to sign with: set RINGBACK_JWT_SECRET to the one that the server has"
+        )
+    lifetime = expires or (LIFE_OF_ORGANISATION if application is None else LIFE_OF_APPLICATION)
+    application_id = None
+    if application is not None:
+        with _store(settings) as store:
+            application_id = store.application(application).id
+    click.echo(signer.make(system_clock(), lifetime, application_id))
+
+
+@command.command("list", short_help="List the tokens, by age.")
 @settings_options(STORE_SETTINGS)
 @json_option
 def show(*, settings: Settings, as_json: bool) -> None:
-    """List the tokens: their ids, names and ages, not the tokens themselves."""
+    """List the tokens: what they are for and when they were last used, not the tokens themselves."""
     with _store(settings) as store:
         rows = [_shown(token) for token in store.tokens()]
     if as_json:
         print_json(rows)
     else:
-        print_table(("ID", "CREATED", "NAME"), [(row["id"], row["createdAt"], row["name"]) for row in rows])
+        print_table(HEADING, [_cells(row) for row in rows])
 
 
 @command.command("revoke", short_help="Revoke a token.")
@@ -96,5 +167,29 @@ def _store(settings: Settings) -> Iterator[Store]:
             store.close()
 
 
-def _shown(token: Token) -> dict[str, str]:
-    return {"id": token.id, "name": token.name, "createdAt": iso(token.created_at)}
+def _shown(token: Token) -> dict[str, Any]:
+    return {
+        "id": token.id,
+        "name": token.name,
+        "createdAt": iso(token.created_at),
+        "scopes": token.scopes,
+        "appId": token.application_id,
+        "expiresAt": _instant(token.expires_at),
+        "lastUsedAt": _instant(token.last_used_at),
+    }
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    return (
+        row["id"],
+        row["createdAt"],
+        row["lastUsedAt"] or "never",
+        row["expiresAt"] or "never",
+        ",".join(row["scopes"]),
+        row["appId"] or "all",
+        row["name"],
+    )
+
+
+def _instant(instant: Instant | None) -> str | None:
+    return None if instant is None else iso(instant)

@@ -1,99 +1,225 @@
-"""Who may use the API: bearer tokens, known by their digests only."""
+"""Who may use the API, and for what: bearer tokens, known by their digests or their signatures only."""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import hmac
 import time
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 from falcon.asgi import Request, Response
 
 from ringback import tokens
-from ringback.errors import NotAuthenticated
-from ringback.outbox import Outbox
+from ringback.access import ADMINISTRATOR, Need, Place, Right, Verdict, decide
+from ringback.api_keys import ApiKeys, Caller, caller_of
+from ringback.errors import Forbidden, NotAuthenticated, NotFound
+from ringback.signed_tokens import Signer, is_signed
 
 SCHEME = "bearer "
 # A revoked token works no longer than this, plus the time one read takes: less than five seconds in all.
 TRUST_SECONDS = 4.0
-# An unknown token has the list read again, so that a new one works at once; a flood of them costs little.
-DOUBT_SECONDS = 0.1
+MAX_REMEMBERED = 10_000
+
+APPLICATION = "app"
+_APPLICATION = "/api/v1/app/{app}"
+_EVENT_TYPES = "/api/v1/event-type"
+_INGEST = "/ingest/api/v1/source"
+_LOOKS = frozenset({"GET", "HEAD"})
+
+# What of an application is neither looking nor for its operator alone, by what follows the application's address.
+_RIGHTS = {
+    ("POST", "/msg"): Right.PUBLISH,
+    ("POST", "/msg/batch"): Right.PUBLISH,
+    ("POST", "/endpoint"): Right.MANAGE_ENDPOINTS,
+    ("PUT", "/endpoint/{ep}"): Right.MANAGE_ENDPOINTS,
+    ("PATCH", "/endpoint/{ep}"): Right.MANAGE_ENDPOINTS,
+    ("DELETE", "/endpoint/{ep}"): Right.MANAGE_ENDPOINTS,
+    ("PUT", "/endpoint/{ep}/headers"): Right.MANAGE_ENDPOINTS,
+    ("PATCH", "/endpoint/{ep}/headers"): Right.MANAGE_ENDPOINTS,
+    ("POST", "/endpoint/{ep}/pause"): Right.MANAGE_ENDPOINTS,
+    ("POST", "/endpoint/{ep}/resume"): Right.MANAGE_ENDPOINTS,
+    ("GET", "/endpoint/{ep}/secret"): Right.SEE_SECRETS,
+    ("HEAD", "/endpoint/{ep}/secret"): Right.SEE_SECRETS,
+    ("POST", "/endpoint/{ep}/secret/rotate"): Right.ROTATE_SECRETS,
+    ("POST", "/endpoint/{ep}/recover"): Right.REDELIVER,
+    ("POST", "/msg/{msg}/endpoint/{ep}/resend"): Right.REDELIVER,
+}
+# Sources are shown with their addresses, and whoever knows one may knock.
+_SECRET_SOURCES = frozenset({_INGEST, f"{_INGEST}/{{source}}"})
+
+
+@functools.cache
+def need_of(method: str, template: str) -> Need:
+    """Return what an address asks for; of one that is not known here, everything."""
+    if template == _EVENT_TYPES or template.startswith(f"{_EVENT_TYPES}/"):
+        return Need(None, Place.SHARED) if method in _LOOKS else Need(Right.OPERATE, Place.ORGANISATION)
+    looking = Right.READ if method in _LOOKS else Right.OPERATE
+    if template == _APPLICATION:
+        return Need(looking, Place.APPLICATION if method in _LOOKS else Place.ORGANISATION)
+    if template.startswith(f"{_APPLICATION}/"):
+        right = _RIGHTS.get((method, template.removeprefix(_APPLICATION)), looking)
+        return Need(right, Place.APPLICATION)
+    if template in _SECRET_SOURCES or template.endswith("/secret"):
+        return Need(Right.OPERATE, Place.ORGANISATION)
+    return Need(looking, Place.ORGANISATION)
+
+
+class _Remembered(msgspec.Struct, frozen=True):
+    caller: Caller
+    until: float
 
 
 class Tokens:
-    """The tokens that may use the API: the administrator's, and those in the store.
+    """The tokens that may use the API: the administrator's, API keys in the store, and those that are signed.
 
     Args:
-        outbox: Reads the store.
+        keys: Finds API keys.
         admin: The administrator's token; None when there is none.
+        signer: Reads signed tokens; None when there are none.
         monotonic: Returns seconds on a clock that never goes back.
     """
 
     def __init__(
-        self, outbox: Outbox, admin: str | None, monotonic: Callable[[], float] = time.monotonic
+        self,
+        keys: ApiKeys,
+        admin: str | None,
+        signer: Signer | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._outbox = outbox
+        self._keys = keys
         self._admin = None if admin is None else tokens.digest(admin)
+        self._signer = signer
         self._monotonic = monotonic
-        self._known: frozenset[bytes] = frozenset()
-        self._read_at = float("-inf")
+        self._known: dict[bytes, _Remembered] = {}
+        self._asked: dict[bytes, asyncio.Future[Caller | None]] = {}
         self._reading: asyncio.Task[None] | None = None
 
-    async def verify(self, authorization: str | None) -> None:
-        """Accept the value of an ``Authorization`` header.
+    async def verify(self, authorization: str | None) -> Caller:
+        """Return whose the value of an ``Authorization`` header is.
 
         Raises:
-            NotAuthenticated: There is none, it is not a bearer token, or the token is unknown or revoked.
+            NotAuthenticated: There is none, it is not a bearer token, or the token is unknown, revoked or expired.
             Unavailable: The store cannot be asked.
         """
         if authorization is None or authorization[: len(SCHEME)].lower() != SCHEME:
             raise NotAuthenticated("send the header Authorization: Bearer TOKEN")
-        # Only digests are compared: what the time taken betrays of a digest tells nothing of its token.
-        digest = tokens.digest(authorization[len(SCHEME) :].strip())
-        if self._knows(digest):
-            return
-        if self._age() >= DOUBT_SECONDS:
-            await self._read()
-        if digest not in self._known:
-            raise NotAuthenticated
+        text = authorization[len(SCHEME) :].strip()
+        digest = tokens.digest(text)
+        began = self._monotonic()
+        caller = self._caller(digest) or await self._find(digest, text)
+        if caller is None:
+            raise NotAuthenticated(self._hint(text))
+        self._remember(digest, caller, began)
+        return caller
 
-    def trusts(self, authorization: str) -> bool:
-        """Tell whether the value of an ``Authorization`` header is good, as far as can be told at once."""
+    def known(self, authorization: str) -> Caller | None:
+        """Return whose the value of an ``Authorization`` header is, as far as can be told at once."""
         if authorization[: len(SCHEME)].lower() != SCHEME:
-            return False
-        return self._knows(tokens.digest(authorization[len(SCHEME) :].strip()))
+            return None
+        return self._caller(tokens.digest(authorization[len(SCHEME) :].strip()))
 
-    def _knows(self, digest: bytes) -> bool:
+    async def fresh(self, caller: Caller) -> Caller:
+        """Return *caller*, if it is bound to an application with the names that this goes by at this instant."""
+        if caller.principal.application_id is None:
+            return caller
+        return await self._keys.read(lambda store: caller_of(store, caller.principal, caller.expires_at))
+
+    def _caller(self, digest: bytes) -> Caller | None:
+        # Only digests are compared: what the time taken betrays of a digest tells nothing of its token.
         if self._admin is not None and hmac.compare_digest(digest, self._admin):
-            return True
-        return digest in self._known and self._age() < TRUST_SECONDS
+            return _ADMINISTRATOR
+        known = self._known.get(digest)
+        return known.caller if known is not None and self._monotonic() < known.until else None
 
-    def _age(self) -> float:
-        return self._monotonic() - self._read_at
+    async def _find(self, digest: bytes, text: str) -> Caller | None:
+        if self._signer is None or not is_signed(text):
+            return await self._ask(digest)
+        signed = self._signer.read(text, self._keys.clock())
+        if signed is None:
+            return None
+        return await self.fresh(Caller(signed.principal, expires_at=signed.until))
+
+    def _remember(self, digest: bytes, caller: Caller, began: float) -> None:
+        known = self._known.get(digest)
+        if caller is _ADMINISTRATOR or (known is not None and known.caller is caller):
+            return
+        left = TRUST_SECONDS
+        if caller.expires_at is not None:
+            left = min(left, (caller.expires_at - self._keys.clock()) / 1000)
+        self._known.pop(digest, None)
+        self._known[digest] = _Remembered(caller, began + left)
+        if len(self._known) > MAX_REMEMBERED:
+            del self._known[next(iter(self._known))]  # the one remembered for longest
+
+    async def _ask(self, digest: bytes) -> Caller | None:
+        # What is asked while the store is being read shares the next reading: a flood of unknown tokens costs little.
+        answer = self._asked.get(digest)
+        if answer is None:
+            loop = asyncio.get_running_loop()
+            answer = self._asked[digest] = loop.create_future()
+            if self._reading is None or self._reading.done():
+                self._reading = loop.create_task(self._read())
+        # Shielded: one caller who goes away must not fail the others who wait for the same answer.
+        return await asyncio.shield(answer)
 
     async def _read(self) -> None:
-        if self._reading is None or self._reading.done():
-            self._reading = asyncio.get_running_loop().create_task(self._read_once())
-        # Shielded: one caller who goes away must not fail the others who wait for the same reading.
-        await asyncio.shield(self._reading)
+        while self._asked:
+            asked, self._asked = self._asked, {}
+            try:
+                found = await self._keys.callers(asked.keys())
+            except Exception as error:  # noqa: BLE001 - whatever happened, those who wait must hear of it
+                for answer in asked.values():
+                    answer.set_exception(error)
+            else:
+                for digest, answer in asked.items():
+                    answer.set_result(found.get(digest))
 
-    async def _read_once(self) -> None:
-        began = self._monotonic()
-        held = await self._outbox.read(lambda store: store.tokens())
-        self._known = frozenset(token.digest for token in held)
-        self._read_at = began
+    def _hint(self, text: str) -> str:
+        sent = tokens.digest(text)
+        if self._signer and any(
+            hmac.compare_digest(sent, tokens.digest(secret)) for secret in self._signer.secrets
+        ):
+            return "this is the secret that signs tokens, not a token; make one with: ringback token jwt"
+        return ""
+
+
+_ADMINISTRATOR = Caller(ADMINISTRATOR)
 
 
 class Guard:
-    """Falcon middleware: lets nobody past without a token, except to resources that say they are ``open``."""
+    """Falcon middleware: lets nobody past who may not, except to resources that say they are ``open``.
+
+    Responders find the caller's ``Principal`` in the request's context, and as ``app`` the id of an application that
+    the caller is bound to, whether the address has that or the uid.
+    """
 
     def __init__(self, tokens: Tokens) -> None:
-        self._verify = tokens.verify
+        self._tokens = tokens
 
     async def process_resource(
-        self, req: Request, _resp: Response, resource: object, _params: dict[str, Any]
+        self, req: Request, _resp: Response, resource: object, params: dict[str, Any]
     ) -> None:
-        """Verify the token before a responder runs."""
-        if not getattr(resource, "open", False):
-            await self._verify(req.get_header("Authorization"))
+        """Decide before a responder runs."""
+        if getattr(resource, "open", False):
+            return
+        caller = await self._tokens.verify(req.get_header("Authorization"))
+        req.context.principal = caller.principal
+        ref = params.get(APPLICATION)
+        application = None if ref is None else await self._application(caller, ref)
+        verdict = decide(caller.principal, need_of(req.method, req.uri_template), application)
+        if verdict is Verdict.FORBIDDEN:
+            raise Forbidden
+        if verdict is Verdict.HIDDEN:
+            raise NotFound(f"there is no application {ref}")
+        if application is not None:
+            params[APPLICATION] = application
+
+    async def _application(self, caller: Caller, ref: str) -> str | None:
+        # Only the caller's own application is looked at, so that nothing tells whether another one is there.
+        application = caller.application(ref)
+        if application is None:
+            application = (await self._tokens.fresh(caller)).application(ref)
+        return application

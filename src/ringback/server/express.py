@@ -16,6 +16,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from ringback.access import Right
 from ringback.drafts import MessageDraft
 from ringback.entrance import Entrance, Reply
 from ringback.errors import MalformedRequest, RequestTimeout, RingbackError, Unavailable
@@ -132,11 +133,15 @@ class Express(Lane):
     def _ticket_to_publish(self, application: str, headers: dict[str, str]) -> Publishing | None:
         if headers.get("content-type") not in _JSON_TYPES:
             return None
-        if not self._tokens.trusts(headers.get("authorization", "")):
+        caller = self._tokens.known(headers.get("authorization", ""))
+        if caller is None or Right.PUBLISH not in caller.principal.rights:
+            return None
+        known = caller.application(application)
+        if known is None:
             return None
         return Publishing(
             self._outbox,
-            application,
+            known,
             headers.get("idempotency-key"),
             strict=lambda: self._strict or prefers_strict(headers.get("prefer")),
         )

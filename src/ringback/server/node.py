@@ -15,12 +15,13 @@ import uvloop
 
 from ringback import __version__
 from ringback.adapters.asgi import ASGIAdapter
+from ringback.api_keys import ApiKeys
 from ringback.config import Address, Settings
 from ringback.declared_sources import MARK
 from ringback.engine import Engine, open_checked_store, until_idle
 from ringback.gateway import Gateway
 from ringback.intake import Intake
-from ringback.keyring import first_token
+from ringback.keyring import first_token, signer_of
 from ringback.model import Instant, Source
 from ringback.observe import Observer, StoreFailed
 from ringback.outbox import Outbox, system_clock
@@ -176,7 +177,8 @@ class Node:
     async def _start_web(
         self, committer: Committer, sources: Sources, metrics: Metrics, undo: contextlib.AsyncExitStack
     ) -> None:
-        tokens = Tokens(self.outbox, self._settings.admin_token)
+        keys = ApiKeys(committer, clock=self._clock)
+        tokens = Tokens(keys, self._settings.admin_token, signer_of(self._settings))
         strict = self._settings.unknown_fields == "refuse"
         app = create_app(
             outbox=self.outbox,

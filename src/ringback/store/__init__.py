@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import secrets
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
@@ -225,7 +225,7 @@ class Store(Protocol):
         ...
 
     def remove_application(self, ref: str, now: Instant) -> None:
-        """Delete an application and its endpoints; what was sent stays on record, what waits is cancelled."""
+        """Delete an application, its endpoints and tokens; what was sent stays on record, what waits is cancelled."""
         ...
 
     def remove_endpoint(self, application_id: str, ref: str, now: Instant) -> None:
@@ -421,6 +421,14 @@ class Store(Protocol):
 
     def tokens(self) -> list[Token]:
         """Return all tokens."""
+        ...
+
+    def tokens_of(self, digests: Collection[bytes]) -> list[Token]:
+        """Return those tokens that have one of these digests."""
+        ...
+
+    def use_token(self, token_id: str, now: Instant) -> None:
+        """Remember that a token, if it is still there, was used."""
         ...
 
     def remove_token(self, token_id: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from ringback.access import Scope
 from ringback.model import (
     Attempt,
     Duration,
@@ -210,12 +211,22 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
-    """An API token as the store knows it: only its SHA-256 digest."""
+    """An API token as the store knows it: only its SHA-256 digest.
+
+    It is for *scopes*, in one application or (None) in all. A *session* groups tokens that an application was given
+    together, for an end of them all. ``last_used_at`` is right to within a minute or two.
+    """
 
     id: str
     name: str
     digest: bytes
     created_at: Instant
+    scopes: tuple[Scope, ...] = (Scope.ADMIN,)
+    application_id: str | None = None
+    feature_flags: tuple[str, ...] | None = None
+    session: str | None = None
+    expires_at: Instant | None = None
+    last_used_at: Instant | None = None
 
 
 class Pruned(msgspec.Struct, frozen=True):

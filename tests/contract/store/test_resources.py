@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from scene import MANY
 
+from ringback.access import Scope
 from ringback.errors import Conflict, NotFound, RingbackError
 from ringback.model import EndpointSecret, EndpointState, HeaderFamily
 from ringback.policy import Health, Step
@@ -379,6 +380,44 @@ class TestTokens:
         assert scene.store.tokens() == tokens[1:]
         with pytest.raises(NotFound):
             scene.write(scene.store.remove_token, tokens[0].id)
+
+    def test_what_they_are_for(self, scene):
+        """A token's scopes, application, flags, session and end come back; it is found by its digest."""
+        application = scene.application()
+        full = Token(
+            id=scene.id("tok"),
+            name="shop",
+            digest=bytes([1]) * 32,
+            created_at=scene.tick(),
+            scopes=(Scope.PUBLISH, Scope.READ),
+            application_id=application.id,
+            feature_flags=("beta", "näxt"),
+            session="s1",
+            expires_at=scene.tick() + 1000,
+        )
+        bare = Token(
+            id=scene.id("tok"), name="ci", digest=bytes([2]) * 32, created_at=scene.tick(), feature_flags=()
+        )
+        for token in (full, bare):
+            scene.write(scene.store.add_token, token)
+        assert scene.store.tokens() == [full, bare]
+        assert scene.store.tokens_of([full.digest, bytes(32)]) == [full]
+        assert scene.store.tokens_of([full.digest, bare.digest, full.digest]) in ([full, bare], [bare, full])
+        assert scene.store.tokens_of([]) == []
+        scene.write(scene.store.use_token, bare.id, 42)
+        scene.write(scene.store.use_token, "tok_gone", 42)
+        assert [token.last_used_at for token in scene.store.tokens()] == [None, 42]
+
+    def test_they_go_with_their_application(self, scene):
+        """A removed application's tokens are forgotten, and no others."""
+        mine, other = scene.application(), scene.application()
+        for number, owner in enumerate((mine.id, other.id, None)):
+            token = Token(
+                id=scene.id("tok"), name="x", digest=bytes([number]), created_at=0, application_id=owner
+            )
+            scene.write(scene.store.add_token, token)
+        scene.write(scene.store.remove_application, mine.id, scene.tick())
+        assert [token.application_id for token in scene.store.tokens()] == [other.id, None]
 
 
 class TestTransactions:

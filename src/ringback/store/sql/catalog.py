@@ -1,4 +1,4 @@
-"""Applications, endpoints, event types and tokens, and the routes that accepting needs."""
+"""Applications, endpoints and event types, and the routes that accepting needs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import msgspec
 from ringback import ids
 from ringback.errors import Conflict, EventTypeExists, NotFound
 from ringback.model import Application, Endpoint, EventType, Instant
-from ringback.store import Idempotency, Page, Token
+from ringback.store import Idempotency, Page
 from ringback.store.sql.records import (
     ENDPOINT_COLUMNS,
     application_of,
@@ -226,7 +226,8 @@ class Catalog(Tables):
 
     def remove_application(self, ref: str, now: Instant) -> None:
         """See ``Store``."""
-        key, _ = self._published_row(ref)
+        key, application = self._published_row(ref)
+        self.execute("DELETE FROM ringback_token WHERE application_id = ?", (application.id,))
         self.retire(key, now)
 
     def retire(self, key: int, now: Instant) -> None:
@@ -313,26 +314,6 @@ class Catalog(Tables):
             f"{query} ORDER BY {order} {'DESC' if downwards else 'ASC'} LIMIT ?", [*values, page.limit]
         )
         return found[::-1] if page.backwards else found
-
-    # --- Tokens -------------------------------------------------------------------------------------------
-
-    def add_token(self, token: Token) -> None:
-        """See ``Store``."""
-        self.execute(
-            "INSERT INTO ringback_token VALUES (?, ?, ?, ?)",
-            (token.id, token.name, token.digest, token.created_at),
-        )
-
-    def tokens(self) -> list[Token]:
-        """See ``Store``."""
-        found = self.rows("SELECT id, name, digest, created_at FROM ringback_token ORDER BY id")
-        return [Token(id=row[0], name=row[1], digest=row[2], created_at=row[3]) for row in found]
-
-    def remove_token(self, token_id: str) -> None:
-        """See ``Store``."""
-        self.execute("DELETE FROM ringback_token WHERE id = ?", (token_id,))
-        if not self.changes():
-            raise NotFound(f"there is no token {token_id}")
 
     # --- Rows ---------------------------------------------------------------------------------------------
 

@@ -1,0 +1,101 @@
+"""Who may do what: scopes, what they let a caller do, and the one decision about a request.
+
+Whoever calls is bound to one application, or to none and then sees all of them. What an application's own caller may
+not see does not exist for it, whether it does for others or not.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Collection, Mapping
+
+import msgspec
+
+
+class Right(enum.StrEnum):
+    """One kind of doing."""
+
+    READ = enum.auto()  # all but what is secret
+    PUBLISH = enum.auto()
+    SEE_SECRETS = enum.auto()
+    ROTATE_SECRETS = enum.auto()
+    MANAGE_ENDPOINTS = enum.auto()
+    REDELIVER = enum.auto()
+    OPERATE = enum.auto()  # whatever is left
+
+
+class Scope(enum.StrEnum):
+    """What a key is for."""
+
+    ADMIN = enum.auto()
+    PUBLISH = enum.auto()
+    READ = enum.auto()
+    # What an application's own people may do: all about its endpoints, but neither publish nor take back.
+    PORTAL = enum.auto()
+
+
+RIGHTS: Mapping[Scope, frozenset[Right]] = {
+    Scope.ADMIN: frozenset(Right),
+    Scope.PUBLISH: frozenset({Right.PUBLISH}),
+    Scope.READ: frozenset({Right.READ}),
+    Scope.PORTAL: frozenset(Right) - {Right.PUBLISH, Right.OPERATE},
+}
+
+
+class Principal(msgspec.Struct, frozen=True, kw_only=True):
+    """Whoever calls: what it may do, in which application (None: in all), and the feature flags it has."""
+
+    rights: frozenset[Right]
+    application_id: str | None = None
+    feature_flags: frozenset[str] | None = None
+
+
+ADMINISTRATOR = Principal(rights=RIGHTS[Scope.ADMIN])
+
+
+class Place(enum.Enum):
+    """Where an address is."""
+
+    SHARED = enum.auto()  # whoever calls may know what is there
+    ORGANISATION = enum.auto()  # above all applications
+    APPLICATION = enum.auto()  # inside of one
+
+
+class Need(msgspec.Struct, frozen=True):
+    """What an address asks for: a right (None: any caller will do), in a place."""
+
+    right: Right | None
+    place: Place
+
+
+class Verdict(enum.Enum):
+    """What becomes of a request."""
+
+    ALLOWED = enum.auto()
+    UNKNOWN_CALLER = enum.auto()  # 401
+    FORBIDDEN = enum.auto()  # 403, said without a look at what is there
+    HIDDEN = enum.auto()  # 404, as for what is not there
+
+
+def rights_of(scopes: Collection[Scope]) -> frozenset[Right]:
+    """Return what *scopes* allow together."""
+    return frozenset().union(*(RIGHTS[scope] for scope in scopes))
+
+
+def decide(principal: Principal | None, need: Need, application_id: str | None) -> Verdict:
+    """Decide about a request.
+
+    Args:
+        principal: Whoever calls; None when nobody known does.
+        need: What the address asks for.
+        application_id: The application that the address is in; None when it is in none, or in one that is not there.
+    """
+    if principal is None:
+        return Verdict.UNKNOWN_CALLER
+    if need.right is not None and need.right not in principal.rights:
+        return Verdict.FORBIDDEN
+    if principal.application_id is None or need.place is Place.SHARED:
+        return Verdict.ALLOWED
+    if need.place is Place.ORGANISATION:
+        return Verdict.FORBIDDEN
+    return Verdict.ALLOWED if application_id == principal.application_id else Verdict.HIDDEN

@@ -1,0 +1,88 @@
+"""The tokens that let callers use the API."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import msgspec
+
+from ringback.access import Scope
+from ringback.errors import NotFound
+from ringback.model import Instant
+from ringback.store import Token
+from ringback.store.sql.catalog import Catalog
+from ringback.store.sql.tables import Many, Row
+
+_COLUMNS = (
+    "id, name, digest, created_at, scopes, application_id, feature_flags, session, expires_at, last_used_at"
+)
+_INSERT = f"INSERT INTO ringback_token ({_COLUMNS}) VALUES ({', '.join('?' * len(_COLUMNS.split(', ')))})"
+_BY_DIGEST = Many(
+    f"""
+    WITH wanted (digest) AS ({{rows}})
+    SELECT {_COLUMNS} FROM ringback_token WHERE digest IN (SELECT digest FROM wanted)
+    """,
+    "b",
+)
+_encode = msgspec.json.encode
+_scopes = msgspec.json.Decoder(tuple[Scope, ...])
+_names = msgspec.json.Decoder(tuple[str, ...])
+
+
+class Tokens(Catalog):
+    """The verbs about tokens."""
+
+    def add_token(self, token: Token) -> None:
+        """See ``Store``."""
+        self.execute(_INSERT, _values(token))
+
+    def tokens(self) -> list[Token]:
+        """See ``Store``."""
+        return [_token(row) for row in self.rows(f"SELECT {_COLUMNS} FROM ringback_token ORDER BY id")]
+
+    def tokens_of(self, digests: Collection[bytes]) -> list[Token]:
+        """See ``Store``."""
+        return [_token(row) for row in self.rows_for(_BY_DIGEST, [(digest,) for digest in digests])]
+
+    def use_token(self, token_id: str, now: Instant) -> None:
+        """See ``Store``."""
+        self.execute("UPDATE ringback_token SET last_used_at = ? WHERE id = ?", (now, token_id))
+
+    def remove_token(self, token_id: str) -> None:
+        """See ``Store``."""
+        self.execute("DELETE FROM ringback_token WHERE id = ?", (token_id,))
+        if not self.changes():
+            raise NotFound(f"there is no token {token_id}")
+
+
+def _values(token: Token) -> tuple[Any, ...]:
+    flags = token.feature_flags
+    return (
+        token.id,
+        token.name,
+        token.digest,
+        token.created_at,
+        _encode(token.scopes).decode(),
+        token.application_id,
+        None if flags is None else _encode(flags).decode(),
+        token.session,
+        token.expires_at,
+        token.last_used_at,
+    )
+
+
+def _token(row: Row) -> Token:
+    token_id, name, digest, created_at, scopes, application_id, flags, session, expires_at, last_used_at = row
+    return Token(
+        id=token_id,
+        name=name,
+        digest=digest,
+        created_at=created_at,
+        scopes=_scopes.decode(scopes),
+        application_id=application_id,
+        feature_flags=None if flags is None else _names.decode(flags),
+        session=session,
+        expires_at=expires_at,
+        last_used_at=last_used_at,
+    )
