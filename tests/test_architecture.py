@@ -252,10 +252,8 @@ def may_import(importer, imported):
         return target in (PUBLIC if importer == PACKAGE else KERNEL)
     if room in CUSTOMERS:
         return target in DOORS | {room} or imported == "ringback.store"
-    if room in SETTINGS:
-        return target in KERNEL | OBSERVE | SETTINGS
-    if room in OBSERVE | EDGES:
-        return target in KERNEL | OBSERVE | {room}
+    if room in OBSERVE | SETTINGS | EDGES:
+        return target in KERNEL | OBSERVE | {room} | (SETTINGS if room in SETTINGS else set())
     if room in FACES and target in SETTINGS | {room} | USES.get(room, set()):
         return True
     composes = inside(importer, COMPOSITION_ROOTS) and target in EDGES
