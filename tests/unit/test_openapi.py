@@ -148,7 +148,7 @@ def test_served(api):
 def test_errors(api):
     """An operation lists the errors of its kind of request, each with its codes, and its own."""
     created = DOCUMENT["paths"]["/api/v1/app/{app}/endpoint"]["post"]["responses"]
-    assert list(created) == ["201", "400", "401", "404", "409", "413", "415", "422", "503", "default"]
+    assert list(created) == ["201", "400", "401", "403", "404", "409", "413", "415", "422", "503", "default"]
     assert created["409"] == {"$ref": "#/components/responses/Conflict"}
     conflict = DOCUMENT["components"]["responses"]["Conflict"]["content"]["application/json"]["schema"]
     assert conflict["properties"]["code"]["enum"] == ["conflict", "event_type_exists"]

@@ -11,7 +11,7 @@ from postgres_server import postgres_server
 from ringback.access import Place, Right, Scope
 from ringback.model import iso
 from ringback.outbox import system_clock
-from ringback.server.auth import need_of
+from ringback.server.needs import need_of
 from ringback.signed_tokens import Signer
 
 APP = "/api/v1/app/{app}"

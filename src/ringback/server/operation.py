@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from ringback.errors import (
+    Forbidden,
     InvalidInput,
     MalformedRequest,
     NotAuthenticated,
@@ -17,6 +18,7 @@ from ringback.errors import (
     Unavailable,
     UnsupportedMediaType,
 )
+from ringback.server.needs import need_of
 from ringback.server.paging import Query
 
 Responder = TypeVar("Responder", bound=Callable[..., Any])
@@ -79,6 +81,8 @@ class Route(msgspec.Struct, frozen=True):
         common: list[Error] = [MalformedRequest]
         if not self.is_open:
             common += [NotAuthenticated, Unavailable]
+            if need_of(self.method.upper(), self.path).right is not None:
+                common.append(Forbidden)
         if "{" in self.path:
             common.append(NotFound)
         if self.operation.query is not None:

@@ -1,0 +1,49 @@
+"""What each address of the API asks of its caller: which right, and in which place."""
+
+from __future__ import annotations
+
+import functools
+
+from ringback.access import Need, Place, Right
+
+_APPLICATION = "/api/v1/app/{app}"
+_EVENT_TYPES = "/api/v1/event-type"
+_INGEST = "/ingest/api/v1/source"
+_LOOKS = frozenset({"GET", "HEAD"})
+
+# What of an application is neither looking nor for its operator alone, by what follows the application's address.
+_RIGHTS = {
+    ("POST", "/msg"): Right.PUBLISH,
+    ("POST", "/msg/batch"): Right.PUBLISH,
+    ("POST", "/endpoint"): Right.MANAGE_ENDPOINTS,
+    ("PUT", "/endpoint/{ep}"): Right.MANAGE_ENDPOINTS,
+    ("PATCH", "/endpoint/{ep}"): Right.MANAGE_ENDPOINTS,
+    ("DELETE", "/endpoint/{ep}"): Right.MANAGE_ENDPOINTS,
+    ("PUT", "/endpoint/{ep}/headers"): Right.MANAGE_ENDPOINTS,
+    ("PATCH", "/endpoint/{ep}/headers"): Right.MANAGE_ENDPOINTS,
+    ("POST", "/endpoint/{ep}/pause"): Right.MANAGE_ENDPOINTS,
+    ("POST", "/endpoint/{ep}/resume"): Right.MANAGE_ENDPOINTS,
+    ("GET", "/endpoint/{ep}/secret"): Right.SEE_SECRETS,
+    ("HEAD", "/endpoint/{ep}/secret"): Right.SEE_SECRETS,
+    ("POST", "/endpoint/{ep}/secret/rotate"): Right.ROTATE_SECRETS,
+    ("POST", "/endpoint/{ep}/recover"): Right.REDELIVER,
+    ("POST", "/msg/{msg}/endpoint/{ep}/resend"): Right.REDELIVER,
+}
+# Sources are shown with their addresses, and whoever knows one may knock.
+_SECRET_SOURCES = frozenset({_INGEST, f"{_INGEST}/{{source}}"})
+
+
+@functools.cache
+def need_of(method: str, template: str) -> Need:
+    """Return what an address asks for; of one that is not known here, everything."""
+    if template == _EVENT_TYPES or template.startswith(f"{_EVENT_TYPES}/"):
+        return Need(None, Place.SHARED) if method in _LOOKS else Need(Right.OPERATE, Place.ORGANISATION)
+    looking = Right.READ if method in _LOOKS else Right.OPERATE
+    if template == _APPLICATION:
+        return Need(looking, Place.APPLICATION if method in _LOOKS else Place.ORGANISATION)
+    if template.startswith(f"{_APPLICATION}/"):
+        right = _RIGHTS.get((method, template.removeprefix(_APPLICATION)), looking)
+        return Need(right, Place.APPLICATION)
+    if template in _SECRET_SOURCES or template.endswith("/secret"):
+        return Need(Right.OPERATE, Place.ORGANISATION)
+    return Need(looking, Place.ORGANISATION)
