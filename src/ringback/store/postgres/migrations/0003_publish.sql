@@ -112,9 +112,12 @@ BEGIN
     accepted_at := accept.created_at;
     replayed := false;
 
-    SELECT a.key, a.id INTO owner FROM ringback_application a
-    WHERE a.deleted_at IS NULL AND starts_with(a.id, 'app_')
-        AND CASE WHEN starts_with(application, 'app_') THEN a.id = application ELSE a.uid = application END;
+    IF starts_with(application, 'app_') THEN
+        SELECT a.key, a.id INTO owner FROM ringback_application a WHERE a.id = application AND a.deleted_at IS NULL;
+    ELSE
+        -- A source has no uid here: nothing is published to one.
+        SELECT a.key, a.id INTO owner FROM ringback_application a WHERE a.uid = application AND a.deleted_at IS NULL;
+    END IF;
     IF NOT FOUND THEN
         problem := 'not_found';
         detail := 'there is no application ' || application;
