@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import os
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ import msgspec
 
 from ringback import drafts, ids, policy
 from ringback.entrance import Entrance, Reply
-from ringback.errors import ConfigurationError, InvalidInput, NotFound
+from ringback.errors import ConfigurationError, Conflict, InvalidInput, NotFound
 from ringback.handlers import MAX_TIMEOUT, TRANSACTION, Handler
 from ringback.model import HANDLER_SCHEME, CustomAck, Duration, Endpoint, Instant, Source
 from ringback.providers import Profile
@@ -162,7 +163,11 @@ def _kept_source(store: Store, declared: Source, now: Instant) -> Source:
     except NotFound:
         source_id = ids.new_id(ids.SOURCE, now, os.urandom(ids.ENTROPY_BYTES))
         kept = msgspec.structs.replace(declared, id=source_id, secrets=(), created_at=now, updated_at=now)
-        store.add_source(kept)
+        try:
+            store.add_source(kept)
+        except Conflict:
+            # Another process that declares it has been faster, between the question and the answer.
+            kept = store.source(declared.name)
         return kept
     if renewed(kept) == kept:
         return kept
@@ -191,7 +196,9 @@ def _write_handler(store: Store, owner: str, handler: Handler, now: Instant) -> 
             updated_at=now,
             secrets=(),
         )
-        store.add(renewed(bare))
+        # Another process that declares it may have been faster, between the question and the answer.
+        with contextlib.suppress(Conflict):
+            store.add(renewed(bare))
         return
     if renewed(kept) != kept:
         store.change_endpoint(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
+from typing import TypeVar
 
 import msgspec
 
@@ -15,6 +17,7 @@ from ringback.sources import Sources
 from ringback.store import Page, Store
 
 ALL = 250
+T = TypeVar("T")
 
 
 class Provisioned(msgspec.Struct, frozen=True):
@@ -46,14 +49,22 @@ async def provision(
     new = []
     for one in declared:
         try:
-            source, is_new = await sources.put(str(one.draft.uid), one.draft)
+            source, is_new = await _again(partial(sources.put, str(one.draft.uid), one.draft))
             for forward in one.forwards:
-                await _keep(outbox, source, forward)
+                await _again(partial(_keep, outbox, source, forward))
         except (InvalidInput, Conflict) as error:
             raise ConfigurationError(f"{one.where}: {error}") from None
         if is_new:
             new.append(source)
     return Provisioned(tuple(new), await sources.read(lambda store: tuple(_stray(store, declared, mark))))
+
+
+async def _again(write: Callable[[], Awaitable[T]]) -> T:
+    """Do it, and once more where another node that starts at the same moment has been faster."""
+    try:
+        return await write()
+    except Conflict:
+        return await write()
 
 
 async def _keep(outbox: Outbox, source: Source, forward: ForwardDraft) -> None:

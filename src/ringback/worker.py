@@ -231,7 +231,7 @@ class Worker:
         if lane is None:
             lane = self._lanes.lane(endpoint)
             lane.breaker = pacing.heard(lane.breaker, self._duties.reopens_at(endpoint.id), self._clock())
-        if lane.bucket is None and self._duties.is_shared:
+        if endpoint.throttle_rate is not None and lane.bucket is None and self._duties.is_shared:
             # Another node may just have spent all that a full one holds.
             lane.bucket = pacing.empty_bucket(self._clock())
         return lane

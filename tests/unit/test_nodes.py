@@ -171,6 +171,26 @@ async def test_hints_are_few(url):
 
 
 @played
+async def test_nodes_that_start_at_once_declare_the_same_sources(url, tmp_path):
+    """Of several nodes that start with the same file at the same moment, none fails, and each source is there once."""
+    file = tmp_path / "ringback.toml"
+    file.write_text(
+        '[sources.xendit]\nsecrets = ["a-token-of-the-provider"]\nforward = [{ url = "https://example.com/hooks" }]\n'
+    )
+    flags = {"store": url, "main_key": "A" * 43 + "=", "listen": "127.0.0.1:0", "admin_token": "a" * 32}
+    nodes = [Node(load(flags, {}, file), worker=False) for _ in range(4)]
+    try:
+        await asyncio.gather(*(one.start() for one in nodes))
+        (source,) = await nodes[0].outbox.read(lambda store: store.sources(Page()))
+        (forward,) = await nodes[0].outbox.read(lambda store: store.endpoints(source.id, Page()))
+        assert (source.uid, forward.url) == ("xendit", "https://example.com/hooks")
+        assert sum(len(one.new_sources) for one in nodes) == 1
+    finally:
+        for one in nodes:
+            await one.stop()
+
+
+@played
 async def test_a_node_is_listed_from_its_start_to_its_end(url):
     """What a node does is in the registry while it runs, and that it has stopped afterwards."""
     async with node(url, worker=False) as accepting:

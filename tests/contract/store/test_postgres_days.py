@@ -13,6 +13,11 @@ from ringback.store import MessageFilter, Page
 from ringback.store.postgres.database import make_day
 from ringback.store.postgres.days import day_of
 
+WAITING = """
+    SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
 
 @pytest.fixture
 def database(tmp_path):
@@ -102,24 +107,30 @@ def test_keys_follow_the_order_of_acceptance(scene):
     assert keys == sorted(set(keys))
 
 
-def test_two_nodes_that_make_a_day_make_one(scene, database):
-    """A node that has waited for another to make a day's tables finds them made, whatever it knew before."""
+def by_a_node(store, day):
+    make_day(store, day)
+
+
+def by_a_caller(store, day):
+    store.rows("SELECT ringback.make_day(?)", (day.number,))
+
+
+@pytest.mark.parametrize("make", [by_a_node, by_a_caller])
+def test_two_that_make_a_day_make_one(scene, database, make):
+    """Whoever has waited for another to make a day's tables finds them made, whatever was known before."""
     day = day_of(scene.now + 5 * DAY)
     made = []
 
-    def make():
+    def make_too():
         with contextlib.closing(database.open()) as other, other.transaction():
-            make_day(other, day)
+            make(other, day)
             made.append(day)
 
-    second = threading.Thread(target=make)
+    second = threading.Thread(target=make_too)
     with scene.store.transaction():
-        make_day(scene.store, day)
+        make(scene.store, day)
         second.start()
-        waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database ="
-        while not scene.store.rows(
-            f"{waiting} (SELECT oid FROM pg_database WHERE datname = current_database())"
-        )[0][0]:
+        while not scene.store.rows(WAITING)[0][0]:
             time.sleep(0.01)
     second.join()
     assert made == [day]
