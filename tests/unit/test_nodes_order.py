@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
 
 from postgres_server import postgres_server
+from ringback.errors import NotFound
 from ringback.inbox import Inbox
 from ringback.store import Page, open_store
 from ringback.store.postgres import PostgresStore
@@ -66,15 +67,17 @@ def work_until(done, inbox):
 def test_processes_that_start_at_once_declare_the_same(monkeypatch):
     """Of several that declare one source and one handler at the same moment, one makes them and all have them."""
     url, gate = postgres_server().new_database(), threading.Barrier(NODES)
-    asked, names = PostgresStore.source, set()
+    ask, waited = PostgresStore.source, set()
 
     def source(store, ref):
-        # All have asked before one of them answers itself.
-        if threading.current_thread() not in names:
-            names.add(threading.current_thread())
-            with suppress(threading.BrokenBarrierError):
-                gate.wait(PATIENCE)
-        return asked(store, ref)
+        """Return a source; whoever asks and finds none goes on when another process has made it."""
+        with suppress(NotFound):
+            return ask(store, ref)
+        if threading.current_thread() not in waited:
+            waited.add(threading.current_thread())
+            if gate.wait(PATIENCE):
+                wait_for_source(ask, url)
+        raise NotFound(ref)
 
     monkeypatch.setattr(PostgresStore, "source", source)
     with ExitStack() as stack:
@@ -89,6 +92,17 @@ def test_processes_that_start_at_once_declare_the_same(monkeypatch):
             (kept,) = store.sources(Page())
             (endpoint,) = store.endpoints(kept.id, Page())
             assert (kept.uid, endpoint.uid) == (XENDIT, "fulfil")
+
+
+def wait_for_source(ask, url):
+    """Wait until a process has made the source."""
+    with opened(url) as store:
+        for _ in range(PATIENCE * 100):
+            with suppress(NotFound):
+                ask(store, XENDIT)
+                return
+            time.sleep(0.01)
+    raise AssertionError("nobody has made the source")
 
 
 @contextmanager
