@@ -21,6 +21,7 @@ KERNEL = {
     "model",
     "ids",
     "policy",
+    "operational",
     "pacing",
     "vault",
     "target",

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from ringback import ids, policy
+from ringback import ids, operational, policy
 from ringback.errors import FieldError, InvalidInput
 from ringback.model import Application, Endpoint, EndpointState, EventType, HeaderFamily, Manner
 from ringback.signing import standard
@@ -128,6 +128,19 @@ class ForwardDraft(EndpointDraft):
         )
         if self.channels is not None:
             yield FieldError(("body", "channels"), "what a source receives is in no channel; leave it out")
+
+
+class OperationalDraft(EndpointDraft):
+    """An endpoint of the operators' own, for operational webhooks."""
+
+    def _filter_problems(self) -> Problems:
+        yield from _names_problems("eventTypes", self.event_types, MAX_ENDPOINT_EVENT_TYPES)
+        for index, name in enumerate(self.event_types or ()):
+            if name not in operational.EVENT_TYPES:
+                known = ", ".join(sorted(operational.EVENT_TYPES))
+                yield FieldError(("body", "eventTypes", index), f"is none of the operational ones: {known}")
+        if self.channels is not None:
+            yield FieldError(("body", "channels"), "operational webhooks are in no channel; leave it out")
 
 
 class EventTypeDraft(Draft):
@@ -368,7 +381,11 @@ def application_draft(record: Application) -> ApplicationDraft:
 
 def endpoint_draft(record: Endpoint) -> EndpointDraft:
     """Return the draft that would make *record*, without its secret."""
-    kind = ForwardDraft if ids.is_id(ids.SOURCE, record.application_id) else EndpointDraft
+    kind = EndpointDraft
+    if record.application_id == ids.OPERATOR:
+        kind = OperationalDraft
+    elif ids.is_id(ids.SOURCE, record.application_id):
+        kind = ForwardDraft
     schedule = record.retry_schedule
     return kind(
         url=record.url,

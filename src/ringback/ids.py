@@ -24,6 +24,8 @@ SOURCE = "src"
 REFUSAL = "refusal"
 NODE = "node"
 TOKEN = "tok"  # noqa: S105 - the prefix of a token's id, not a token
+# The whole id of the one application that operational webhooks belong to. No uid can hold a colon.
+OPERATOR = "operator:webhooks"
 
 _THREE_DIGITS = 62**3
 _NINE_DIGITS = 62**9

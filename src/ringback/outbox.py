@@ -247,6 +247,17 @@ class Outbox:
         now = self._clock()
         return self._committer.write(lambda store: store.remove_application(ref, now))
 
+    def ensure_operators(self) -> Pending[None]:
+        """Have there be the application that operational webhooks belong to; ``ids.OPERATOR`` is its id."""
+        now = self._clock()
+        record = Application(id=ids.OPERATOR, name="Operators", created_at=now, updated_at=now)
+
+        def change(store: Store) -> None:
+            if found(lambda: store.application(ids.OPERATOR)) is None:
+                store.add(record)
+
+        return self._committer.write(change)
+
     # --- Endpoints ----------------------------------------------------------------------------------------
 
     def create_endpoint(
@@ -562,8 +573,8 @@ def _check_not_handler(endpoint: Endpoint) -> None:
 
 
 def _check_subscription(store: Store, owner: str, record: Endpoint) -> None:
-    if ids.is_id(ids.SOURCE, owner):
-        return  # its event types are its provider's, which nobody registers
+    if ids.is_id(ids.SOURCE, owner) or owner == ids.OPERATOR:
+        return  # its event types are its provider's, or Ringback's, which nobody registers
     for index, name in enumerate(record.event_types or ()):
         existing = found(lambda name=name: store.event_type(name))  # type: ignore[misc]
         if existing is None or existing.archived:

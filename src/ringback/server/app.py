@@ -15,6 +15,7 @@ from ringback.server.api.endpoint import Endpoints
 from ringback.server.api.event_type import EventTypes
 from ringback.server.api.message import Messages
 from ringback.server.api.node import Nodes
+from ringback.server.api.operational_endpoint import OperationalEndpoints
 from ringback.server.api.received import Received
 from ringback.server.api.reference import Reference
 from ringback.server.api.source import SourceResource
@@ -71,7 +72,7 @@ def create_app(
         strict: Refuse unknown fields and parameters; otherwise they are left out and named in the answer.
     """
     app: App[Any, Any] = App(
-        middleware=[Guard(tokens), Owners(sources), Disclosure()],
+        middleware=[Guard(tokens), Owners(sources, outbox), Disclosure()],
         request_type=StrictRequest if strict else Request,
     )
     app.req_options.strip_url_path_trailing_slash = True
@@ -86,6 +87,7 @@ def create_app(
         Messages: Messages(outbox, bodies),
         MetricsPage: MetricsPage(metrics, outbox),
         Nodes: Nodes(outbox),
+        OperationalEndpoints: OperationalEndpoints(outbox, bodies),
         Received: Received(sources, bodies),
         Reference: Reference(functools.partial(document, routes())),
         SourceEndpoints: SourceEndpoints(outbox, bodies),

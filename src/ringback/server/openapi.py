@@ -18,7 +18,7 @@ from ringback.errors import InvalidInput, NotAuthenticated, Unavailable
 from ringback.repetition import MAX_KEY_LENGTH
 from ringback.server.operation import JSON, Error, Route
 from ringback.server.replies import Faults, Refusal
-from ringback.server.routes import BASE, INGEST, PARTS, TAGS
+from ringback.server.routes import BASE, INGEST, OPERATIONAL, PARTS, TAGS
 from ringback.server.sample import sample
 from ringback.server.unknown import HEADER
 from ringback.server.vocabulary import word
@@ -140,17 +140,21 @@ class Shapes:
 
 def operation_id(route: Route) -> str:
     """Return what clients call an operation, as in the Svix wire format: ``v1.endpoint.create``."""
-    for base, prefix in ((INGEST, "v1.ingest."), (BASE, "v1.")):
-        if route.path.startswith(f"{base}/"):
-            return prefix + route.operation.name
-    return route.operation.name
+    if (family := _family(route)) is not None:
+        return f"v1.{family}.{route.operation.name}"
+    return f"v1.{route.operation.name}" if route.path.startswith(f"{BASE}/") else route.operation.name
 
 
 def tag_of(route: Route) -> str:
     """Return the tag of an operation: its noun, ``Event Type``."""
     noun = route.operation.name.partition(".")[0]
-    words = ("ingest " if route.path.startswith(f"{INGEST}/") else "") + noun.replace("-", " ")
-    return words.title()
+    return " ".join(filter(None, (_family(route), noun))).replace("-", " ").title()
+
+
+def _family(route: Route) -> str | None:
+    """Return what operations are about that are made like those of applications, None for all others."""
+    families = {INGEST: "ingest", OPERATIONAL: "operational-webhook"}
+    return next((name for base, name in families.items() if route.path.startswith(f"{base}/")), None)
 
 
 def _operation(route: Route, shapes: Shapes) -> dict[str, Any]:

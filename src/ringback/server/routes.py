@@ -10,6 +10,7 @@ from ringback.server.api.endpoint import Endpoints
 from ringback.server.api.event_type import EventTypes
 from ringback.server.api.message import Messages
 from ringback.server.api.node import Nodes
+from ringback.server.api.operational_endpoint import OperationalEndpoints
 from ringback.server.api.received import Received
 from ringback.server.api.reference import Reference
 from ringback.server.api.source import SourceResource
@@ -20,6 +21,7 @@ from ringback.server.operation import Route, routes_of
 
 BASE = "/api/v1"
 INGEST = "/ingest/api/v1"
+OPERATIONAL = f"{BASE}/operational-webhook"
 
 # An address, the resource that answers there, and the ending of the names of its responders.
 Entry = tuple[str, type, str | None]
@@ -41,6 +43,9 @@ TAGS = {
     "Event Type": "Kinds of messages that endpoints can subscribe to.",
     "Message": "What is published to the endpoints of an application.",
     "Message Attempt": "Where messages stand at endpoints, and every try at delivering them.",
+    "Operational Webhook Endpoint": "Places that operators are told at what happens to endpoints and deliveries.",
+    "Operational Webhook Message": "What operators were told.",
+    "Operational Webhook Message Attempt": "Where that stands, and every try at delivering it.",
     "Ingest Source": "Inbound doors, one per provider and purpose.",
     "Ingest Endpoint": "Places that what a source receives is forwarded to.",
     "Ingest Message": "What sources received.",
@@ -54,7 +59,7 @@ TAGS = {
 
 def entries() -> tuple[Entry, ...]:
     """Return the table."""
-    return (*_management(), *_ingest(), *_operation())
+    return (*_management(), *_operational(), *_ingest(), *_operation())
 
 
 def routes() -> tuple[Route, ...]:
@@ -76,6 +81,15 @@ def _management() -> Iterable[Entry]:
         (f"{one_application}/msg/batch", Messages, "batch"),
         (one_message, Messages, None),
         *_deliveries(one_application),
+    )
+
+
+def _operational() -> Iterable[Entry]:
+    return (
+        *_endpoints(OPERATIONAL, OperationalEndpoints),
+        (f"{OPERATIONAL}/msg", Messages, "published"),
+        (f"{OPERATIONAL}/msg/{{msg}}", Messages, None),
+        *_deliveries(OPERATIONAL),
     )
 
 

@@ -188,6 +188,9 @@ class Messages:
             ),
         )
 
+    # Where only Ringback itself publishes, there is an address to look at and none to publish at.
+    on_get_published = on_get_all
+
     @operation("message.get", {200: MessageOut}, query=ContentQuery)
     async def on_get(self, req: Request, resp: Response, app: str, msg: str) -> None:
         """Show a message, by its id or event id."""

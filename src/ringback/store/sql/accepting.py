@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
+from ringback import ids
 from ringback.errors import Conflict, RingbackError
-from ringback.model import Instant, Message
+from ringback.model import Endpoint, Instant, Message
+from ringback.operational import Event, Owner
 from ringback.store import Acceptance, Accepted, Admit, Idempotency, Lease
 from ringback.store.sql.catalog import Use
 from ringback.store.sql.documents import Documents
@@ -31,6 +33,14 @@ _EVENTS = Many(
     """,
     "it",
 )
+
+
+# What operators are told waits in the store for a worker.
+_NO_LEASE = Lease(0, 0)
+
+
+def _no_room(_: Endpoint) -> bool:
+    return False
 
 
 class Accepting(Documents):
@@ -67,6 +77,41 @@ class Accepting(Documents):
     def insert_messages(self, rows: Sequence[Row]) -> None:
         """Store messages, as ``Intake.messages`` has them."""
         self.execute_rows(_INSERT_MESSAGES, rows)
+
+    def announce(self, owner_id: str, at: Instant, compose: Callable[[Owner], Iterable[Event]]) -> None:
+        """See ``Catalog``."""
+        if owner_id == ids.OPERATOR:
+            return
+        route = self.operators()
+        if route is not None:
+            self.tell(route, at, compose(self.owner(owner_id)))
+
+    def operators(self) -> Route | None:
+        """Return the route of what operators are told, None where none of them has an endpoint."""
+        self.catch_up()
+        route = self.known_route(ids.OPERATOR)
+        return None if route is None or route.is_empty else route
+
+    def tell(self, route: Route, at: Instant, events: Iterable[Event]) -> None:
+        """Accept what operators are told, due at once for any worker."""
+        intake = Intake(self.new_message_key, _NO_LEASE, _no_room)
+        for event in events:
+            message_id = ids.new_id(ids.MESSAGE, at, self._entropy(ids.ENTROPY_BYTES))
+            payload = msgspec.json.encode(event)
+            intake.add(
+                Acceptance(
+                    application=ids.OPERATOR,
+                    id=message_id,
+                    event_type=event.type,
+                    payload=payload,
+                    created_at=at,
+                ),
+                route,
+            )
+        if intake.messages:
+            self.insert_messages(intake.messages)
+        if intake.deliveries:
+            self.insert_deliveries(intake.deliveries, _NO_LEASE)
 
     def _earlier(self, acceptances: Sequence[Acceptance]) -> _Earlier:
         routed = [

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
 import msgspec
 
-from ringback import ids
+from ringback import ids, operational
 from ringback.errors import Conflict, EventTypeExists, NotFound
 from ringback.model import Application, Endpoint, EventType, Instant
+from ringback.operational import Event, Owner
 from ringback.store import Idempotency, Page
 from ringback.store.sql.records import (
     ENDPOINT_COLUMNS,
@@ -28,6 +29,10 @@ from ringback.vault import NONCE_BYTES
 # The ordering key of a delivery that waits for its handler to say which it has. Others begin with "=".
 UNNAMED = ""
 
+_LIVE_ENDPOINTS = (
+    f"SELECT e.key, {ENDPOINT_COLUMNS} FROM ringback_endpoint e"
+    " WHERE e.application_key = ? AND e.deleted_at IS NULL"
+)
 _USES = Many(
     """
     WITH wanted (scope, name) AS ({rows})
@@ -65,11 +70,7 @@ class Catalog(Tables):
 
     def _load_route(self, ref: str) -> Route:
         key, application = self._application_row(ref)
-        rows = self.rows(
-            f"SELECT e.key, {ENDPOINT_COLUMNS} FROM ringback_endpoint e"
-            " WHERE e.application_key = ? AND e.deleted_at IS NULL ORDER BY e.id",
-            (key,),
-        )
+        rows = self.rows(f"{_LIVE_ENDPOINTS} ORDER BY e.id", (key,))
         loaded = [(row[0], endpoint_of(row[1:], self._vault)) for row in rows]
         return Route(key, application.id, {endpoint.id: (k, endpoint) for k, endpoint in loaded})
 
@@ -94,6 +95,20 @@ class Catalog(Tables):
         """Have every node notice a change to applications or endpoints."""
         self.routes.hold = False
         self.execute("UPDATE ringback_catalog SET version = version + 1")
+
+    # --- Telling the operators ----------------------------------------------------------------------------
+
+    @abstractmethod
+    def announce(self, owner_id: str, at: Instant, compose: Callable[[Owner], Iterable[Event]]) -> None:
+        """Accept what operators are told of what an application or a source owns, in this very transaction.
+
+        Nothing is composed where no operator has an endpoint, or where the owner is the operators' application.
+        """
+
+    def owner(self, owner_id: str) -> Owner:
+        """Return an owner of endpoints, whether it is there still or not."""
+        found = self.row("SELECT uid FROM ringback_application WHERE id = ?", (owner_id,))
+        return Owner(owner_id, found[0] if found else None)
 
     # --- Adding -------------------------------------------------------------------------------------------
 
@@ -169,6 +184,9 @@ class Catalog(Tables):
             (record.id, key, *self._endpoint_values(record)),
         )
         self.bump_catalog()
+        self.announce(
+            record.application_id, record.created_at, lambda owner: [operational.created(owner, record)]
+        )
 
     def _add_event_type(self, record: EventType) -> None:
         if self.row("SELECT 1 FROM ringback_event_type WHERE name = ?", (record.name,)):
@@ -213,6 +231,7 @@ class Catalog(Tables):
                 (UNNAMED, key),
             )
         self.bump_catalog()
+        self.announce(old.application_id, new.updated_at, lambda owner: operational.changed(owner, old, new))
         return new
 
     def change_event_type(self, name: str, change: Callable[[EventType], EventType]) -> EventType:
@@ -232,6 +251,7 @@ class Catalog(Tables):
 
     def retire(self, key: int, now: Instant) -> None:
         """Delete the application row *key*, also that of a source, with its endpoints."""
+        self._announce_end(key, now)
         self.execute("UPDATE ringback_application SET deleted_at = ?, uid = NULL WHERE key = ?", (now, key))
         self.execute(
             "UPDATE ringback_endpoint SET deleted_at = ?, uid = NULL WHERE application_key = ? AND deleted_at IS NULL",
@@ -239,11 +259,22 @@ class Catalog(Tables):
         )
         self.bump_catalog()
 
+    def _announce_end(self, key: int, now: Instant) -> None:
+        found = self.row("SELECT id FROM ringback_application WHERE key = ?", (key,))
+
+        def compose(owner: Owner) -> Iterable[Event]:
+            rows = self.rows(f"{_LIVE_ENDPOINTS} ORDER BY e.id", (key,))
+            return [operational.deleted(owner, endpoint_of(row[1:], self._vault)) for row in rows]
+
+        if found is not None:
+            self.announce(found[0], now, compose)
+
     def remove_endpoint(self, application_id: str, ref: str, now: Instant) -> None:
         """See ``Store``."""
-        key, _, _ = self._endpoint_row(application_id, ref)
+        key, _, old = self._endpoint_row(application_id, ref)
         self.execute("UPDATE ringback_endpoint SET deleted_at = ?, uid = NULL WHERE key = ?", (now, key))
         self.bump_catalog()
+        self.announce(old.application_id, now, lambda owner: [operational.deleted(owner, old)])
 
     def remove_event_type(self, name: str) -> None:
         """See ``Store``."""
@@ -318,7 +349,8 @@ class Catalog(Tables):
     # --- Rows ---------------------------------------------------------------------------------------------
 
     def _application_row(self, ref: str) -> tuple[int, Application]:
-        column = "id" if ref.startswith("app_") or ids.is_id(ids.SOURCE, ref) else "uid"
+        is_id = ref.startswith("app_") or ids.is_id(ids.SOURCE, ref) or ref == ids.OPERATOR
+        column = "id" if is_id else "uid"
         found = self.row(
             f"SELECT key, record FROM ringback_application WHERE {column} = ? AND deleted_at IS NULL",
             (ref,),
@@ -328,8 +360,9 @@ class Catalog(Tables):
         return found[0], application_of(found[1])
 
     def _published_row(self, ref: str) -> tuple[int, Application]:
-        # A source is changed and removed as one, never only the half of it that is an application.
-        if ids.is_id(ids.SOURCE, ref):
+        # A source is changed and removed as one, never only the half of it that is an application; and the operators'
+        # application stays as it is.
+        if ids.is_id(ids.SOURCE, ref) or ref == ids.OPERATOR:
             raise NotFound(f"there is no application {ref}")
         return self._application_row(ref)
 

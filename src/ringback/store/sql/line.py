@@ -22,7 +22,7 @@ from ringback.model import (
 )
 from ringback.policy import BEHIND_ANOTHER, Step, next_state
 from ringback.store import Lease, Settlement, Task, Work
-from ringback.store.sql.accepting import Accepting
+from ringback.store.sql.announcing import Announcing
 from ringback.store.sql.catalog import UNNAMED
 from ringback.store.sql.records import (
     DELIVERY_COLUMNS,
@@ -65,7 +65,7 @@ _RECOVERABLE = """
 """
 
 
-class Line(Accepting):
+class Line(Announcing):
     """The verbs that messages pass through."""
 
     # --- Settling -----------------------------------------------------------------------------------------
@@ -90,6 +90,7 @@ class Line(Accepting):
         for settlement, still in zip(settlements, held, strict=True):
             if still and settlement.health is not None:
                 self._change_health(settlement)
+        self.announce_turns([one for one, still in zip(settlements, held, strict=True) if still])
         return held
 
     def _change_health(self, settlement: Settlement) -> None:
@@ -111,6 +112,7 @@ class Line(Accepting):
             )
         if self.changes():
             self.bump_catalog()
+            self.announce_disabled(settlement)
 
     # --- What vanished ------------------------------------------------------------------------------------
 

@@ -62,7 +62,7 @@ class Receipts:
     def earlier(self, acceptance: Acceptance, route: Route) -> Accepted | None:
         """Return the first acceptance of the same event; raises ``NotFound`` where the door is not the right one."""
         inbound = acceptance.inbound
-        if (inbound is None) is route.is_source:
+        if route.is_operator or (inbound is None) is route.is_source:
             raise NotFound(f"there is no {'source' if inbound else 'application'} {acceptance.application}")
         if inbound is None:
             return None

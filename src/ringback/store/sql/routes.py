@@ -20,8 +20,14 @@ class Route:
         self.key = key
         self.application_id = application_id
         self.is_source = ids.is_id(ids.SOURCE, application_id)
+        self.is_operator = application_id == ids.OPERATOR
         self._endpoints = endpoints
         self._fans: dict[tuple[str, tuple[str, ...] | None], Fan] = {}
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there are no endpoints at all."""
+        return not self._endpoints
 
     def fan(self, event_type: str, channels: tuple[str, ...] | None) -> Fan:
         """Return the endpoints (with their keys) that get such a message, and why the others do not."""

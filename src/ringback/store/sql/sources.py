@@ -7,9 +7,10 @@ from typing import Any
 
 import msgspec
 
-from ringback import ids, tokens
+from ringback import ids, operational, tokens
 from ringback.errors import Conflict, NotFound
 from ringback.model import Application, Instant, Refusal, Source
+from ringback.operational import SourceChange
 from ringback.store import Idempotency, Page
 from ringback.store.sql.catalog import Catalog
 from ringback.store.sql.tables import Row
@@ -52,6 +53,7 @@ class Sources(Catalog):
             (key, source.id, *self._source_values(source)),
         )
         self.bump_catalog()
+        self._announce_source(SourceChange.CREATED, source.id, source.created_at)
         return source.id
 
     def change_source(self, ref: str, change: Callable[[Source], Source]) -> Source:
@@ -66,6 +68,8 @@ class Sources(Catalog):
         )
         self.execute("UPDATE ringback_application SET record = ? WHERE id = ?", (_owner_record(new), old.id))
         self.bump_catalog()
+        if new != old:
+            self._announce_source(SourceChange.UPDATED, new.id, new.updated_at)
         return new
 
     def remove_source(self, ref: str, now: Instant) -> None:
@@ -78,6 +82,7 @@ class Sources(Catalog):
             "UPDATE ringback_source SET deleted_at = ?, uid = NULL, token_digest = NULL WHERE id = ?",
             (now, source.id),
         )
+        self._announce_source(SourceChange.DELETED, source.id, now)
 
     def source(self, ref: str) -> Source:
         """See ``Store``."""
@@ -114,6 +119,9 @@ class Sources(Catalog):
         key, _ = self._application_row(source_id)
         query = "SELECT record FROM ringback_refusal WHERE application_key = ?"
         return [_refusal.decode(row[0]) for row in self.page(query, [key], "id", page)]
+
+    def _announce_source(self, kind: SourceChange, source_id: str, at: Instant) -> None:
+        self.announce(source_id, at, lambda owner: [operational.source_changed(kind, owner.id)])
 
     def _source_where(self, condition: str, value: str | bytes) -> Source | None:
         found = self.row(
