@@ -13,6 +13,7 @@ BODIES: dict[str, Any] = {
     "EventTypePatch": {"deprecated": True},
     "ForwardPatch": {"eventTypes": ["payment.*"]},
     "HeadersPatch": {"headers": {"x-tenant": "acme", "x-old": None}},
+    "OperationalPatch": {"eventTypes": ["endpoint.disabled"]},
     "Recovery": {"since": "2026-03-01T12:00:00Z", "until": "2026-03-02T12:00:00Z"},
     "SecretRotation": {"gracePeriodSeconds": 3600},
     "SourceIn": {"name": "Payments", "type": "xendit", "config": {"secret": "the callback token"}},

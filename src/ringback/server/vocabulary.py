@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from ringback import drafts, ids, policy, source_drafts
+from ringback import drafts, ids, operational, policy, source_drafts
 from ringback.server.paging import MAX_LIMIT
 
 NAME = r"^[a-zA-Z0-9_.\-]{1,256}$"
@@ -27,6 +27,7 @@ _GENERIC = re.compile(r"_.*_$")
 # Shapes that are others' in all but a few words.
 _AS = {
     "Forward": "Endpoint",
+    "Operational": "Endpoint",
     "EndpointMessage": "Message",
     "MessageEndpoint": "Endpoint",
     "HeadersPatch": "Headers",
@@ -151,6 +152,15 @@ ENDPOINTS = {
         "^.{1,256}$",
     ),
     "Forward.channels": _word("Leave it out: what a source receives is in no channel.", None, enum=[None]),
+    "Operational.eventTypes": _word(
+        "Only operational webhooks of these types go there; null is all.",
+        ["endpoint.disabled", "message.attempt.exhausted"],
+        minItems=1,
+        maxItems=drafts.MAX_ENDPOINT_EVENT_TYPES,
+        uniqueItems=True,
+        items={"type": "string", "enum": sorted(operational.EVENT_TYPES)},
+    ),
+    "Operational.channels": _word("Leave it out: operational webhooks are in no channel.", None, enum=[None]),
     "Endpoint.channels": _names(
         "Only messages that share one of these channels go there; null is all.",
         ["project-1"],
