@@ -130,7 +130,8 @@ def add_key(store: Store, draft: ApiKeyDraft, token_id: str, text: str, now: Ins
         application_id=None if draft.application is None else store.application(draft.application).id,
         expires_at=draft.expires_at,
     )
-    if token.application_id is not None and ids.is_id(ids.SOURCE, token.application_id):
+    bound = token.application_id
+    if bound is not None and (ids.is_id(ids.SOURCE, bound) or bound == ids.OPERATOR):
         raise NotFound(f"there is no application {draft.application}")
     store.add_token(token)
     return token

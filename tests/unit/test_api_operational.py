@@ -159,6 +159,13 @@ def test_tenants_see_nothing(api):
     assert faults(api.post("/app", {"name": "Acme", "uid": ids.OPERATOR}))
 
 
+def test_no_key_is_bound_to_the_operators(api):
+    """Nobody gets a key for the operators' application, which would be one of an application's own."""
+    operators(api)
+    with pytest.raises(NotFound):
+        api.key("portal", app=ids.OPERATOR)
+
+
 def test_without_a_token(api):
     """Nobody gets in without one."""
     assert api.get(f"{BASE}/endpoint", token=None).status_code == 401
