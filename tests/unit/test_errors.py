@@ -7,7 +7,9 @@ import pytest
 from ringback import errors
 from ringback.errors import FieldError, InvalidInput, RingbackError, SignatureInvalid, Unavailable
 
-ROW = re.compile(r"^(?P<lead>[ │├└─]*)(?P<name>[A-Z]\w+) +(?P<status>\d{3})  (?P<code>[a-z_]+)", re.MULTILINE)
+ROW = re.compile(
+    r"^(?P<lead>[ │├└─]*)(?P<name>[A-Z]\w+) +(?P<status>\d{3})  (?P<code>[a-z_]+(?: [a-z_]+)*)", re.MULTILINE
+)
 INDENT = 4
 
 
