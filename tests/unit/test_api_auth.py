@@ -15,7 +15,15 @@ SECRET = "the secret that signs tokens"
 SIGNER = Signer(secrets=(SECRET,))
 START = 1_772_452_800_000
 
-OPEN = {"/livez", "/readyz", "/metrics", "/api/v1/health", "/api/v1/health/ping", "/api/v1/openapi.json"}
+OPEN = {
+    "/livez",
+    "/readyz",
+    "/metrics",
+    "/api/v1/health",
+    "/api/v1/health/ping",
+    "/api/v1/openapi.json",
+    "/docs",
+}
 
 
 class Clock:

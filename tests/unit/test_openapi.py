@@ -1,8 +1,12 @@
 """The OpenAPI document says what the server does."""
 
 import ast
+import base64
+import hashlib
 import inspect
 import json
+import re
+import shlex
 import textwrap
 
 import jsonschema_rs
@@ -11,8 +15,10 @@ import pytest
 from management import management
 from openapi_spec_validator import validate
 
+from ringback.cli import run
 from ringback.server.openapi import document, operation_id, tag_of
 from ringback.server.operation import Operation, routes_of
+from ringback.server.reference_page import command_of, page
 from ringback.server.routes import PARTS, TAGS, routes
 from ringback.server.vocabulary import WORDS, key
 
@@ -143,6 +149,61 @@ def test_served(api):
     assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
     changed = api.get("/openapi.json", headers={"if-none-match": '"of-another-version"'})
     assert changed.status_code == 200
+
+
+def test_the_page(api):
+    """The page shows every operation, field and shape of the document, with links that lead somewhere."""
+    shown = api.send("GET", "/docs", token=None)
+    assert (shown.status_code, shown.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    anchors = re.findall(r' id="([^"]+)"', shown.text)
+    assert len(anchors) == len(set(anchors))
+    assert {operation_id(route) for route in ROUTES} <= set(anchors)
+    assert {f"shape-{name}" for name in DOCUMENT["components"]["schemas"]} <= set(anchors)
+    assert set(re.findall(r'href="#([^"]+)"', shown.text)) <= set(anchors)
+    for schema in DOCUMENT["components"]["schemas"].values():
+        assert all(f"<code>{field}</code>" in shown.text for field in schema.get("properties", ()))
+    again = api.send("GET", "/docs", token=None, headers={"if-none-match": shown.headers["etag"]})
+    assert again.status_code == 304
+
+
+def test_the_page_needs_nothing_else(api):
+    """The page has no script, loads nothing, and forbids both; its only style is the one that its policy names."""
+    shown = api.send("GET", "/docs", token=None)
+    assert not re.search(r"<(script|link|img|iframe|object|form)\b|\son\w+=|url\(|@import|style=", shown.text)
+    assert set(re.findall(r'(?:src|href)="([^"#][^"]*)"', shown.text)) == {"/api/v1/openapi.json"}
+    (style,) = re.findall(r"<style>(.*?)</style>", shown.text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    policy = shown.headers["content-security-policy"]
+    assert policy.startswith(f"default-src 'none'; style-src 'sha256-{digest}';")
+
+
+def test_the_page_shows_text_as_text():
+    """What is in the document cannot become markup."""
+    schema = {"description": "<b>`<i>`</b>", "type": "object", "properties": {"<u>": {"type": "string"}}}
+    shown = page(DOCUMENT | {"components": DOCUMENT["components"] | {"schemas": {"X": schema}}, "paths": {}})
+    assert "<p>&lt;b&gt;<code>&lt;i&gt;</code>&lt;/b&gt;</p>" in shown
+    assert "<code>&lt;u&gt;</code>" in shown
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=operation_id)
+def test_commands(route):
+    """The command of each operation is one that a shell takes, to its address, with the body that is shown."""
+    operation = DOCUMENT["paths"][route.path][route.method]
+    words = shlex.split(command_of(route.method, route.path, operation).replace("\\\n", ""))
+    assert words[:1] == ["curl"]
+    assert words[1].startswith(
+        "$RINGBACK" + re.sub(r"{(\w+)}", lambda part: f"${part[1].upper()}", route.path)
+    )
+    assert ("Authorization: Bearer $TOKEN" in words) is not route.is_open
+    if route.body is not None:
+        shown = operation["requestBody"]["content"]["application/json"]["example"]
+        assert json.loads(words[words.index("--json") + 1]) == shown
+
+
+def test_printed(capsys):
+    """``ringback openapi`` prints what the server shows."""
+    assert run(["openapi"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(msgspec.json.encode(DOCUMENT))
 
 
 def test_errors(api):

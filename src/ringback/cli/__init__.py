@@ -70,6 +70,7 @@ COMMANDS = (
     "doctor",
     "inbox",
     "nodes",
+    "openapi",
     "publish",
     "sandbox",
     "serve",

@@ -53,7 +53,7 @@ TAGS = {
     "Node": "The processes that share the store.",
     "Health": "Whether this node lives and should be sent requests.",
     "Metrics": "What there is to watch.",
-    "Openapi": "This description of the API.",
+    "Reference": "This description of the API, for programs and for people.",
 }
 
 
@@ -152,4 +152,5 @@ def _operation() -> Iterable[Entry]:
         ("/readyz", Health, None),
         ("/metrics", MetricsPage, None),
         (f"{BASE}/openapi.json", Reference, "document"),
+        ("/docs", Reference, "page"),
     )

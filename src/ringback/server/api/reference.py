@@ -1,4 +1,4 @@
-"""The API described by itself: as an OpenAPI document for programs."""
+"""The API described by itself: as an OpenAPI document for programs, and as a page for people."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from falcon import ETag
 from falcon.asgi import Request, Response
 
 from ringback.server.operation import operation
+from ringback.server.reference_page import HTML, POLICY, page
 
 # Kept by whoever asks, but asked about every time: the next start may be of another version.
 KEPT = "no-cache"
@@ -37,14 +38,24 @@ class Reference:
     def __init__(self, document: Callable[[], dict[str, Any]]) -> None:
         self._make = document
 
-    @operation("openapi.get", {200: dict[str, Any], 304: None}, query=None)
+    @operation("reference.get", {200: dict[str, Any], 304: None}, query=None)
     async def on_get_document(self, req: Request, resp: Response) -> None:
         """Show this document."""
         _answer(req, resp, self._document, falcon.MEDIA_JSON)
 
+    @operation("reference.page", {200: str, 304: None}, query=None, media_type=HTML)
+    async def on_get_page(self, req: Request, resp: Response) -> None:
+        """Show this document as a page."""
+        resp.set_header("content-security-policy", POLICY)
+        _answer(req, resp, self._page, HTML)
+
     @functools.cached_property
     def _document(self) -> Described:
         return _described(msgspec.json.encode(self._make()))
+
+    @functools.cached_property
+    def _page(self) -> Described:
+        return _described(page(msgspec.json.decode(self._document.body)).encode())
 
 
 def _described(body: bytes) -> Described:
