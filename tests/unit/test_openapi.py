@@ -217,6 +217,15 @@ def test_errors(api):
     assert DOCUMENT["paths"]["/livez"]["get"]["security"] == []
 
 
+def test_scopes():
+    """An operation lists the scopes that allow it, one of which is enough; none where any token will do."""
+    paths = DOCUMENT["paths"]
+    publish = paths["/api/v1/app/{app}/msg"]["post"]["security"]
+    assert publish == [{"token": ["admin"]}, {"token": ["publish"]}]
+    assert paths["/api/v1/event-type"]["get"]["security"] == [{"token": []}]
+    assert paths["/api/v1/app"]["post"]["security"] == [{"token": ["admin"]}]
+
+
 def test_operation_is_a_value():
     """What a responder takes and answers cannot be changed by what uses it."""
     with pytest.raises(AttributeError):

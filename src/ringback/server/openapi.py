@@ -14,8 +14,10 @@ from typing import Any, get_origin
 import msgspec
 
 import ringback
+from ringback.access import RIGHTS, Scope
 from ringback.errors import InvalidInput, NotAuthenticated, Unavailable
 from ringback.repetition import MAX_KEY_LENGTH
+from ringback.server.needs import need_of
 from ringback.server.operation import JSON, Error, Route
 from ringback.server.replies import Faults, Refusal
 from ringback.server.routes import BASE, INGEST, OPERATIONAL, PARTS, TAGS
@@ -34,7 +36,8 @@ the fields at fault. A 500 is a fault of Ringback's, in the shape of every other
 TOKEN = {
     "type": "http",
     "scheme": "bearer",
-    "description": "A token: `ringback token create` makes one, and the server's settings name the administrator's.",
+    "description": "A token: `ringback token create` makes one, and the server's settings name the administrator's. "
+    "Any of the scopes that an operation lists will do.",
 }
 KEY = {
     "name": "idempotency-key",
@@ -168,8 +171,7 @@ def _operation(route: Route, shapes: Shapes) -> dict[str, Any]:
         made["description"] = description
     if route.operation.deprecated:
         made["deprecated"] = True
-    if route.is_open:
-        made["security"] = []
+    made["security"] = [] if route.is_open else _security(route)
     if parameters := list(_parameters(route, shapes)):
         made["parameters"] = parameters
     if route.body is not None:
@@ -178,6 +180,13 @@ def _operation(route: Route, shapes: Shapes) -> dict[str, Any]:
         }
         made["requestBody"] = {"required": not route.operation.without_body, "content": content}
     return made | {"responses": dict(_responses(route, shapes))}
+
+
+def _security(route: Route) -> list[dict[str, list[str]]]:
+    """Return the ways to be let in: each scope by itself; where any caller may, there is one way."""
+    right = need_of(route.method.upper(), route.path).right
+    scopes = [[str(scope)] for scope in Scope if right in RIGHTS[scope]]
+    return [{"token": roles} for roles in ([[]] if right is None else scopes)]
 
 
 def _parameters(route: Route, shapes: Shapes) -> Iterator[Schema]:

@@ -75,7 +75,7 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """An operation."""
+    """An operation. A token needs one of its ``scopes``; any token will do where there are none."""
 
     id: str
     method: str
@@ -84,6 +84,7 @@ class Entry(msgspec.Struct, frozen=True):
     description: str
     deprecated: bool
     is_open: bool
+    scopes: tuple[str, ...]
     parameters: tuple[Field, ...]
     body: tuple[Piece, ...]
     fields: tuple[Field, ...]
@@ -165,7 +166,8 @@ class Reader:
             summary=operation["summary"],
             description=operation.get("description", ""),
             deprecated=operation.get("deprecated", False),
-            is_open=operation.get("security") == [],
+            is_open=operation["security"] == [],
+            scopes=tuple(scope for way in operation["security"] for scope in way["token"]),
             parameters=tuple(map(self._parameter, operation.get("parameters", ()))),
             body=kind_of(schema) if schema else (),
             fields=tuple(self._fields(self._resolved(schema))),
@@ -277,7 +279,7 @@ def command_of(method: str, path: str, operation: Schema) -> str:
         words.append("--head")
     elif method != ("get" if content is None else "post"):
         words.append(f"-X {method.upper()}")
-    if operation.get("security") != []:
+    if operation["security"]:
         words.append('-H "Authorization: Bearer $TOKEN"')
     if content is not None:
         quoted = json.dumps(content["example"]).replace("'", "'\\''")
