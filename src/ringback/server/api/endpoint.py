@@ -103,7 +103,7 @@ class Endpoints:
 
     @operation("endpoint.list", {200: Listing[EndpointOut]}, query=OrderedQuery)
     async def on_get_all(self, req: Request, resp: Response, app: str) -> None:
-        """List an application's endpoints, newest first unless asked otherwise."""
+        """List endpoints, newest first unless asked otherwise."""
         query = parse(req, OrderedQuery)
         page = page_of(query, ids.ENDPOINT, descending=descending(query, default=True))
         rows = await self._outbox.read(lambda store: store.endpoints(store.application(app).id, page))
