@@ -32,6 +32,10 @@ class Scope(enum.StrEnum):
     READ = enum.auto()
     # What an application's own people may do: all about its endpoints, but neither publish nor take back.
     PORTAL = enum.auto()
+    VIEW_SECRETS = "view-secrets"
+    ROTATE_SECRETS = "rotate-secrets"
+    MANAGE_ENDPOINTS = "manage-endpoints"
+    REDELIVER = enum.auto()
 
 
 RIGHTS: Mapping[Scope, frozenset[Right]] = {
@@ -39,6 +43,11 @@ RIGHTS: Mapping[Scope, frozenset[Right]] = {
     Scope.PUBLISH: frozenset({Right.PUBLISH}),
     Scope.READ: frozenset({Right.READ}),
     Scope.PORTAL: frozenset(Right) - {Right.PUBLISH, Right.OPERATE},
+    Scope.VIEW_SECRETS: frozenset({Right.SEE_SECRETS}),
+    Scope.ROTATE_SECRETS: frozenset({Right.SEE_SECRETS, Right.ROTATE_SECRETS}),
+    # Whoever may send an endpoint's messages elsewhere may see what they are signed with.
+    Scope.MANAGE_ENDPOINTS: frozenset({Right.MANAGE_ENDPOINTS, Right.SEE_SECRETS}),
+    Scope.REDELIVER: frozenset({Right.REDELIVER}),
 }
 
 

@@ -11,7 +11,7 @@ import msgspec
 from ringback import ids, tokens
 from ringback.access import Principal, Scope, rights_of
 from ringback.errors import FieldError, InvalidInput, NotFound
-from ringback.model import Instant
+from ringback.model import Duration, Instant
 from ringback.outbox import found, system_clock
 from ringback.store import Pending, Store, Token
 from ringback.store.commit import Committer
@@ -46,12 +46,25 @@ class ApiKeyDraft(msgspec.Struct, frozen=True, kw_only=True):
             raise InvalidInput(*faults)
 
 
+class Visit(msgspec.Struct, frozen=True, kw_only=True):
+    """What an application's people may do in its portal, with which feature flags, and for how long."""
+
+    scopes: tuple[Scope, ...] = (Scope.PORTAL,)
+    feature_flags: tuple[str, ...] = ()
+    session: str = ""
+    lifetime: Duration
+
+
 class Caller(msgspec.Struct, frozen=True):
-    """Whoever has a key or a signed token, and by which names its one application goes (id and uid)."""
+    """Whoever has a key or a signed token, and by which names its one application goes (id and uid).
+
+    ``visit`` is the id of the token that let somebody into a portal.
+    """
 
     principal: Principal
     names: frozenset[str] = frozenset()
     expires_at: Instant | None = None
+    visit: str | None = None
 
     def application(self, ref: str) -> str | None:
         """Return *ref*, or for one bound to an application the id of that, if *ref* names it; None if not."""
@@ -93,9 +106,49 @@ class ApiKeys:
         """
         now = self.clock()
         draft.check(now)
-        text = tokens.new_token(self._entropy(tokens.ENTROPY_BYTES))
-        token_id = ids.new_id(ids.TOKEN, now, self._entropy(ids.ENTROPY_BYTES))
+        text, token_id = self._new()
         return self._committer.write(lambda store: (add_key(store, draft, token_id, text, now), text))
+
+    def admit(self, application: str, visit: Visit) -> Pending[str]:
+        """Return the text of a token for an application's portal; forget those that have ended.
+
+        Raises:
+            NotFound: There is no such application.
+        """
+        now = self.clock()
+        text, token_id = self._new()
+
+        def change(store: Store) -> str:
+            owner = store.application(application).id
+            store.forget_tokens(owner, now)
+            token = Token(
+                id=token_id,
+                name="portal",
+                digest=tokens.digest(text),
+                created_at=now,
+                scopes=visit.scopes,
+                application_id=owner,
+                feature_flags=visit.feature_flags,
+                session=visit.session,
+                expires_at=now + visit.lifetime,
+            )
+            store.add_token(token)
+            return text
+
+        return self._committer.write(change)
+
+    def expire(
+        self, application: str, sessions: Collection[str] | None = None, delay: Duration = 0
+    ) -> Pending[None]:
+        """Have the tokens of an application's portal, or only those of some *sessions*, end after *delay*.
+
+        Raises:
+            NotFound: There is no such application.
+        """
+        at = self.clock() + delay
+        return self._committer.write(
+            lambda store: store.expire_tokens(store.application(application).id, sessions, at)
+        )
 
     def remove(self, token_id: str) -> Pending[None]:
         """Revoke a key; raises ``NotFound``."""
@@ -110,9 +163,14 @@ class ApiKeys:
             for token in good:
                 if token.last_used_at is None or now - token.last_used_at >= USE_GRAIN:
                     self._note_use(token.id, now)
-            return {token.digest: caller_of(store, _principal(token), token.expires_at) for token in good}
+            return {token.digest: caller_of(store, _unnamed(token)) for token in good}
 
         return self._committer.read(query)
+
+    def _new(self) -> tuple[str, str]:
+        """Return the text of a new token, and its id."""
+        text = tokens.new_token(self._entropy(tokens.ENTROPY_BYTES))
+        return text, ids.new_id(ids.TOKEN, self.clock(), self._entropy(ids.ENTROPY_BYTES))
 
     def _note_use(self, token_id: str, now: Instant) -> None:
         # Nobody waits: that it is lost with a store that fails now costs nothing.
@@ -137,20 +195,21 @@ def add_key(store: Store, draft: ApiKeyDraft, token_id: str, text: str, now: Ins
     return token
 
 
-def caller_of(store: Store, principal: Principal, expires_at: Instant | None) -> Caller:
-    """Return the caller, with the names that its application goes by now, if it is bound to one."""
-    bound = principal.application_id
+def caller_of(store: Store, caller: Caller) -> Caller:
+    """Return *caller* with the names that its application goes by now, if it is bound to one."""
+    bound = caller.principal.application_id
     if bound is None:
-        return Caller(principal, expires_at=expires_at)
+        return caller
     application = found(lambda: store.application(bound))
-    names = frozenset(name for name in (application.id, application.uid) if name) if application else ()
-    return Caller(principal, frozenset(names), expires_at)
+    names = (application.id, application.uid) if application else ()
+    return msgspec.structs.replace(caller, names=frozenset(name for name in names if name))
 
 
-def _principal(token: Token) -> Principal:
+def _unnamed(token: Token) -> Caller:
     flags = token.feature_flags
-    return Principal(
+    principal = Principal(
         rights=rights_of(token.scopes),
         application_id=token.application_id,
         feature_flags=None if flags is None else frozenset(flags),
     )
+    return Caller(principal, expires_at=token.expires_at, visit=None if token.session is None else token.id)

@@ -9,8 +9,10 @@ from typing import Any
 from falcon.asgi import App
 
 from ringback.outbox import Outbox
+from ringback.server.api.api_token import ApiTokens
 from ringback.server.api.application import Applications
 from ringback.server.api.attempt import Attempts
+from ringback.server.api.authentication import Authentication
 from ringback.server.api.endpoint import Endpoints
 from ringback.server.api.event_type import EventTypes
 from ringback.server.api.message import Messages
@@ -79,8 +81,10 @@ def create_app(
     handle_errors(app)
     bodies = Bodies(max_body)
     resources: dict[type, object] = {
+        ApiTokens: ApiTokens(tokens.keys, bodies),
         Applications: Applications(outbox, bodies),
         Attempts: Attempts(outbox),
+        Authentication: Authentication(outbox, tokens, bodies, public_url),
         Endpoints: Endpoints(outbox, bodies),
         EventTypes: EventTypes(outbox, bodies),
         Health: Health(outbox, readiness),

@@ -48,7 +48,7 @@ class Tokens:
         signer: Signer | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._keys = keys
+        self.keys = keys
         self._admin = None if admin is None else tokens.digest(admin)
         self._signer = signer
         self._monotonic = monotonic
@@ -84,7 +84,13 @@ class Tokens:
         """Return *caller*, if it is bound to an application with the names that this goes by at this instant."""
         if caller.principal.application_id is None:
             return caller
-        return await self._keys.read(lambda store: caller_of(store, caller.principal, caller.expires_at))
+        return await self.keys.read(lambda store: caller_of(store, caller))
+
+    def forget(self, token_id: str) -> None:
+        """Remember no more whose a token of a portal is."""
+        self._known = {
+            digest: known for digest, known in self._known.items() if known.caller.visit != token_id
+        }
 
     def _caller(self, digest: bytes) -> Caller | None:
         # Only digests are compared: what the time taken betrays of a digest tells nothing of its token.
@@ -96,7 +102,7 @@ class Tokens:
     async def _find(self, digest: bytes, text: str) -> Caller | None:
         if self._signer is None or not is_signed(text):
             return await self._ask(digest)
-        signed = self._signer.read(text, self._keys.clock())
+        signed = self._signer.read(text, self.keys.clock())
         if signed is None:
             return None
         return await self.fresh(Caller(signed.principal, expires_at=signed.until))
@@ -107,7 +113,7 @@ class Tokens:
             return
         left = TRUST_SECONDS
         if caller.expires_at is not None:
-            left = min(left, (caller.expires_at - self._keys.clock()) / 1000)
+            left = min(left, (caller.expires_at - self.keys.clock()) / 1000)
         self._known.pop(digest, None)
         self._known[digest] = _Remembered(caller, began + left)
         if len(self._known) > MAX_REMEMBERED:
@@ -128,7 +134,7 @@ class Tokens:
         while self._asked:
             asked, self._asked = self._asked, {}
             try:
-                found = await self._keys.callers(asked.keys())
+                found = await self.keys.callers(asked.keys())
             except Exception as error:  # noqa: BLE001 - whatever happened, those who wait must hear of it
                 for answer in asked.values():
                     answer.set_exception(error)
@@ -151,7 +157,7 @@ _ADMINISTRATOR = Caller(ADMINISTRATOR)
 class Guard:
     """Falcon middleware: lets nobody past who may not, except to resources that say they are ``open``.
 
-    Responders find the caller's ``Principal`` in the request's context, and as ``app`` the id of an application that
+    Responders find the ``Caller`` in the request's context, and as ``app`` the id of an application that
     the caller is bound to, whether the address has that or the uid.
     """
 
@@ -165,7 +171,7 @@ class Guard:
         if getattr(resource, "open", False):
             return
         caller = await self._tokens.verify(req.get_header("Authorization"))
-        req.context.principal = caller.principal
+        req.context.caller = caller
         ref = params.get(APPLICATION)
         application = None if ref is None else await self._application(caller, ref)
         verdict = decide(caller.principal, need_of(req.method, req.uri_template), application)

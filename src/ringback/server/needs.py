@@ -8,6 +8,8 @@ from ringback.access import Need, Place, Right
 
 _APPLICATION = "/api/v1/app/{app}"
 _EVENT_TYPES = "/api/v1/event-type"
+_TOKENS = "/api/v1/auth/"
+_LOGOUT = "/api/v1/auth/logout"
 _INGEST = "/ingest/api/v1/source"
 _LOOKS = frozenset({"GET", "HEAD"})
 
@@ -38,12 +40,14 @@ def need_of(method: str, template: str) -> Need:
     """Return what an address asks for; of one that is not known here, everything."""
     if template == _EVENT_TYPES or template.startswith(f"{_EVENT_TYPES}/"):
         return Need(None, Place.SHARED) if method in _LOOKS else Need(Right.OPERATE, Place.ORGANISATION)
+    if template == _LOGOUT:
+        return Need(None, Place.SHARED)
     looking = Right.READ if method in _LOOKS else Right.OPERATE
     if template == _APPLICATION:
         return Need(looking, Place.APPLICATION if method in _LOOKS else Place.ORGANISATION)
     if template.startswith(f"{_APPLICATION}/"):
         right = _RIGHTS.get((method, template.removeprefix(_APPLICATION)), looking)
         return Need(right, Place.APPLICATION)
-    if template in _SECRET_SOURCES or template.endswith("/secret"):
+    if template.startswith(_TOKENS) or template in _SECRET_SOURCES or template.endswith("/secret"):
         return Need(Right.OPERATE, Place.ORGANISATION)
     return Need(looking, Place.ORGANISATION)

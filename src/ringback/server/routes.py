@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ringback.server.api.api_token import ApiTokens
 from ringback.server.api.application import Applications
 from ringback.server.api.attempt import Attempts
+from ringback.server.api.authentication import Authentication
 from ringback.server.api.endpoint import Endpoints
 from ringback.server.api.event_type import EventTypes
 from ringback.server.api.message import Messages
@@ -34,6 +36,7 @@ PARTS = {
     "msg": "A message: its id or your event id.",
     "name": "The name of an event type.",
     "source": "A source: its id or your uid.",
+    "token": "A token: its id.",
 }
 
 # What operations are about, in the order of the document.
@@ -46,6 +49,8 @@ TAGS = {
     "Operational Webhook Endpoint": "Places that operators are told at what happens to endpoints and deliveries.",
     "Operational Webhook Message": "What operators were told.",
     "Operational Webhook Message Attempt": "Where that stands, and every try at delivering it.",
+    "Authentication": "Tokens for an application's own people.",
+    "Api Token": "Tokens for programs that use the API.",
     "Ingest Source": "Inbound doors, one per provider and purpose.",
     "Ingest Endpoint": "Places that what a source receives is forwarded to.",
     "Ingest Message": "What sources received.",
@@ -81,6 +86,18 @@ def _management() -> Iterable[Entry]:
         (f"{one_application}/msg/batch", Messages, "batch"),
         (one_message, Messages, None),
         *_deliveries(one_application),
+        *_authentication(),
+    )
+
+
+def _authentication() -> Iterable[Entry]:
+    return (
+        (f"{BASE}/auth/app-portal-access/{{app}}", Authentication, "portal"),
+        (f"{BASE}/auth/dashboard-access/{{app}}", Authentication, "dashboard"),
+        (f"{BASE}/auth/app/{{app}}/expire-all", Authentication, "expire"),
+        (f"{BASE}/auth/logout", Authentication, "logout"),
+        (f"{BASE}/auth/api-token", ApiTokens, "all"),
+        (f"{BASE}/auth/api-token/{{token}}", ApiTokens, None),
     )
 
 

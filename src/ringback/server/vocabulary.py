@@ -14,11 +14,13 @@ import msgspec
 from msgspec import UNSET
 
 from ringback import drafts, ids, operational, policy, source_drafts
+from ringback.api_keys import MAX_NAME
 from ringback.server.paging import MAX_LIMIT
 
 NAME = r"^[a-zA-Z0-9_.\-]{1,256}$"
 NOW = "2026-03-01T12:00:00Z"
 THEN = "2026-03-02T12:00:00Z"
+LATER = "2099-03-01T12:00:00Z"
 
 _MOMENT = 1_772_366_400_000  # the instant of NOW
 _ENDING = re.compile(r"(Draft|In|Out|Patch|Request|Update)$")
@@ -372,6 +374,39 @@ NODES = {
     "startedAt": _time("When it started."),
     "seenAt": _time("Its last sign of life."),
 }
+AUTHENTICATION = {
+    "ApiToken.id": _id("Its id.", ids.TOKEN),
+    "ApiTokenCensored.id": _id("Its id.", ids.TOKEN),
+    "ApiToken.name": _word("Who it is for.", "billing", minLength=1, maxLength=MAX_NAME),
+    "ApiTokenCensored.name": _word("Who it is for.", "billing"),
+    "scopes": _word("What it may do.", ["publish"], minItems=1),
+    "appId": _word("The id or uid of the only application it may see; null for all.", None),
+    "ApiToken.token": _word(
+        "The token. It cannot be told again.", "ringback_cGxlYXNlLCBkbyBub3QgdXNlIHRoaXMgb25l"
+    ),
+    "expiresAt": _time("When it stops working; null for never.", LATER),
+    "lastUsedAt": _time("When it was last used, to within a minute or two; null for never."),
+    "AppPortalAccess.application": _word(
+        "Created first, where there is none of its uid, which is that of the address; null for nothing.", None
+    ),
+    "featureFlags": _word(
+        "The feature flags that the token has.",
+        ["beta"],
+    ),
+    "capabilities": _word(
+        "What the token may do, `ViewBase` always included; null for everything.", ["ViewBase"], minItems=1
+    ),
+    "readOnly": _word("Whether it may only look, whatever its capabilities.", False),
+    "AppPortalAccess.expiry": _word("After how many seconds it stops working; null for a week.", 3600),
+    "sessionId": _word("A name by which it can be ended together with others.", "session-1"),
+    "AppPortalAccess.url": _word(
+        "The portal's address, with the token behind the hash.",
+        "https://hooks.example.com/portal#key=ringback_cGxlYXNlLCBkbyBub3QgdXNlIHRoaXMgb25l",
+    ),
+    "AppPortalAccess.token": _word("The token.", "ringback_cGxlYXNlLCBkbyBub3QgdXNlIHRoaXMgb25l"),
+    "ApplicationTokenExpire.expiry": _word("In how many seconds; null for at once.", 60),
+    "sessionIds": _word("Only those of these sessions; null or none for all.", ["session-1"]),
+}
 PARAMETERS = {
     "?limit": _word(f"How many rows, at most {MAX_LIMIT}.", 10),
     "?iterator": _word("Where to go on: the `iterator` or `prevIterator` of an earlier page."),
@@ -394,4 +429,6 @@ PARAMETERS = {
     "?since": _time("The beginning of the window; without it, 28 days before the end."),
     "?until": _time("The end of the window; without it, now.", THEN),
 }
-WORDS = COMMON | APPLICATIONS | ENDPOINTS | EVENT_TYPES | MESSAGES | SOURCES | NODES | PARAMETERS
+WORDS = (
+    COMMON | APPLICATIONS | ENDPOINTS | EVENT_TYPES | MESSAGES | SOURCES | NODES | AUTHENTICATION | PARAMETERS
+)

@@ -419,8 +419,8 @@ class Store(Protocol):
         """Keep a token's digest."""
         ...
 
-    def tokens(self) -> list[Token]:
-        """Return all tokens."""
+    def tokens(self, page: Page | None = None) -> list[Token]:
+        """Return a page of the tokens, or all of them, in the order of their ids; those of portals are left out."""
         ...
 
     def tokens_of(self, digests: Collection[bytes]) -> list[Token]:
@@ -429,6 +429,14 @@ class Store(Protocol):
 
     def use_token(self, token_id: str, now: Instant) -> None:
         """Remember that a token, if it is still there, was used."""
+        ...
+
+    def expire_tokens(self, application_id: str, sessions: Collection[str] | None, at: Instant) -> None:
+        """Have the tokens of an application's portal, or only those of some *sessions*, end by then."""
+        ...
+
+    def forget_tokens(self, application_id: str, now: Instant) -> None:
+        """Forget the tokens of an application's portal that have ended."""
         ...
 
     def remove_token(self, token_id: str) -> None:

@@ -213,8 +213,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 class Token(msgspec.Struct, frozen=True, kw_only=True):
     """An API token as the store knows it: only its SHA-256 digest.
 
-    It is for *scopes*, in one application or (None) in all. A *session* groups tokens that an application was given
-    together, for an end of them all. ``last_used_at`` is right to within a minute or two.
+    It is for *scopes*, in one application or (None) in all. A *session*, empty where it has no name, marks one that
+    lets an application's people into its portal for a while. ``last_used_at`` is right to within a minute or two.
     """
 
     id: str

@@ -382,7 +382,7 @@ class TestTokens:
             scene.write(scene.store.remove_token, tokens[0].id)
 
     def test_what_they_are_for(self, scene):
-        """A token's scopes, application, flags, session and end come back; it is found by its digest."""
+        """A token's scopes, application, flags and end come back; it is found by its digest."""
         application = scene.application()
         full = Token(
             id=scene.id("tok"),
@@ -392,7 +392,6 @@ class TestTokens:
             scopes=(Scope.PUBLISH, Scope.READ),
             application_id=application.id,
             feature_flags=("beta", "näxt"),
-            session="s1",
             expires_at=scene.tick() + 1000,
         )
         bare = Token(
@@ -407,6 +406,39 @@ class TestTokens:
         scene.write(scene.store.use_token, bare.id, 42)
         scene.write(scene.store.use_token, "tok_gone", 42)
         assert [token.last_used_at for token in scene.store.tokens()] == [None, 42]
+
+    def test_pages(self, scene):
+        """They come in the order of their ids, page by page, either way round."""
+        held = [Token(id=f"tok_{n}", name="x", digest=bytes([n]), created_at=0) for n in range(5)]
+        for token in held:
+            scene.write(scene.store.add_token, token)
+        assert scene.store.tokens(Page(limit=2, descending=True)) == held[:2:-1]
+        assert scene.store.tokens(Page(limit=9, cursor="tok_3", descending=True)) == held[2::-1]
+        assert scene.store.tokens(Page(limit=2, cursor="tok_1")) == held[2:4]
+
+    def test_those_of_a_portal(self, scene):
+        """They are not listed; they end together, or by session, never later than before; the ended are forgotten."""
+        mine, other = scene.application().id, scene.application().id
+        sessions = {b"1": "", b"2": "one", b"3": "two", b"4": None, b"5": ""}
+        for digest, session in sessions.items():
+            owner = other if digest == b"5" else mine
+            ends = None if session is None else 100
+            made = {"id": f"tok_{digest.decode()}", "name": "x", "digest": digest, "created_at": 0}
+            token = Token(**made, application_id=owner, session=session, expires_at=ends)
+            scene.write(scene.store.add_token, token)
+
+        def ends():
+            return {token.digest: token.expires_at for token in scene.store.tokens_of(sessions)}
+
+        assert [token.digest for token in scene.store.tokens()] == [b"4"]
+        scene.write(scene.store.expire_tokens, mine, ["one", "none"], 50)
+        assert ends() == {b"1": 100, b"2": 50, b"3": 100, b"4": None, b"5": 100}
+        scene.write(scene.store.expire_tokens, mine, None, 70)
+        assert ends() == {b"1": 70, b"2": 50, b"3": 70, b"4": None, b"5": 100}
+        scene.write(scene.store.forget_tokens, mine, 60)
+        assert ends() == {b"1": 70, b"3": 70, b"4": None, b"5": 100}
+        scene.write(scene.store.forget_tokens, mine, 1000)
+        assert ends() == {b"4": None, b"5": 100}
 
     def test_they_go_with_their_application(self, scene):
         """A removed application's tokens are forgotten, and no others."""

@@ -10,7 +10,7 @@ import msgspec
 from ringback.access import Scope
 from ringback.errors import NotFound
 from ringback.model import Instant
-from ringback.store import Token
+from ringback.store import Page, Token
 from ringback.store.sql.catalog import Catalog
 from ringback.store.sql.tables import Many, Row
 
@@ -37,9 +37,11 @@ class Tokens(Catalog):
         """See ``Store``."""
         self.execute(_INSERT, _values(token))
 
-    def tokens(self) -> list[Token]:
+    def tokens(self, page: Page | None = None) -> list[Token]:
         """See ``Store``."""
-        return [_token(row) for row in self.rows(f"SELECT {_COLUMNS} FROM ringback_token ORDER BY id")]
+        query = f"SELECT {_COLUMNS} FROM ringback_token WHERE session IS NULL"
+        rows = self.rows(f"{query} ORDER BY id") if page is None else self.page(query, [], "id", page)
+        return [_token(row) for row in rows]
 
     def tokens_of(self, digests: Collection[bytes]) -> list[Token]:
         """See ``Store``."""
@@ -48,6 +50,23 @@ class Tokens(Catalog):
     def use_token(self, token_id: str, now: Instant) -> None:
         """See ``Store``."""
         self.execute("UPDATE ringback_token SET last_used_at = ? WHERE id = ?", (now, token_id))
+
+    def expire_tokens(self, application_id: str, sessions: Collection[str] | None, at: Instant) -> None:
+        """See ``Store``."""
+        statement = (
+            "UPDATE ringback_token SET expires_at = ?"
+            " WHERE application_id = ? AND session IS NOT NULL AND expires_at > ?"
+        )
+        if sessions is not None:
+            statement += f" AND session IN ({', '.join('?' * len(sessions))})"
+        self.execute(statement, (at, application_id, at, *(sessions or ())))
+
+    def forget_tokens(self, application_id: str, now: Instant) -> None:
+        """See ``Store``."""
+        self.execute(
+            "DELETE FROM ringback_token WHERE application_id = ? AND session IS NOT NULL AND expires_at <= ?",
+            (application_id, now),
+        )
 
     def remove_token(self, token_id: str) -> None:
         """See ``Store``."""

@@ -1,0 +1,160 @@
+"""Letting an application's own people in: tokens for its portal, and their end.
+
+The server that the wire format is from gives signed tokens, which nothing can end. These are kept, so that logging out
+and ending them all work. Capabilities and how long a token may last are as the Svix clients describe them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+from typing import Annotated
+
+import msgspec
+from falcon import HTTP_204
+from falcon.asgi import Response
+
+from ringback.access import Scope
+from ringback.api_keys import Visit
+from ringback.drafts import ApplicationDraft
+from ringback.errors import Forbidden, InvalidInput, NotFound
+from ringback.outbox import Outbox
+from ringback.server.auth import Tokens
+from ringback.server.bodies import Bodies
+from ringback.server.operation import operation
+from ringback.server.paging import Query, parse
+from ringback.server.replies import reply
+from ringback.server.unknown import Request
+from ringback.server.wire import Shape
+
+HOUR = 3600
+WEEK = 7 * 24 * HOUR
+MAX_FLAGS = 100
+MAX_SESSIONS = 100
+
+Name = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9\-_.]+$(?!\n)", max_length=256)]
+Session = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+
+
+class Capability(enum.StrEnum):
+    """What somebody may do in a portal."""
+
+    VIEW_BASE = "ViewBase"
+    VIEW_ENDPOINT_SECRET = "ViewEndpointSecret"  # noqa: S105 - what may be done with secrets
+    MANAGE_ENDPOINT_SECRET = "ManageEndpointSecret"  # noqa: S105 - as above
+    MANAGE_TRANSFORMATIONS = "ManageTransformations"
+    CREATE_ATTEMPTS = "CreateAttempts"
+    MANAGE_ENDPOINT = "ManageEndpoint"
+
+
+SCOPES = {
+    Capability.VIEW_BASE: Scope.READ,
+    Capability.VIEW_ENDPOINT_SECRET: Scope.VIEW_SECRETS,
+    Capability.MANAGE_ENDPOINT_SECRET: Scope.ROTATE_SECRETS,
+    Capability.CREATE_ATTEMPTS: Scope.REDELIVER,
+    Capability.MANAGE_ENDPOINT: Scope.MANAGE_ENDPOINTS,
+}
+
+
+class AppPortalAccessIn(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """Who is let in: what they may do, for how many seconds; and the application, if it may not be there yet."""
+
+    application: ApplicationDraft | None = None
+    feature_flags: Annotated[tuple[Name, ...], msgspec.Meta(max_length=MAX_FLAGS)] | None = None
+    capabilities: tuple[Capability, ...] | None = None
+    read_only: bool | None = None
+    expiry: Annotated[int, msgspec.Meta(ge=HOUR, le=WEEK)] | None = None
+    session_id: Session | None = None
+
+
+class ApplicationTokenExpireIn(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """Which tokens end, and in how many seconds; all of them and at once, unless it says otherwise."""
+
+    expiry: Annotated[int, msgspec.Meta(ge=0, le=WEEK)] | None = None
+    session_ids: Annotated[tuple[Session, ...], msgspec.Meta(max_length=MAX_SESSIONS)] | None = None
+
+
+class AppPortalAccessOut(Shape):
+    """The way in: the portal's address, in which the token is, and the token by itself."""
+
+    url: str
+    token: str
+
+
+ACCESS = msgspec.json.Decoder(AppPortalAccessIn)
+EXPIRY = msgspec.json.Decoder(ApplicationTokenExpireIn)
+
+
+class Authentication:
+    """Tokens for an application's own people.
+
+    Args:
+        outbox: Creates an application that is not there yet.
+        tokens: Whom they let in.
+        bodies: Reads requests.
+        public_url: Where this server is reached; None to take the address of each request.
+    """
+
+    def __init__(self, outbox: Outbox, tokens: Tokens, bodies: Bodies, public_url: str | None) -> None:
+        self._outbox = outbox
+        self._tokens = tokens
+        self._bodies = bodies
+        self._public_url = public_url
+
+    @operation("authentication.app-portal-access", {200: AppPortalAccessOut}, body=ACCESS, without_body=True)
+    async def on_post_portal(self, req: Request, resp: Response, app: str) -> None:
+        """Make a token for an application's portal. Its text is told only now."""
+        parse(req, Query)
+        body = await self._bodies.decode_optional(req, ACCESS, AppPortalAccessIn())
+        if body.application is not None:
+            await self._outbox.ensure_application(app, body.application)
+        reply(resp, await self._admitted(req, app, body))
+
+    @operation("authentication.dashboard-access", {200: AppPortalAccessOut}, deprecated=True)
+    async def on_post_dashboard(self, req: Request, resp: Response, app: str) -> None:
+        """Make a token for an application's portal, as app-portal-access does."""
+        parse(req, Query)
+        reply(resp, await self._admitted(req, app, AppPortalAccessIn()))
+
+    @operation("authentication.expire-all", {204: None}, body=EXPIRY, without_body=True)
+    async def on_post_expire(self, req: Request, resp: Response, app: str) -> None:
+        """End the tokens of an application's portal. They stop working within five seconds of that."""
+        parse(req, Query)
+        body = await self._bodies.decode_optional(req, EXPIRY, ApplicationTokenExpireIn())
+        await self._tokens.keys.expire(app, body.session_ids or None, (body.expiry or 0) * 1000)
+        resp.status = HTTP_204
+
+    @operation("authentication.logout", {204: None}, raises=(Forbidden,))
+    async def on_post_logout(self, req: Request, resp: Response) -> None:
+        """End the token that this is asked with: one for a portal. It stops working within five seconds."""
+        parse(req, Query)
+        visit = req.context.caller.visit
+        if visit is None:
+            raise Forbidden(
+                "only the tokens that app-portal-access makes can log out; revoke others by their ids"
+            )
+        with contextlib.suppress(NotFound):  # it may have been ended in the meantime
+            await self._tokens.keys.remove(visit)
+        self._tokens.forget(visit)
+        resp.status = HTTP_204
+
+    async def _admitted(self, req: Request, app: str, body: AppPortalAccessIn) -> AppPortalAccessOut:
+        visit = Visit(
+            scopes=_scopes(body),
+            feature_flags=tuple(dict.fromkeys(body.feature_flags or ())),
+            session=body.session_id or "",
+            lifetime=(body.expiry or WEEK) * 1000,
+        )
+        token = await self._tokens.keys.admit(app, visit)
+        # Behind the hash it is neither sent nor logged.
+        return AppPortalAccessOut(url=f"{self._public_url or req.prefix}/portal#key={token}", token=token)
+
+
+def _scopes(body: AppPortalAccessIn) -> tuple[Scope, ...]:
+    if body.capabilities is not None and Capability.VIEW_BASE not in body.capabilities:
+        raise InvalidInput.at("body", "capabilities", msg="holds ViewBase, always")
+    if body.read_only:
+        return (Scope.READ,)
+    if body.capabilities is None:
+        return (Scope.PORTAL,)
+    return tuple(dict.fromkeys(SCOPES[one] for one in body.capabilities if one in SCOPES))
