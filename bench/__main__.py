@@ -5,17 +5,20 @@ from __future__ import annotations
 import signal
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 
 import click
 import msgspec
 
-from bench.figures import Figures
+from bench.clustered import CLUSTERED, LONG
+from bench.figures import Cost, Figures
 from bench.machine import describe, processor_ticks, stolen_percent
 from bench.processes import BenchError
 from bench.scenarios import PAYLOAD, SCENARIOS, Bench, Options, Result
 
+EVERY = {**SCENARIOS, **CLUSTERED}
 COLUMNS = (
     ("accept/s", "accept_per_s", 0),
     ("delivered/s", "delivered_per_s", 0),
@@ -31,7 +34,11 @@ COLUMNS = (
 
 @click.command()
 @click.option(
-    "--scenario", "names", multiple=True, type=click.Choice(list(SCENARIOS)), help="Repeatable; default all."
+    "--scenario",
+    "names",
+    multiple=True,
+    type=click.Choice(list(EVERY)),
+    help="Repeatable; default all but the longest.",
 )
 @click.option(
     "--seconds", default=30.0, show_default=True, type=click.FloatRange(0.1, 3600), help="Of publishing."
@@ -64,7 +71,7 @@ COLUMNS = (
 def main(names: tuple[str, ...], folder: Path | None, file: Path | None, **options: float) -> None:
     """Measure Ringback on this machine. Takes some minutes; everything stays on loopback."""
     signal.signal(signal.SIGTERM, _interrupt)
-    chosen = [name for name in SCENARIOS if name in names or not names]
+    chosen = [name for name in EVERY if name in names or (not names and name not in LONG)]
     with tempfile.TemporaryDirectory(prefix="ringback-bench-", dir=folder) as data:
         print(describe(Path(data)))
         print(f"Payload: {len(PAYLOAD)} bytes. Explained in docs/reference/benchmarks.md\n", flush=True)
@@ -86,7 +93,7 @@ def measure(bench: Bench, chosen: list[str]) -> dict[str, Result]:
     limit = bench.limit()
     results = {}
     for name in chosen:
-        result = limit if name == "limit" else SCENARIOS[name](bench)
+        result = limit if name == "limit" else EVERY[name](bench)
         known = msgspec.structs.replace(result.figures, limit_per_s=limit.figures.limit_per_s)
         results[name] = msgspec.structs.replace(result, figures=known)
         print(row(name, known), flush=True)
@@ -96,6 +103,9 @@ def measure(bench: Bench, chosen: list[str]) -> dict[str, Result]:
 def report(results: dict[str, Result], file: Path | None) -> None:
     """Print what belongs to single scenarios and every fault; write *file*; exit with 1 if there is one."""
     print()
+    costs = {name: cost for name, result in results.items() if (cost := result.figures.cost) is not None}
+    if costs:
+        print("\n".join(cost_table(costs)) + "\n")
     for result in results.values():
         for line in remarks(result.figures):
             print(line)
@@ -110,7 +120,9 @@ def report(results: dict[str, Result], file: Path | None) -> None:
 
 def rounded(figures: Figures) -> dict[str, float]:
     """Return figures by name, without the digits that mean nothing."""
-    return {name: round(value, 3) for name, value in msgspec.to_builtins(figures).items()}
+    plain = msgspec.to_builtins(figures)
+    cost = plain.pop("cost", {})
+    return {name: round(value, 3) for name, value in (plain | cost).items()}
 
 
 def header() -> str:
@@ -125,6 +137,26 @@ def row(name: str, figures: Figures) -> str:
     return "  ".join([f"{name:<8}", *cells, f"{ratio:>{len('delivered/limit')}.2f}"])
 
 
+COST_COLUMNS = (
+    ("statements", "statements", 3),
+    ("messages/commit", "messages_per_commit", 1),
+    ("log bytes", "wal_bytes", 0),
+    ("rows written", "rows", 2),
+    ("index entries", "index_entries", 2),
+    ("heap-only share", "heap_only", 2),
+    ("PostgreSQL CPU us", "cpu_us", 0),
+)
+
+
+def cost_table(costs: Mapping[str, Cost]) -> list[str]:
+    """Return what a message costs PostgreSQL, as lines."""
+    lines = ["  ".join(["per message", *(title for title, _, _ in COST_COLUMNS)])]
+    for name, cost in costs.items():
+        cells = [f"{getattr(cost, field):>{len(title)},.{digits}f}" for title, field, digits in COST_COLUMNS]
+        lines.append("  ".join([f"{name:<11}", *cells]))
+    return lines
+
+
 def remarks(figures: Figures) -> list[str]:
     """Return the sentences about what only one scenario measures."""
     lines = []
@@ -133,7 +165,22 @@ def remarks(figures: Figures) -> list[str]:
             f"hanging: end-to-end p99 of the other endpoints is {figures.e2e_p99_ms:.2f} ms, "
             f"{figures.p99_ratio:.2f} times the {figures.baseline_e2e_p99_ms:.2f} ms without one that hangs"
         )
-    if figures.backlog_deliveries is not None:
+    if figures.transactions_per_s is not None:
+        lines.append(
+            f"pgbench -N: {figures.transactions_per_s:,.0f} transactions/s, each a commit of its own,"
+            f" at {figures.cpu_us_per_message:.0f} us of PostgreSQL's processor time"
+        )
+    if figures.drain_seconds is not None:
+        lines.append(
+            f"pg-drain: {figures.backlog_deliveries:,} deliveries in {figures.drain_seconds:,.0f} s;"
+            f" the first tenth at {figures.drain_first_per_s:,.0f}/s, the last at {figures.drain_last_per_s:,.0f}/s"
+        )
+    if figures.held_messages is not None:
+        lines.append(
+            f"pg-held: while {figures.held_messages:,} messages passed, p99 of taking 100 became"
+            f" {figures.held_take_p99_ms:.2f} ms with a snapshot held, {figures.take_p99_ms:.2f} ms without"
+        )
+    if figures.due_p99_ms is not None:
         lines.append(
             f"backlog: with {figures.backlog_deliveries:,} deliveries waiting, against 100: "
             f"p99 of taking 100 is {figures.take_p99_ms:.2f} ms, against {figures.take_p99_ms_small:.2f} ms; "

@@ -15,8 +15,9 @@ from bench.figures import percentile
 from bench.processes import BenchError, Installation
 from ringback import ids
 from ringback.errors import RingbackError
-from ringback.model import Application, Endpoint, EndpointSecret
-from ringback.store import Acceptance, Lease, Quota, Store, open_store
+from ringback.model import Application, Attempt, Endpoint, EndpointSecret, Outcome, OutcomeKind
+from ringback.policy import Decision, Step
+from ringback.store import Acceptance, Lease, Quota, Settlement, Store, Work, open_store
 from ringback.vault import parse_main_keys
 
 TAKEN = 100
@@ -79,12 +80,23 @@ class Queue:
             take.append(_milliseconds(self._take))
         return Taking(percentile(due, 0.99), percentile(take, 0.99))
 
-    def _take(self) -> None:
+    def pass_on(self) -> float:
+        """Accept 100, take 100 and settle them; return how many milliseconds taking took."""
+        self.add(TAKEN)
+        begin = time.perf_counter()
+        works = self._take()
+        taken = time.perf_counter() - begin
+        with self._store.transaction():
+            self._store.settle([_succeeded(work) for work in works])
+        return taken * 1000
+
+    def _take(self) -> list[Work]:
         now = _now()
         with self._store.transaction():
             works = self._store.take([Quota(self._endpoint, TAKEN)], self._lease(now), now)
         if len(works) != TAKEN:
             raise BenchError(f"the store gave {len(works)} deliveries where {TAKEN} were due")
+        return works
 
     def _lease(self, now: int) -> Lease:
         return Lease(next(self._tokens), now + LEASE_MS)
@@ -108,6 +120,22 @@ def measure(place: Installation, url: str, event_type: str, payload: bytes, wait
         return queue.measure()
     finally:
         store.close()
+
+
+def _succeeded(work: Work) -> Settlement:
+    now = _now()
+    attempt = Attempt(
+        id=_id(ids.ATTEMPT),
+        message_id=work.message_id,
+        endpoint_id=work.endpoint.id,
+        number=work.attempts + 1,
+        trigger=work.trigger,
+        url=work.endpoint.url,
+        started_at=now,
+        duration=1,
+        outcome=Outcome(kind=OutcomeKind.SUCCESS, status=204),
+    )
+    return Settlement(work=work, decision=Decision(Step.SUCCEED), attempt=attempt)
 
 
 def _milliseconds(act: Callable[[], Any]) -> float:

@@ -10,6 +10,18 @@ import msgspec
 from bench.wire import Record, kinds, times
 
 
+class Cost(msgspec.Struct, frozen=True, kw_only=True):
+    """What one message costs PostgreSQL; ``heap_only`` is the share of updates that wrote to no index."""
+
+    statements: float
+    messages_per_commit: float
+    wal_bytes: float
+    rows: float
+    index_entries: float
+    heap_only: float
+    cpu_us: float
+
+
 class Figures(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a scenario measured; latencies in milliseconds, None where it does not measure that.
 
@@ -32,6 +44,13 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     take_p99_ms_small: float | None = None
     due_p99_ms: float | None = None
     due_p99_ms_small: float | None = None
+    cost: Cost | None = None
+    transactions_per_s: float | None = None
+    drain_seconds: float | None = None
+    drain_first_per_s: float | None = None
+    drain_last_per_s: float | None = None
+    held_messages: int | None = None
+    held_take_p99_ms: float | None = None
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,6 +29,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     Either ``requests`` are sent in turn, and each answer holds an id; or, if ``direct``, there is one request with
     room for an id, sent with a new one each time. An answer other than ``status`` is a refusal. Sending ends after
     ``seconds`` or ``most`` requests. ``rate`` is in requests per second over all connections; 0 is as fast as it goes.
+    Connections are spread over ``port`` and ``other_ports``.
     """
 
     port: int
@@ -39,6 +40,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     most: int = 5_000_000
     direct: bool = False
     status: int = 202
+    other_ports: list[int] = []
 
 
 PLACE = b"msg_" + b"-" * (ID_LENGTH - 4)  # where a direct request's id goes, once or more
@@ -166,8 +168,9 @@ async def generate(plan: Plan) -> Record:
     ends: list[asyncio.Future[None]] = [loop.create_future() for _ in range(plan.connections)]
     connections = [Connection(ledger, requests, end) for end in ends]
     unconnected = iter(connections)
+    ports = itertools.cycle([plan.port, *plan.other_ports])
     for _ in connections:
-        await loop.create_connection(lambda: next(unconnected), LOOPBACK, plan.port)
+        await loop.create_connection(lambda: next(unconnected), LOOPBACK, next(ports))
     await asyncio.wait(ends, timeout=plan.seconds + PATIENCE_SECONDS)
     return ledger.record(sum(connection.waiting for connection in connections))
 

@@ -30,7 +30,6 @@ DURABLE: Mapping[str, str] = {
     "max_wal_size": "'4GB'",
     "checkpoint_timeout": "'15min'",
     "shared_preload_libraries": "'pg_stat_statements'",
-    "pg_stat_statements.track": "'all'",
 }
 Mode = Literal["smart", "fast", "immediate"]
 
@@ -141,6 +140,8 @@ def running(
     folder: Path | None = None, settings: Mapping[str, str] = DURABLE, **options: Any
 ) -> Iterator[Server]:
     """Run a server below *folder*, or where temporary files are, for the length of the block."""
+    if folder is not None:
+        folder.mkdir(exist_ok=True)
     server = Server(Path(tempfile.mkdtemp(prefix="ringback-pg-", dir=folder)), settings, **options)
     try:
         yield server

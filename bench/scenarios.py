@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -57,13 +57,13 @@ class Bench:
     """Runs scenarios one after another, each with a folder of its own below *folder*."""
 
     def __init__(self, options: Options, folder: Path) -> None:
-        self._options = options
+        self.options = options
         self._folder = folder
         self._numbers = itertools.count(1)
 
     def limit(self) -> Result:
         """Let the publisher talk to the receiver directly: what this machine could carry without a server."""
-        seconds = min(self._options.seconds, LIMIT_SECONDS)
+        seconds = min(self.options.seconds, LIMIT_SECONDS)
         with sink() as receiver:
             headers = {
                 "webhook-id": PLACE.decode(),
@@ -74,11 +74,11 @@ class Bench:
                 port=receiver.port,
                 requests=[wire.request("/", receiver.port, headers, PAYLOAD)],
                 seconds=seconds,
-                connections=self._options.connections,
+                connections=self.options.connections,
                 direct=True,
                 status=204,
             )
-            run = self._run(receiver, plan, None, Expectation())
+            run = self.run(receiver, plan, (), Expectation())
         measured = figures(run)
         result = msgspec.structs.replace(measured, limit_per_s=measured.delivered_per_s)
         return Result(result, disagreement(run, Expectation()))
@@ -107,12 +107,12 @@ class Bench:
         with sink() as receiver:
             url = f"http://{wire.LOOPBACK}:{receiver.port}/"
             small = backlog.measure(few, url, SAMPLE.event_type, PAYLOAD, backlog.TAKEN)
-            large = backlog.measure(place, url, SAMPLE.event_type, PAYLOAD, self._options.messages)
+            large = backlog.measure(place, url, SAMPLE.event_type, PAYLOAD, self.options.messages)
             with server(place) as node:
-                run = self._run(receiver, self._paced_plan(node, receiver), node, expected)
+                run = self.run(receiver, self._paced_plan(node, receiver), [node], expected)
         measured = msgspec.structs.replace(
             figures(run),
-            backlog_deliveries=self._options.messages,
+            backlog_deliveries=self.options.messages,
             take_p99_ms=large.take_p99_ms,
             take_p99_ms_small=small.take_p99_ms,
             due_p99_ms=large.due_p99_ms,
@@ -125,7 +125,7 @@ class Bench:
         place = self._installation()
         token = intake.add_source(place)
         with server(place, core=FIRST_CORE) as node:
-            plan = intake.plan(node.port, f"/in/{token}", self._options.seconds, self._options.connections)
+            plan = intake.plan(node.port, f"/in/{token}", self.options.seconds, self.options.connections)
             before = node.cpu_seconds()
             received = publish(plan, place.folder / "published", core=SECOND_CORE)
             run = Run(
@@ -138,11 +138,11 @@ class Bench:
 
     def bare(self) -> Result:
         """The same requests, answered by a bare ASGI application: what the server alone could do."""
-        folder = self._new_folder()
+        folder = self.new_folder()
         folder.mkdir()
         with bare(folder, core=FIRST_CORE) as node:
-            seconds = min(self._options.seconds, LIMIT_SECONDS)
-            plan = intake.plan(node.port, "/in/nowhere", seconds, self._options.connections)
+            seconds = min(self.options.seconds, LIMIT_SECONDS)
+            plan = intake.plan(node.port, "/in/nowhere", seconds, self.options.connections)
             before = node.cpu_seconds()
             received = publish(plan, folder / "published", core=SECOND_CORE)
             run = Run(
@@ -156,9 +156,9 @@ class Bench:
     def _one_application(self, endpoints: int) -> Result:
         expected = Expectation(copies=endpoints)
         with sink() as receiver, server(self._installation()) as node:
-            _add_application(node, "bench", [receiver.port] * endpoints)
-            plan = self._plan(node, ["bench"])
-            run = self._run(receiver, plan, node, expected)
+            add_application(node, "bench", [receiver.port] * endpoints)
+            plan = self.plan(node, ["bench"])
+            run = self.run(receiver, plan, [node], expected)
         return Result(figures(run), disagreement(run, expected))
 
     def _tenants(self, *, hang: bool) -> tuple[Figures, str | None]:
@@ -167,17 +167,18 @@ class Bench:
         expected = Expectation(without=hanging)
         with sink() as receiver, server(self._installation()) as node:
             for number, name in enumerate(names):
-                _add_application(node, name, [receiver.hanging_port if number in hanging else receiver.port])
-            plan = self._plan(node, names, rate=self._options.rate)
-            run = self._run(receiver, plan, node, expected)
+                add_application(node, name, [receiver.hanging_port if number in hanging else receiver.port])
+            plan = self.plan(node, names, rate=self.options.rate)
+            run = self.run(receiver, plan, [node], expected)
         # The same tenants are compared in both runs.
         return figures(run, without=HANGING), disagreement(run, expected)
 
     def _paced_plan(self, node: Server, receiver: Sink) -> Plan:
-        _add_application(node, "fresh", [receiver.port])
-        return self._plan(node, ["fresh"], rate=self._options.rate)
+        add_application(node, "fresh", [receiver.port])
+        return self.plan(node, ["fresh"], rate=self.options.rate)
 
-    def _plan(self, node: Server, applications: list[str], rate: float = 0.0) -> Plan:
+    def plan(self, node: Server, applications: list[str], rate: float = 0.0) -> Plan:
+        """Return how to publish to *applications* in turn."""
         headers = {"authorization": f"Bearer {node.token}"}
         body = b'{"eventType":"%s","payload":%s}' % (SAMPLE.event_type.encode(), PAYLOAD)
         return Plan(
@@ -185,15 +186,16 @@ class Bench:
             requests=[
                 wire.request(f"/api/v1/app/{name}/msg", node.port, headers, body) for name in applications
             ],
-            seconds=self._options.seconds,
-            connections=self._options.connections,
+            seconds=self.options.seconds,
+            connections=self.options.connections,
             rate=rate,
         )
 
-    def _run(self, receiver: Sink, plan: Plan, node: Server | None, expected: Expectation) -> Run:
-        folder = self._new_folder()
+    def run(self, receiver: Sink, plan: Plan, nodes: Sequence[Server], expected: Expectation) -> Run:
+        """Carry out *plan*, wait until all is delivered, and return what was seen and what *nodes* used."""
+        folder = self.new_folder()
         folder.mkdir()
-        before = node.cpu_seconds() if node else 0.0
+        before = sum(node.cpu_seconds() for node in nodes)
         published = publish(plan, folder / "published")
         if expected.strangers:
             time.sleep(STRANGERS_SECONDS)  # new messages do not queue behind those of others
@@ -202,14 +204,15 @@ class Bench:
         return Run(
             published=published,
             arrived=receiver.record(folder / "arrived"),
-            cpu_seconds=node.cpu_seconds() - before if node else 0.0,
-            rss_mb=node.peak_rss_mb() if node else 0.0,
+            cpu_seconds=sum(node.cpu_seconds() for node in nodes) - before,
+            rss_mb=max((node.peak_rss_mb() for node in nodes), default=0.0),
         )
 
     def _installation(self) -> Installation:
-        return installation(self._new_folder())
+        return installation(self.new_folder())
 
-    def _new_folder(self) -> Path:
+    def new_folder(self) -> Path:
+        """Return where a folder may be made that nobody else has."""
         return self._folder / str(next(self._numbers))
 
 
@@ -224,7 +227,8 @@ SCENARIOS: Mapping[str, Callable[[Bench], Result]] = {
 }
 
 
-def _add_application(node: Server, uid: str, ports: list[int]) -> None:
+def add_application(node: Server, uid: str, ports: list[int]) -> None:
+    """Make an application with an endpoint at each of *ports*."""
     node.call("/app", {"name": uid, "uid": uid})
     for number, port in enumerate(ports):
         node.call(f"/app/{uid}/endpoint", {"url": f"http://{wire.LOOPBACK}:{port}/{number}"})
