@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 from ringback.errors import RingbackError
 from ringback.model import Endpoint, EndpointState, Instant
@@ -17,8 +18,10 @@ from ringback.store import (
     Quota,
     Work,
 )
+from ringback.store.postgres.connection import array_literal
 from ringback.store.postgres.database import Database, make_day
 from ringback.store.postgres.days import SERIAL_BITS, SERIALS_AT_ONCE, Day, day_of, first_key
+from ringback.store.postgres.floors import Floors
 from ringback.store.sql.handling import Handling
 from ringback.store.sql.intake import LEASED
 from ringback.store.sql.line import ENDED, taken
@@ -99,18 +102,18 @@ _ENDPOINTS = Many(
 _TAKE = Many(
     """
     SELECT d.message_key, d.state, d.attempts, d.trigger, m.id, m.event_type, m.payload, m.created_at, m.inbound,
-        d.begun, q.endpoint_key
-    FROM ({rows}) AS wanted (endpoint_key, quota, now)
+        d.begun, q.due_at, q.endpoint_key
+    FROM ({rows}) AS wanted (endpoint_key, quota, floor, now)
     JOIN LATERAL (
         SELECT endpoint_key, message_key, due_at FROM ringback_queue
-        WHERE endpoint_key = wanted.endpoint_key AND due_at <= wanted.now
+        WHERE endpoint_key = wanted.endpoint_key AND due_at BETWEEN wanted.floor AND wanted.now
         ORDER BY due_at, message_key LIMIT wanted.quota FOR UPDATE SKIP LOCKED
     ) AS q ON true
     JOIN ringback_delivery d ON d.message_key = q.message_key AND d.endpoint_key = q.endpoint_key
         AND d.due_at = q.due_at
     JOIN ringback_message m ON m.key = q.message_key
     """,
-    "iii",
+    "iiii",
 )
 _LEASE = Many(
     """
@@ -133,26 +136,33 @@ _PUT_TO_REST = Many(
 # Steps from endpoint to endpoint through the index instead of reading all that is due. What waits for a deleted
 # endpoint is for any worker to cancel, also where the endpoint stood for a handler.
 _DUE = """
-    WITH RECURSIVE active (endpoint_key) AS (
-        (SELECT endpoint_key FROM ringback_queue ORDER BY endpoint_key LIMIT 1)
+    WITH RECURSIVE busy (endpoint_key, floor) AS (SELECT * FROM unnest(?::bigint[], ?::bigint[])),
+    active (endpoint_key) AS (
+        SELECT 0::bigint
         UNION ALL
-        SELECT (
+        SELECT coalesce((
             SELECT q.endpoint_key FROM ringback_queue q WHERE q.endpoint_key > active.endpoint_key
+                AND q.endpoint_key < coalesce(next.endpoint_key, 9223372036854775807)
             ORDER BY q.endpoint_key LIMIT 1
-        )
-        FROM active WHERE active.endpoint_key IS NOT NULL
+        ), next.endpoint_key)
+        FROM active, LATERAL (
+            SELECT min(busy.endpoint_key) AS endpoint_key FROM busy
+            WHERE busy.endpoint_key > active.endpoint_key
+        ) AS next
+        WHERE active.endpoint_key IS NOT NULL
     ), due (endpoint_key, oldest) AS (
-        SELECT endpoint_key, (
+        SELECT active.endpoint_key, (
             SELECT q.due_at FROM ringback_queue q WHERE q.endpoint_key = active.endpoint_key
+                AND q.due_at >= coalesce(busy.floor, 0)
             ORDER BY q.due_at LIMIT 1
-        ) FROM active WHERE endpoint_key IS NOT NULL
+        ) FROM active LEFT JOIN busy ON busy.endpoint_key = active.endpoint_key WHERE active.endpoint_key > 0
         UNION ALL
         SELECT d.endpoint_key, min(d.due_at) FROM ringback_lease l
         JOIN ringback_delivery d ON d.message_key BETWEEN l.first_key AND l.last_key
             AND d.lease_token = l.token AND d.born_token = l.token AND d.due_at IS NOT NULL
         WHERE l.until <= ? GROUP BY d.endpoint_key
     )
-    SELECT e.id, min(due.oldest) AS oldest, CASE WHEN e.deleted_at IS NULL THEN e.handler END
+    SELECT e.key, e.id, min(due.oldest) AS oldest, CASE WHEN e.deleted_at IS NULL THEN e.handler END
     FROM due JOIN ringback_endpoint e ON e.key = due.endpoint_key
     WHERE (e.state <> 'paused' OR e.deleted_at IS NOT NULL) AND due.oldest <= ?
     GROUP BY e.key ORDER BY oldest LIMIT ?
@@ -167,6 +177,15 @@ class PostgresLine(Handling, Database):
 
     _serial = _serials_end = 0
     _last_key = 0
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._floors = Floors()
+
+    def undone(self) -> None:
+        """See ``Tables``."""
+        super().undone()
+        self._floors.clear()
 
     # --- Accepting ----------------------------------------------------------------------------------------
 
@@ -248,7 +267,15 @@ class PostgresLine(Handling, Database):
 
     def due(self, now: Instant, limit: int) -> list[DueEndpoint]:
         """See ``Store``."""
-        return [DueEndpoint(*row) for row in self.rows(_DUE, (now, now, limit))]
+        floors = self._floors.known()
+        busy = array_literal("i", list(floors)), array_literal("i", list(floors.values()))
+        found = self.rows(_DUE, (*busy, now, now, limit))
+        idle = floors.keys() - {row[0] for row in found}
+        if idle:
+            # Behind the floor nothing is due. Before it, something may have come in late.
+            self._floors.forget(idle)
+            return self.due(now, limit)
+        return [DueEndpoint(*row[1:]) for row in found]
 
     def take(self, quotas: Sequence[Quota], lease: Lease, now: Instant) -> list[Work]:
         """See ``Store``."""
@@ -256,7 +283,9 @@ class PostgresLine(Handling, Database):
         targets = self._targets(quotas)
         if not targets:
             return []
-        found = self.rows_for(_TAKE, [(key, quota, now) for key, (_, _, quota) in targets.items()])
+        found = self.rows_for(
+            _TAKE, [(key, quota, self._floors.floor(key), now) for key, (_, _, quota) in targets.items()]
+        )
         by_endpoint = {
             key: list(rows)
             for key, rows in itertools.groupby(
@@ -264,7 +293,8 @@ class PostgresLine(Handling, Database):
             )
         }
         works: list[Work] = []
-        for key, (endpoint, deleted, _) in targets.items():
+        for key, (endpoint, deleted, quota) in targets.items():
+            self._floors.taken(key, quota, [row[-2] for row in by_endpoint.get(key, [])])
             works += self._judge(by_endpoint.get(key, []), key, endpoint, lease, now, deleted=deleted)
         self.execute_rows(_LEASE, [(*work.key, lease.until, lease.token) for work in works])
         return works
@@ -290,7 +320,7 @@ class PostgresLine(Handling, Database):
             self._put_to_rest(found, key, ENDED[Step.CANCEL], reason)
             return []
         self._put_to_rest([row for row in found if row[9] >= MAX_BEGUN], key, ENDED[Step.EXHAUST], "crashed")
-        return [taken(row[:-1], key, endpoint, lease) for row in found if row[9] < MAX_BEGUN]
+        return [taken(row[:-2], key, endpoint, lease) for row in found if row[9] < MAX_BEGUN]
 
     def _put_to_rest(self, rows: Sequence[Row], key: int, state: str, reason: str) -> None:
         self.execute_rows(_PUT_TO_REST, [(row[0], key, state, reason) for row in rows])

@@ -1,0 +1,127 @@
+"""PostgreSQL alone: a busy queue is read from where it begins now, and nothing that comes in before that is missed."""
+
+import contextlib
+import statistics
+
+import psycopg
+import pytest
+from scene import PostgresDatabase, Scene
+
+from ringback.store.postgres.floors import TURNS
+
+BATCH = 5
+
+
+@pytest.fixture
+def database(tmp_path):
+    return PostgresDatabase(tmp_path)
+
+
+@pytest.fixture
+def scene(database):
+    with contextlib.closing(database.open()) as store:
+        yield Scene(store)
+
+
+def publish(scene, application, count, *, late=0):
+    """Accept messages that wait in the store, *late* milliseconds ago; return their ids."""
+    return [
+        scene.publish(application, admit=False, created_at=scene.now - late).message.id for _ in range(count)
+    ]
+
+
+def taken(scene, limit=BATCH):
+    """Take what is due, as a worker does; return the messages' ids."""
+    return [work.message_id for work in scene.take(limit=limit)]
+
+
+def test_what_comes_in_late_is_found_though_nothing_else_is_due(scene):
+    """A batch was taken whole and nothing is left: what has been due for longer is listed and taken at once."""
+    application = scene.application()
+    endpoint = scene.endpoint(application)
+    first = publish(scene, application, BATCH)
+    assert taken(scene) == first
+    late = publish(scene, application, 1, late=60_000)
+    assert scene.due() == [endpoint.id]
+    assert taken(scene) == late
+
+
+def test_what_comes_in_late_is_found_while_more_is_due(scene):
+    """While every batch is whole, it is found before long; when one is not, by the next."""
+    application = scene.application()
+    scene.endpoint(application)
+    first = publish(scene, application, 2 * BATCH)
+    assert taken(scene) == first[:BATCH]
+    late = publish(scene, application, 1, late=60_000)
+    assert sorted(taken(scene) + taken(scene)) == sorted(first[BATCH:] + late)
+    for _ in range(TURNS + 2):
+        publish(scene, application, BATCH)
+        got = taken(scene)
+    late = publish(scene, application, 1, late=3_600_000)
+    seen = []
+    for _ in range(TURNS + 2):
+        publish(scene, application, BATCH)
+        seen += taken(scene)
+    assert set(late) <= set(seen)
+    assert len(got) == BATCH
+
+
+def test_what_another_node_gives_back_is_found(scene, database):
+    """A node takes past what another holds in an open transaction; when that is undone, the rest is there."""
+    application = scene.application()
+    scene.endpoint(application)
+    ids = publish(scene, application, 3 * BATCH)
+    with (
+        contextlib.closing(database.open()) as other,
+        contextlib.suppress(ZeroDivisionError),
+        other.transaction(),
+    ):
+        other.rows("SELECT 1 FROM ringback_queue ORDER BY due_at LIMIT ? FOR UPDATE", (BATCH,))
+        assert taken(scene) == ids[BATCH : 2 * BATCH]
+        raise ZeroDivisionError
+    assert sorted(taken(scene) + taken(scene)) == sorted(ids[:BATCH] + ids[2 * BATCH :])
+
+
+def test_several_busy_endpoints_and_new_ones_are_all_listed(scene):
+    """Endpoints before, between and behind those that are busy are seen as soon as something is due for them."""
+    application = scene.application()
+    endpoints = [scene.endpoint(application, channels=(f"c-{number}",)) for number in range(5)]
+
+    def send(number, count):
+        for _ in range(count):
+            scene.publish(application, admit=False, channels=(f"c-{number}",))
+
+    for number in (1, 3):
+        send(number, 2 * BATCH)
+    assert len(taken(scene)) == 2 * BATCH
+    for number in (0, 2, 4):
+        send(number, 1)
+    assert sorted(scene.due()) == sorted(endpoint.id for endpoint in endpoints)
+
+
+def test_a_held_snapshot_leaves_the_front_of_a_busy_queue_alone(scene, database):
+    """While an old transaction keeps PostgreSQL from cleaning up, a take reads what it takes and little more."""
+    application = scene.application()
+    scene.endpoint(application)
+    publish(scene, application, BATCH)
+    with psycopg.connect(database.url) as holder:
+        holder.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        holder.execute("SELECT count(*) FROM ringback_queue")
+        read = []
+        for _ in range(60):
+            publish(scene, application, BATCH)
+            before = read_from_queue(scene)
+            assert len(taken(scene)) == BATCH
+            read.append(read_from_queue(scene) - before)
+        assert statistics.median(read[-10:]) <= 2 * statistics.median(read[5:15])
+
+
+def read_from_queue(scene):
+    """Return how many index entries of the queue have been read so far, as this connection has counted."""
+    with scene.store.transaction():
+        scene.store.rows("SELECT pg_stat_force_next_flush()")
+    with scene.store.transaction():
+        found = scene.store.rows(
+            "SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = 'ringback_queue'"
+        )
+    return int(found[0][0])
