@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import hashlib
 from collections.abc import Callable
@@ -29,6 +30,8 @@ class Described(msgspec.Struct, frozen=True):
 class Reference:
     """What the API is; needs no token.
 
+    It is made when somebody first asks, in a thread of its own: that takes so long that publishers would notice.
+
     Args:
         document: Makes the OpenAPI document.
     """
@@ -41,13 +44,13 @@ class Reference:
     @operation("reference.get", {200: dict[str, Any], 304: None}, query=None)
     async def on_get_document(self, req: Request, resp: Response) -> None:
         """Show this document."""
-        _answer(req, resp, self._document, falcon.MEDIA_JSON)
+        _answer(req, resp, await asyncio.to_thread(lambda: self._document), falcon.MEDIA_JSON)
 
     @operation("reference.page", {200: str, 304: None}, query=None, media_type=HTML)
     async def on_get_page(self, req: Request, resp: Response) -> None:
         """Show this document as a page."""
         resp.set_header("content-security-policy", POLICY)
-        _answer(req, resp, self._page, HTML)
+        _answer(req, resp, await asyncio.to_thread(lambda: self._page), HTML)
 
     @functools.cached_property
     def _document(self) -> Described:
