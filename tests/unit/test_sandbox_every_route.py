@@ -129,3 +129,33 @@ def test_a_key_is_needed(play, name):
 def test_what_a_route_does_is_said(name):
     """Each route says in a sentence what it does: the reference is made of those."""
     assert (ROUTES[name].action.__doc__ or "").strip()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "disbursements/x/simulate",
+        "ewallets/charges/x/simulate",
+        "invoices/x/pay",
+        "paylater/charges/x/simulate",
+        "payment_methods/x/simulate",
+        "payment_requests/x/captures/simulate",
+        "payment_requests/x/simulate",
+        "payouts/x/simulate",
+        "recurring/plans/x/next_charge",
+        "refunds/x/simulate",
+        "reports/x/simulate",
+        "sessions/x/simulate",
+        "v3/payment_requests/x/simulate",
+        "v3/payment_tokens/x/simulate",
+        "v3/payouts/x/simulate",
+        "webhooks/log/x/resend",
+        "webhooks/resend",
+        "webhooks/slots/invoice/test",
+    ],
+)
+def test_a_slip_in_a_call_of_the_sandbox_alone_is_told(play, path):
+    """A field that such a call does not know is refused with those it knows; nothing happens that was not meant."""
+    answer = play.call("POST", f"/sandbox/{path}", {"stauts": "FAILED"})
+    assert (answer.status, answer.body["error_code"]) == (400, "API_VALIDATION_ERROR")
+    assert "stauts" in answer.body["message"]

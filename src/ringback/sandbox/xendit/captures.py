@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ringback.sandbox.xendit.calls import Answer, Call, Refused, Route, read
+from ringback.sandbox.xendit.calls import Answer, Call, Refused, Route, read, read_own
 from ringback.sandbox.xendit.fields import Draft, Name
 from ringback.sandbox.xendit.filters import LARGEST_LIMIT, entry_id
 from ringback.sandbox.xendit.ledger import Entry
@@ -82,7 +82,7 @@ class Captures:
 
     async def simulate(self, call: Call) -> Answer:
         """Let the next capture of a request fail."""
-        draft = read(call, FailureDraft)
+        draft = read_own(call, FailureDraft)
         request = self._requests.asked_for(call)
         _check_capturable(request)
         change = self._sandbox.change()

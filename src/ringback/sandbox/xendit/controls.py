@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from ringback.sandbox.xendit.calls import Answer, Call, Refused, Route, read
+from ringback.sandbox.xendit.calls import Answer, Call, Refused, Route, read_own
 from ringback.sandbox.xendit.invoices import INVOICE, Invoices
 from ringback.sandbox.xendit.ledger import Entry
 from ringback.sandbox.xendit.sandbox import Sandbox
@@ -35,7 +35,7 @@ class Controls:
 
     async def pay(self, call: Call) -> Answer:
         """Pay an invoice in full; answers with the invoice."""
-        draft = read(call, PaymentDraft)
+        draft = read_own(call, PaymentDraft)
         entry = self._sandbox.ledger.get(INVOICE, call.path["id"], call.owner)
         if entry is None:
             raise Refused(404, "INVOICE_NOT_FOUND_ERROR", f"there is no invoice {call.path['id'][:100]}")

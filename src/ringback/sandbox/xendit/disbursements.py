@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from ringback.sandbox.xendit.calls import Answer, Call, Refused, Route, read
+from ringback.sandbox.xendit.calls import Answer, Call, Refused, Route, read, read_own
 from ringback.sandbox.xendit.course import Course, Stages
 from ringback.sandbox.xendit.fields import Draft, Name, Recipients, Text, invalid
 from ringback.sandbox.xendit.lookup import asked_for, missing
@@ -132,7 +132,7 @@ class Disbursements:
 
     async def simulate(self, call: Call) -> Answer:
         """Let a pending disbursement end now."""
-        draft = read(call, OutcomeDraft)
+        draft = read_own(call, OutcomeDraft)
         entry = asked_for(self._sandbox.ledger, call, DISBURSEMENT, MISSING)
         return Answer((await self._course.move(entry, draft.status, draft.failure_code)).body)
 

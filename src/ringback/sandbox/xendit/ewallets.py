@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from ringback.sandbox.xendit.calls import INVALID, Answer, Call, Refused, Route, read
+from ringback.sandbox.xendit.calls import INVALID, Answer, Call, Refused, Route, read, read_own
 from ringback.sandbox.xendit.envelopes import envelope
 from ringback.sandbox.xendit.fields import Basket, Draft, Metadata, Name, Url, invalid
 from ringback.sandbox.xendit.ledger import Entry
@@ -153,7 +153,7 @@ class EWallets:
 
     async def simulate(self, call: Call) -> Answer:
         """Do what the payer would: pay, or fail to."""
-        draft = read(call, OutcomeDraft)
+        draft = read_own(call, OutcomeDraft)
         entry = asked_for(self._sandbox.ledger, call, CHARGE, MISSING)
         if draft.status == SUCCEEDED:
             return Answer((await self.pay(entry)).body)

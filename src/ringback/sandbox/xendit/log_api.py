@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from ringback.model import Instant, iso
-from ringback.sandbox.xendit.calls import INVALID, Answer, Call, Refused, Route, read
+from ringback.sandbox.xendit.calls import INVALID, Answer, Call, Refused, Route, read_own
 from ringback.sandbox.xendit.fields import moment
 from ringback.sandbox.xendit.log import MAX_RESENT, PAGE
 from ringback.sandbox.xendit.log_rows import Detail, Filter, Row, Status, Try
@@ -95,7 +95,7 @@ class LogApi:
 
     async def resend(self, call: Call) -> Answer:
         """``POST /sandbox/webhooks/log/{id}/resend``: send it again, in the name of ``user``; answers as ``detail``."""
-        await self._log.resend(call.owner, call.path["id"], read(call, ResendDraft).user)
+        await self._log.resend(call.owner, call.path["id"], read_own(call, ResendDraft).user)
         return await self.detail(call)
 
     async def resend_all(self, call: Call) -> Answer:
@@ -104,7 +104,7 @@ class LogApi:
         With ``"preview": true`` it answers with how many those are, ``{"count", "maximum"}``, and sends nothing;
         otherwise with ``{"sent", "refused"}``.
         """
-        draft = read(call, BatchDraft)
+        draft = read_own(call, BatchDraft)
         if draft.preview:
             return Answer({"count": await self._log.count(call.owner, draft.meant()), "maximum": MAX_RESENT})
         return Answer(msgspec.to_builtins(await self._log.resend_all(call.owner, draft.meant(), draft.user)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from ringback.sandbox.xendit.calls import INVALID, Answer, Call, Refused, Route, read
+from ringback.sandbox.xendit.calls import INVALID, Answer, Call, Refused, Route, read, read_own
 from ringback.sandbox.xendit.envelopes import envelope
 from ringback.sandbox.xendit.fields import Basket, Draft, Metadata, Name, Url, invalid
 from ringback.sandbox.xendit.ledger import Entry
@@ -112,7 +112,7 @@ class Paylaters:
 
     async def simulate(self, call: Call) -> Answer:
         """Do what the payer would: accept the plan, or fail to; it is told."""
-        draft = read(call, OutcomeDraft)
+        draft = read_own(call, OutcomeDraft)
         entry = asked_for(self._sandbox.ledger, call, CHARGE, MISSING)
         return Answer((await self.finish(entry, draft.status)).body)
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from ringback.model import Instant
 from ringback.sandbox.xendit.auth_codes import AuthDraft
-from ringback.sandbox.xendit.calls import Answer, Call, Refused, Route, read
+from ringback.sandbox.xendit.calls import Answer, Call, Refused, Route, read, read_own
 from ringback.sandbox.xendit.customers import Customers
 from ringback.sandbox.xendit.fields import DAY, Draft, Name, invalid, later, moment
 from ringback.sandbox.xendit.filters import LARGEST_LIMIT, chosen, entry_id, fields, some_of
@@ -147,7 +147,7 @@ class PaymentMethods:
 
     async def simulate(self, call: Call) -> Answer:
         """Do what the payer would: agree, or not."""
-        draft = read(call, OutcomeDraft)
+        draft = read_own(call, OutcomeDraft)
         entry = self.asked_for(call)
         return Answer((await self.answer(entry, draft.status, draft.failure_code)).body)
 

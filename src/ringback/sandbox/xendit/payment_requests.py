@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from ringback.sandbox.xendit.auth_codes import AuthDraft
-from ringback.sandbox.xendit.calls import Answer, Call, Refused, Route, read
+from ringback.sandbox.xendit.calls import Answer, Call, Refused, Route, read, read_own
 from ringback.sandbox.xendit.customers import Customers
 from ringback.sandbox.xendit.fields import Draft, Name, invalid
 from ringback.sandbox.xendit.filters import LARGEST_LIMIT, chosen, entry_id, fields
@@ -135,7 +135,7 @@ class PaymentRequests:
 
     async def simulate(self, call: Call) -> Answer:
         """Let a request come to an end, or let its payment begin."""
-        draft = read(call, OutcomeDraft)
+        draft = read_own(call, OutcomeDraft)
         entry = self.asked_for(call)
         reason = draft.failure_code or REASON
         return Answer(self.shown(await self.decide(entry, draft.status, reason)))

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ringback.sandbox.xendit.calls import Answer, Call, Owner, Refused, Route, read
+from ringback.sandbox.xendit.calls import Answer, Call, Owner, Refused, Route, read, read_own
 from ringback.sandbox.xendit.customers import Customers
 from ringback.sandbox.xendit.envelopes import envelope
 from ringback.sandbox.xendit.ledger import Change, Entry
@@ -112,7 +112,7 @@ class PaymentSessions:
 
     async def simulate(self, call: Call) -> Answer:
         """Do what the payer would: pay or save, or fail to; answers with the session."""
-        draft = read(call, SessionOutcomeDraft)
+        draft = read_own(call, SessionOutcomeDraft)
         session = asked_for(self._sandbox.ledger, call, SESSION, MISSING)
         if draft.status == COMPLETED:
             return Answer((await self.pay(session, draft.channel_code, saves=draft.saves)).body)

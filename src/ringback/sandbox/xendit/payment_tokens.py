@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from ringback.model import Instant
-from ringback.sandbox.xendit.calls import Answer, Call, Owner, Refused, Route, read
+from ringback.sandbox.xendit.calls import Answer, Call, Owner, Refused, Route, read, read_own
 from ringback.sandbox.xendit.customers import Customers
 from ringback.sandbox.xendit.envelopes import envelope
 from ringback.sandbox.xendit.fields import DAY, Draft, Name
@@ -89,7 +89,7 @@ class PaymentTokens:
 
     async def simulate(self, call: Call) -> Answer:
         """Do what the payer would: consent, fail to, or end a consent."""
-        draft = read(call, ConsentDraft)
+        draft = read_own(call, ConsentDraft)
         entry = asked_for(self._sandbox.ledger, call, TOKEN, MISSING)
         if draft.status == FAILED:
             return Answer((await self.fail(entry, draft.failure_code or REASON)).body)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ringback.model import Instant
-from ringback.sandbox.xendit.calls import Answer, Call, Owner, Refused, Route, read
+from ringback.sandbox.xendit.calls import Answer, Call, Owner, Refused, Route, read, read_own
 from ringback.sandbox.xendit.customers import Customers
 from ringback.sandbox.xendit.envelopes import envelope
 from ringback.sandbox.xendit.fields import DAY
@@ -132,7 +132,7 @@ class PaymentsV3:
 
     async def decide(self, call: Call) -> Answer:
         """Do what the payer would, at once: pay, or fail to; answers with the payment."""
-        draft = read(call, PaymentOutcomeDraft)
+        draft = read_own(call, PaymentOutcomeDraft)
         request = asked_for(self._sandbox.ledger, call, REQUEST, MISSING)
         if draft.status == SUCCEEDED:
             return Answer((await self.pay(request, draft.amount)).body)

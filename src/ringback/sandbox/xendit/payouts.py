@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from ringback.model import Duration
-from ringback.sandbox.xendit.calls import Answer, Call, Refused, Route, read
+from ringback.sandbox.xendit.calls import Answer, Call, Refused, Route, read, read_own
 from ringback.sandbox.xendit.course import CANCELLED, Course, Stages
 from ringback.sandbox.xendit.envelopes import envelope
 from ringback.sandbox.xendit.fields import Draft, Metadata, Name, Recipients, Text, invalid
@@ -187,7 +187,7 @@ class Payouts:
 
     async def simulate(self, call: Call) -> Answer:
         """Let a payout arrive, fail or come back now."""
-        draft = read(call, OutcomeDraft)
+        draft = read_own(call, OutcomeDraft)
         entry = asked_for(self._sandbox.ledger, call, PAYOUT, MISSING)
         return Answer((await self._course.move(entry, draft.status, draft.failure_code)).body)
 

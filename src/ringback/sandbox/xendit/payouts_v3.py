@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from ringback.model import Duration
-from ringback.sandbox.xendit.calls import Answer, Call, Route, read
+from ringback.sandbox.xendit.calls import Answer, Call, Route, read, read_own
 from ringback.sandbox.xendit.course import CANCELLED, Course, Stages
 from ringback.sandbox.xendit.envelopes import envelope
 from ringback.sandbox.xendit.fields import Draft, invalid
@@ -113,7 +113,7 @@ class PayoutsV3:
 
     async def simulate(self, call: Call) -> Answer:
         """Take a payout to another status now."""
-        draft = read(call, OutcomeDraft)
+        draft = read_own(call, OutcomeDraft)
         entry = asked_for(self._sandbox.ledger, call, PAYOUT_V3, MISSING)
         return Answer((await self._course.move(entry, draft.status, draft.failure_code)).body)
 

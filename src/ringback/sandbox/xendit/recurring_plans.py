@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ringback.sandbox.xendit.calls import INVALID, Answer, Call, Owner, Refused, Route, read
+from ringback.sandbox.xendit.calls import INVALID, Answer, Call, Owner, Refused, Route, read, read_own
 from ringback.sandbox.xendit.fields import invalid
 from ringback.sandbox.xendit.ledger import Entry
 from ringback.sandbox.xendit.lookup import asked_for
@@ -130,7 +130,7 @@ class RecurringPlans:
 
     async def decide(self, call: Call) -> Answer:
         """Decide how the next charges of a plan end, in place of what was decided before."""
-        draft = read(call, VerdictDraft)
+        draft = read_own(call, VerdictDraft)
         plan = self._asked_for(call)
         failure_code = None if draft.status == "SUCCEEDED" else draft.failure_code or REASON
         change = self._sandbox.change()

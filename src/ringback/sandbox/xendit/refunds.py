@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from ringback.sandbox.xendit.books import Books
-from ringback.sandbox.xendit.calls import Answer, Call, Owner, Refused, Route, read
+from ringback.sandbox.xendit.calls import Answer, Call, Owner, Refused, Route, read, read_own
 from ringback.sandbox.xendit.envelopes import envelope
 from ringback.sandbox.xendit.ewallets import CHARGE
 from ringback.sandbox.xendit.fields import Draft, Metadata, Name, invalid
@@ -121,7 +121,7 @@ class Refunds:
 
     async def simulate(self, call: Call) -> Answer:
         """Let a refund succeed or fail at once."""
-        draft = read(call, RefundOutcomeDraft)
+        draft = read_own(call, RefundOutcomeDraft)
         refund = asked_for(self._sandbox.ledger, call, REFUND, NOT_FOUND)
         code = (draft.failure_code or FAILURE) if draft.status == FAILED else None
         return Answer((await self.end(refund, code)).body)

@@ -15,7 +15,7 @@ from msgspec import Meta
 
 from ringback.model import Duration, Instant, iso
 from ringback.sandbox.xendit.books import OPENING, Books
-from ringback.sandbox.xendit.calls import Answer, Call, Refused, Route, read
+from ringback.sandbox.xendit.calls import Answer, Call, Refused, Route, read, read_own
 from ringback.sandbox.xendit.fields import DAY, Draft, Name, invalid, moment
 from ringback.sandbox.xendit.ledger import Entry
 from ringback.sandbox.xendit.lookup import asked_for, missing
@@ -136,7 +136,7 @@ class Reports:
 
     async def simulate(self, call: Call) -> Answer:
         """Let a pending report be made or fail now."""
-        draft = read(call, OutcomeDraft)
+        draft = read_own(call, OutcomeDraft)
         entry = asked_for(self._sandbox.ledger, call, REPORT, MISSING)
         if entry.body["status"] != PENDING:
             raise Refused(400, "INELIGIBLE_TRANSACTION", f"the report is {entry.body['status']} already")

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from ringback.model import Duration, iso
-from ringback.sandbox.xendit.calls import Answer, Call, Owner, Route, read
+from ringback.sandbox.xendit.calls import Answer, Call, Owner, Route, read_own
 from ringback.sandbox.xendit.sandbox import Sandbox
 from ringback.sandbox.xendit.slot_names import SLOTS
 from ringback.sandbox.xendit.slots import MAX_DELAY, Mishap, Slot, Token
@@ -96,7 +96,7 @@ class SettingsApi:
 
     async def put_slots(self, call: Call) -> Answer:
         """``PUT /sandbox/webhooks/slots``: change every slot alike, such as ``{"url": ...}``; answers with all."""
-        draft = read(call, SlotDraft)
+        draft = read_own(call, SlotDraft)
         for slot in self._slots.all(call.owner):
             await self._slots.put(call.owner, draft.applied(slot))
         return await self.slots(call)
@@ -109,7 +109,7 @@ class SettingsApi:
 
     async def put_slot(self, call: Call) -> Answer:
         """``PUT /sandbox/webhooks/slots/{name}``: change a slot (see ``SlotDraft``); answers with it."""
-        slot = read(call, SlotDraft).applied(self._slots.get(call.owner, call.path["name"]))
+        slot = read_own(call, SlotDraft).applied(self._slots.get(call.owner, call.path["name"]))
         await self._slots.put(call.owner, slot)
         return Answer(_slot_body(slot))
 
@@ -118,7 +118,7 @@ class SettingsApi:
 
         The body may change settings as for ``PUT`` (most often ``url``); they are saved, unless ``save`` is false.
         """
-        draft = read(call, TrialDraft)
+        draft = read_own(call, TrialDraft)
         slot = draft.applied(self._slots.get(call.owner, call.path["name"]))
         return Answer(msgspec.to_builtins(await self.trials.test(call.owner, slot, save=draft.save)))
 
@@ -128,7 +128,7 @@ class SettingsApi:
 
     async def put_options(self, call: Call) -> Answer:
         """``PUT /sandbox/webhooks/options``: change what holds for all slots; answers with it."""
-        given = _given(read(call, OptionsDraft))
+        given = _given(read_own(call, OptionsDraft))
         options = msgspec.structs.replace(self._slots.options(call.owner), **given)
         await self._slots.put_options(call.owner, options)
         return Answer(msgspec.to_builtins(options))
@@ -139,7 +139,7 @@ class SettingsApi:
 
     async def rotate_token(self, call: Call) -> Answer:
         """``POST /sandbox/webhooks/token/rotate``: make a new token, carried after ``overlap`` (a day by default)."""
-        await self._slots.rotate_token(call.owner, read(call, RotationDraft).overlap)
+        await self._slots.rotate_token(call.owner, read_own(call, RotationDraft).overlap)
         return Answer(await self._token_body(call.owner))
 
     async def switch_token(self, call: Call) -> Answer:
