@@ -2,18 +2,9 @@
 
 import pytest
 from sandboxes import playing
-from test_sandbox_payment_requests import (
-    ACCOUNT,
-    CARD,
-    CODE,
-    COUNTER,
-    DEBIT,
-    OTHER,
-    TRUSTED_CARD,
-    WALLET,
-    events,
-    told_well,
-)
+from test_sandbox_payment_requests import CARD, DEBIT, TRUSTED_CARD, events, told_well
+
+from xendit_requests import ACCOUNT, CODE, COUNTER, OTHERS, WALLET
 
 MISSING = (404, "DATA_NOT_FOUND")
 MULTIPLE = {"reusability": "MULTIPLE_USE"}
@@ -387,9 +378,9 @@ def test_lists(play):
 def test_methods_that_are_not_there(play):
     """Unknown methods, and those of others, are 404, whatever is asked of them."""
     method = made(play, ACCOUNT)
-    assert play.refused("GET", at(method), headers=OTHER) == MISSING
-    assert play.refused("POST", at(method, "expire"), headers=OTHER) == MISSING
-    assert play.ok("GET", "/v2/payment_methods", headers=OTHER)["data"] == []
+    assert play.refused("GET", at(method), headers=OTHERS) == MISSING
+    assert play.refused("POST", at(method, "expire"), headers=OTHERS) == MISSING
+    assert play.ok("GET", "/v2/payment_methods", headers=OTHERS)["data"] == []
     unknown = {"id": "pm-1"}
     assert play.refused("PATCH", at(unknown), {}) == MISSING
     assert play.refused("GET", at(unknown, "payments")) == MISSING
