@@ -8,6 +8,7 @@ to, and is held to the line's rules until then.
 import ast
 import re
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -426,3 +427,12 @@ def test_the_rules_say_what_the_design_says(importer, imported, allowed):
 def test_sql_is_told_from_prose(text, is_sql):
     """Statements are recognised, and sentences are not mistaken for them."""
     assert bool(SQL.search(text)) is is_sql
+
+
+def test_files_of_tests_have_names_of_their_own():
+    """No two files of tests have the same name: pytest imports by it, and would stop before the first test."""
+    tests = Path(__file__).resolve().parent
+    names = Counter(
+        path.name for path in tests.rglob("*.py") if path.name not in {"__init__.py", "conftest.py"}
+    )
+    assert [name for name, count in names.items() if count > 1] == []

@@ -208,7 +208,9 @@ class Demonstration:
         self._show(Line(f"Ringback listens on {self._url()} and keeps its data in {data}", "bold"))
         self._show(Line(f"The Xendit sandbox is on {sandbox.url}; it takes the API key {DEFAULT_KEY}"))
         self._show(Line(f"The shop is on {shop.url}, a FastAPI application: {_shown(folder())}"))
-        self._show(Line(f"Nothing leaves this machine: here, unlike elsewhere, webhooks may go to {networks},"))
+        self._show(
+            Line(f"Nothing leaves this machine: here, unlike elsewhere, webhooks may go to {networks},")
+        )
         self._show(Line("and what fails is tried again within seconds."))
 
     def _conclude(
