@@ -89,7 +89,7 @@ def test_a_transaction_does_not_sit_idle_for_ever(scene, monkeypatch):
 
 
 def test_timeouts_are_those_of_every_transaction(scene):
-    """What is set is read back: half a minute for a statement, five seconds for doing nothing, and commits that last."""
+    """What is set is read back: half a minute for a statement, five seconds for doing nothing; commits last."""
     with scene.store.transaction():
         (found,) = scene.store.rows(
             "SELECT current_setting('statement_timeout'), current_setting('idle_in_transaction_session_timeout'),"
