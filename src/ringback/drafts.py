@@ -38,7 +38,9 @@ NameProblems = Callable[[tuple[str | int, ...], str], Problems]
 
 
 class Draft(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
-    """Base of all drafts."""
+    """Base of all drafts. ``aliases`` are other names of fields on the wire, those of earlier Svix clients."""
+
+    aliases: ClassVar[Mapping[str, str]] = {}
 
     def check(self) -> None:
         """Raise ``InvalidInput`` with every field at fault; return when there is none."""
@@ -53,6 +55,8 @@ class Draft(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=
 
 class ApplicationDraft(Draft):
     """An application to create or to replace another with."""
+
+    aliases: ClassVar[Mapping[str, str]] = {"rateLimit": "throttleRate"}
 
     name: str
     uid: str | None = None
@@ -73,6 +77,8 @@ class EndpointDraft(Draft):
 
     ``retry_schedule`` is in seconds; None means the server's. ``secret`` of None has one generated.
     """
+
+    aliases: ClassVar[Mapping[str, str]] = {"filterTypes": "eventTypes", "rateLimit": "throttleRate"}
 
     url: str
     uid: str | None = None
@@ -166,7 +172,6 @@ class EventTypeDraft(Draft):
 class MessageDraft(Draft):
     """A message to publish. ``payload`` is kept byte for byte."""
 
-    # Source: the Svix server, which takes this name as well.
     aliases: ClassVar[Mapping[str, str]] = {"data": "payload"}
 
     event_type: str

@@ -44,6 +44,8 @@ LAST_INSTANT = EPOCH_MS + (2**32 - 1) * 1000
 NO_CONTENT = Raw(b"{}")
 EXPIRED = Raw(b'{"expired":true}')
 
+VERSION = 1  # of every endpoint
+
 # Svix's MessageStatus, number and text.
 SUCCESS = (0, "success")
 PENDING = (1, "pending")
@@ -76,7 +78,7 @@ class Shape(msgspec.Struct, rename="camel", kw_only=True, gc=False):
 
 
 class ApplicationOut(Shape):
-    """An application."""
+    """An application; for ``rate_limit``, see ``EndpointOut``."""
 
     id: str
     uid: str | None
@@ -85,10 +87,15 @@ class ApplicationOut(Shape):
     metadata: dict[str, str]
     created_at: datetime
     updated_at: datetime
+    rate_limit: int | None
 
 
 class EndpointOut(Shape):
-    """An endpoint; ``state`` and what follows are Ringback's own."""
+    """An endpoint; ``state`` and what follows are Ringback's own.
+
+    ``filter_types``, ``rate_limit`` and ``version`` are what Svix clients before 2.0 look for: the event types and the
+    throttle rate by their earlier names, and a number that has no meaning any more.
+    """
 
     id: str
     uid: str | None
@@ -101,6 +108,9 @@ class EndpointOut(Shape):
     metadata: dict[str, str]
     created_at: datetime
     updated_at: datetime
+    filter_types: tuple[str, ...] | None
+    rate_limit: int | None
+    version: int
     state: str
     disabled_reason: str | None
     failing_since: datetime | None
@@ -157,7 +167,10 @@ class EndpointStats(Shape):
 
 
 class MessageEndpointOut(Shape):
-    """Where a message stands at one endpoint; ``state``, ``reason`` and ``attempts`` are Ringback's own."""
+    """Where a message stands at one endpoint; ``state``, ``reason`` and ``attempts`` are Ringback's own.
+
+    For ``filter_types``, ``rate_limit`` and ``version``, see ``EndpointOut``.
+    """
 
     id: str
     uid: str | None
@@ -169,6 +182,9 @@ class MessageEndpointOut(Shape):
     throttle_rate: int | None
     created_at: datetime
     updated_at: datetime
+    filter_types: tuple[str, ...] | None
+    rate_limit: int | None
+    version: int
     status: int
     status_text: str
     next_attempt: datetime | None
@@ -282,6 +298,7 @@ def application_out(record: Application) -> ApplicationOut:
         metadata=record.metadata,
         created_at=moment(record.created_at),
         updated_at=moment(record.updated_at),
+        rate_limit=record.throttle_rate,
     )
 
 
@@ -416,6 +433,9 @@ def _endpoint_facts(record: Endpoint) -> dict[str, Any]:
         "throttle_rate": record.throttle_rate,
         "created_at": moment(record.created_at),
         "updated_at": moment(record.updated_at),
+        "filter_types": record.event_types,
+        "rate_limit": record.throttle_rate,
+        "version": VERSION,
     }
 
 
@@ -455,7 +475,14 @@ def partial(
             fields.append((field.name, field.type))
         else:
             fields.append((field.name, field.type, _default_of(field)))
-    return msgspec.defstruct(name, fields, rename="camel", forbid_unknown_fields=True, kw_only=True)
+    return msgspec.defstruct(
+        name,
+        fields,
+        rename="camel",
+        forbid_unknown_fields=True,
+        kw_only=True,
+        namespace={"aliases": draft.aliases},
+    )
 
 
 def given(body: msgspec.Struct) -> dict[str, Any]:
