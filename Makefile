@@ -3,12 +3,14 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
+# The versions of Svix's SDK that the tests drive the server with, each in a folder of its own.
+SDKS := $(patsubst tests/sdks/%.lock,$(VENV)/sdks/%/installed,$(wildcard tests/sdks/*.lock))
 # The first of these that is Python 3.11 or newer is used; set PYTHON to choose another.
 PYTHON ?= $(shell for name in python3.11 python3 python; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$name && break; done)
 
 .DEFAULT_GOAL := run
-.PHONY: install run test check bench drill docs comparison lock clean
+.PHONY: install sdks run test check bench drill docs comparison compatibility lock clean
 
 install: $(STAMP) ## Make .venv with exactly what requirements.lock names
 
@@ -22,7 +24,14 @@ $(STAMP): requirements.lock pyproject.toml
 run: install ## Run a server with made-up payments and watch them being delivered
 	$(BIN)/ringback dev
 
-test: check ## Check the code, then run every test
+sdks: $(SDKS) ## Fetch the SDKs that the tests drive the server with
+
+$(VENV)/sdks/%/installed: tests/sdks/%.lock $(STAMP)
+	rm -rf $(@D)
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes --target $(@D) -r $<
+	@touch $@
+
+test: check sdks ## Check the code, then run every test
 	$(BIN)/pytest
 
 check: install ## Lint, formatting and types
@@ -42,6 +51,9 @@ docs: install ## Write the pages again that are made from the source
 
 comparison: install ## Measure polling against webhooks for the documentation: its chart and table
 	$(BIN)/python scripts/comparison_page.py
+
+compatibility: install sdks ## Do every operation of the Svix API with every SDK, for the table in the documentation
+	$(BIN)/python scripts/svix_compatibility.py
 
 lock: install ## Resolve the dependencies in pyproject.toml again
 	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --no-emit-index-url \

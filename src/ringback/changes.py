@@ -63,6 +63,13 @@ def check_inline(ref: str, draft: drafts.ApplicationDraft) -> None:
         raise InvalidInput(*moved) from None
 
 
+def one_way_of_flags(changes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return changes to an event type in which feature flags given one way clear those given the other way."""
+    ways = {"feature_flag", "feature_flags"}
+    given = ways.intersection(changes)
+    return {**changes, **dict.fromkeys(ways - given)} if given else changes
+
+
 def patched(draft: D, changes: Mapping[str, Any]) -> D:
     """Return *draft* with *changes*; raises ``InvalidInput`` where that breaks a rule."""
     changed = msgspec.structs.replace(draft, **changes)

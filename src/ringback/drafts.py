@@ -150,7 +150,7 @@ class OperationalDraft(EndpointDraft):
 
 
 class EventTypeDraft(Draft):
-    """An event type to create or to replace another with."""
+    """An event type to create or to replace another with; ``feature_flags`` take the place of ``feature_flag``."""
 
     name: str
     description: str
@@ -158,6 +158,8 @@ class EventTypeDraft(Draft):
     deprecated: bool = False
     schemas: dict[str, msgspec.Raw] | None = None
     feature_flag: str | None = None
+    feature_flags: tuple[str, ...] | None = None
+    group_name: str | None = None
 
     def _problems(self) -> Problems:
         yield from _name_problems(("body", "name"), self.name)
@@ -167,6 +169,10 @@ class EventTypeDraft(Draft):
                 yield FieldError(("body", "schemas", version), "a JSON Schema is an object")
         if self.feature_flag is not None:
             yield from _name_problems(("body", "featureFlag"), self.feature_flag)
+        for index, flag in enumerate(self.feature_flags or ()):
+            yield from _name_problems(("body", "featureFlags", index), flag)
+        if self.group_name is not None:
+            yield from _name_problems(("body", "groupName"), self.group_name)
 
 
 class MessageDraft(Draft):
@@ -416,4 +422,6 @@ def event_type_draft(record: EventType) -> EventTypeDraft:
         deprecated=record.deprecated,
         schemas=record.schemas,
         feature_flag=record.feature_flag,
+        feature_flags=record.feature_flags,
+        group_name=record.group_name,
     )

@@ -191,7 +191,11 @@ class Registration(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EventType(msgspec.Struct, frozen=True, kw_only=True):
-    """A kind of message that endpoints can subscribe to; ``schemas`` maps a version to a JSON Schema."""
+    """A kind of message that endpoints can subscribe to; ``schemas`` maps a version to a JSON Schema.
+
+    Of an application's own people, those know of it who have one of its feature flags, where it has any: the single
+    flag of earlier clients, or those of later ones.
+    """
 
     name: str
     description: str
@@ -201,6 +205,14 @@ class EventType(msgspec.Struct, frozen=True, kw_only=True):
     deprecated: bool = False
     schemas: dict[str, msgspec.Raw] | None = None
     feature_flag: str | None = None
+    feature_flags: tuple[str, ...] | None = None
+    group_name: str | None = None
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Its feature flags."""
+        single = () if self.feature_flag is None else (self.feature_flag,)
+        return self.feature_flags or single
 
 
 class CustomAck(msgspec.Struct, frozen=True, kw_only=True):

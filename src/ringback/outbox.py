@@ -15,7 +15,15 @@ import msgspec
 
 from ringback import drafts, ids, policy, redelivery
 from ringback.archive import Archive
-from ringback.changes import changed_headers, check_inline, patched, renewed, replaced, rotated
+from ringback.changes import (
+    changed_headers,
+    check_inline,
+    one_way_of_flags,
+    patched,
+    renewed,
+    replaced,
+    rotated,
+)
 from ringback.drafts import ApplicationDraft, EndpointDraft, EventTypeDraft, MessageDraft, SecretRotation
 from ringback.errors import Conflict, InvalidInput, LimitReached, NotFound, PayloadTooLarge
 from ringback.model import (
@@ -406,7 +414,8 @@ class Outbox:
         """Change the fields named in *changes* (as in ``EventTypeDraft``, but not the name); the others stay."""
 
         def renew(old: EventType) -> EventType:
-            return renewed(old, self._event_type_of(patched(drafts.event_type_draft(old), changes)))
+            draft = patched(drafts.event_type_draft(old), one_way_of_flags(changes))
+            return renewed(old, self._event_type_of(draft))
 
         return self._committer.write(lambda store: store.change_event_type(name, renew))
 
@@ -507,6 +516,8 @@ class Outbox:
             deprecated=draft.deprecated,
             schemas=draft.schemas,
             feature_flag=draft.feature_flag,
+            feature_flags=draft.feature_flags,
+            group_name=draft.group_name,
             created_at=now,
             updated_at=now,
         )

@@ -82,7 +82,7 @@ def test_pages_by_name(api):
         ({"name": "a"}, ("body", "description")),
         ({"name": "a", "description": "", "schemas": {"1": 7}}, ("body", "schemas", "1")),
         ({"name": "a", "description": "", "featureFlag": "?"}, ("body", "featureFlag")),
-        ({"name": "a", "description": "", "groupName": "x"}, ("body", "groupName")),
+        ({"name": "a", "description": "", "colour": "x"}, ("body", "colour")),
     ],
 )
 def test_bad_body(api, body, loc):

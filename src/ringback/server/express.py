@@ -144,6 +144,7 @@ class Express(Lane):
             known,
             headers.get("idempotency-key"),
             strict=lambda: self._strict or prefers_strict(headers.get("prefer")),
+            creates=Right.OPERATE in caller.principal.rights,
         )
 
 
@@ -171,15 +172,22 @@ class Ticket:
 
 
 class Publishing(Ticket):
-    """A request to publish."""
+    """A request to publish, by one who *creates* applications on the way, or does not."""
 
     doing = _PUBLISHING
 
     def __init__(
-        self, outbox: Outbox, application: str, idempotency_key: str | None, *, strict: Callable[[], bool]
+        self,
+        outbox: Outbox,
+        application: str,
+        idempotency_key: str | None,
+        *,
+        strict: Callable[[], bool],
+        creates: bool,
     ) -> None:
         super().__init__()
         self._strict = strict
+        self._creates = creates
         self._ignored: tuple[str, ...] = ()
         self._outbox = outbox
         self._application = application
@@ -189,7 +197,7 @@ class Publishing(Ticket):
         """Publish."""
         asked = decode_message(bytes(self.body), REQUEST, strict=self._strict)
         self._ignored = asked.ignored
-        if asked.application is None:
+        if asked.application is None or not self._creates:
             self._publish(asked.draft, answer)
             return
         ensured: Any = self._outbox.ensure_application(self._application, asked.application)

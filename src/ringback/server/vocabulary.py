@@ -101,6 +101,7 @@ COMMON = {
         minimum=1,
         maximum=drafts.MAX_THROTTLE_RATE,
     ),
+    "rateLimit": _word("`throttleRate`, by the name that Svix clients before 2.0 look for.", None),
     "since": _time("The beginning."),
     "until": _time("The end; null for now.", THEN),
     "Refusal.code": _word("What is wrong, for programs. Codes do not change.", "not_found"),
@@ -168,6 +169,8 @@ ENDPOINTS = {
         ["project-1"],
         drafts.MAX_ENDPOINT_CHANNELS,
     ),
+    "Endpoint.filterTypes": _word("`eventTypes`, by the name that Svix clients before 2.0 look for.", None),
+    "Endpoint.version": _word("1; Svix clients before 2.0 look for it.", 1),
     "Endpoint.headers": _word(
         "Sent with every request. Names that Ringback or HTTP needs are refused.",
         {"x-api-key": "s3cret"},
@@ -234,6 +237,12 @@ EVENT_TYPES = {
         additionalProperties={"type": "object"},
     ),
     "featureFlag": _word("A flag of yours that guards it, or null.", "beta", pattern=NAME),
+    "EventType.featureFlags": _word(
+        "Flags of yours that guard it; they take the place of `featureFlag`. Null is none.",
+        ["beta"],
+        items={"type": "string", "pattern": NAME},
+    ),
+    "groupName": _word("A name to sort event types by, or null.", "billing", pattern=NAME),
 }
 MESSAGES = {
     "Message.id": _id("Its id, which the receiver sees as well.", ids.MESSAGE),

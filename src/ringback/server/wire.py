@@ -127,6 +127,8 @@ class EventTypeOut(Shape):
     deprecated: bool
     schemas: dict[str, Raw] | None
     feature_flag: str | None
+    feature_flags: tuple[str, ...] | None
+    group_name: str | None
     created_at: datetime
     updated_at: datetime
 
@@ -337,7 +339,9 @@ def event_type_out(record: EventType, *, with_content: bool = True) -> EventType
         archived=record.archived,
         deprecated=record.deprecated,
         schemas=record.schemas if with_content else None,
-        feature_flag=record.feature_flag,
+        feature_flag=next(iter(record.flags), None),
+        feature_flags=record.flags or None,
+        group_name=record.group_name,
         created_at=moment(record.created_at),
         updated_at=moment(record.updated_at),
     )

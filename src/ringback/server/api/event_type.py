@@ -9,7 +9,8 @@ from falcon import HTTP_201, HTTP_204
 from falcon.asgi import Response
 
 from ringback.drafts import EventTypeDraft
-from ringback.errors import Conflict
+from ringback.errors import Conflict, NotFound
+from ringback.model import EventType
 from ringback.outbox import Outbox
 from ringback.server.bodies import Bodies
 from ringback.server.operation import operation
@@ -17,6 +18,7 @@ from ringback.server.paging import PageQuery, Query, listing, page_of_names, par
 from ringback.server.replies import created, reply
 from ringback.server.unknown import Request
 from ringback.server.wire import EventTypeOut, Listing, event_type_out, given, partial
+from ringback.store import Page, Store
 
 DRAFT = msgspec.json.Decoder(EventTypeDraft)
 UPDATE = msgspec.json.Decoder(partial(EventTypeDraft, "EventTypeUpdate", without={"name"}, optional=()))
@@ -49,7 +51,10 @@ class EventTypes:
         """List event types by name."""
         query = parse(req, ListQuery)
         page = page_of_names(query)
-        rows = await self._outbox.read(lambda store: store.event_types(page, archived=query.include_archived))
+        flags = req.context.caller.principal.feature_flags
+        rows = await self._outbox.read(
+            lambda store: _visible(store, page, flags, archived=query.include_archived)
+        )
         reply(
             resp,
             listing(
@@ -74,7 +79,10 @@ class EventTypes:
     async def on_get(self, req: Request, resp: Response, name: str) -> None:
         """Show an event type."""
         parse(req, Query)
-        reply(resp, event_type_out(await self._outbox.read(lambda store: store.event_type(name))))
+        record = await self._outbox.read(lambda store: store.event_type(name))
+        if not _may_know(record, req.context.caller.principal.feature_flags):
+            raise NotFound
+        reply(resp, event_type_out(record))
 
     @operation("event-type.update", {200: EventTypeOut, 201: EventTypeOut}, body=UPDATE, raises=(Conflict,))
     async def on_put(self, req: Request, resp: Response, name: str) -> None:
@@ -97,3 +105,21 @@ class EventTypes:
         query = parse(req, RemovalQuery)
         await self._outbox.remove_event_type(name, expunge=query.expunge)
         resp.status = HTTP_204
+
+
+def _visible(store: Store, page: Page, flags: frozenset[str] | None, *, archived: bool) -> list[EventType]:
+    """Return a page of the event types that one with these feature *flags* may know of (None: all)."""
+    found: list[EventType] = []
+    rest = page
+    while len(found) < page.limit:
+        rows = store.event_types(rest, archived=archived)
+        shown = [row for row in rows if _may_know(row, flags)]
+        found = [*shown, *found] if page.backwards else [*found, *shown]
+        if len(rows) < rest.limit:
+            break
+        rest = msgspec.structs.replace(rest, cursor=rows[0 if page.backwards else -1].name)
+    return found[-page.limit :] if page.backwards else found[: page.limit]
+
+
+def _may_know(event_type: EventType, flags: frozenset[str] | None) -> bool:
+    return flags is None or not event_type.flags or not flags.isdisjoint(event_type.flags)

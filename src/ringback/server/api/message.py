@@ -11,6 +11,7 @@ from falcon import HTTP_202, HTTP_204
 from falcon.asgi import Response
 
 from ringback import ids
+from ringback.access import Right
 from ringback.drafts import ApplicationDraft, ExampleDraft, MessageDraft, MessageRequest
 from ringback.errors import Conflict, FieldError, InvalidInput, MissingPayload, NoExample
 from ringback.examples import PING, PING_PAYLOAD, example_payload
@@ -118,7 +119,7 @@ class Messages:
         asked = decode_message(await self._bodies.text(req), REQUEST, strict=req.refuses_unknown)
         if asked.ignored:
             req.ignore(asked.ignored)
-        if asked.application is not None:
+        if asked.application is not None and Right.OPERATE in req.context.caller.principal.rights:
             await self._outbox.ensure_application(app, asked.application)
         accepted = await self._outbox.publish_draft(app, asked.draft, req.get_header("idempotency-key"))
         resp.status = HTTP_202
