@@ -74,9 +74,13 @@ class Announcing(Accepting):
 
 
 def _is_notable(settlement: Settlement) -> bool:
-    return settlement.attempt is not None and (
-        _turn_of(settlement) is not None or _may_end_an_earlier_round(settlement)
-    )
+    work = settlement.work
+    if settlement.attempt is None:
+        return False
+    if work.attempts < FAILING_AFTER - 1 and work.trigger is Trigger.SCHEDULED:
+        # The hot path: of a message's first attempts, only one that is the last of all is worth telling.
+        return settlement.decision.step is Step.EXHAUST and operational.is_told_of(work.endpoint)
+    return _turn_of(settlement) is not None or _may_end_an_earlier_round(settlement)
 
 
 def _turn_of(settlement: Settlement) -> Turn | None:
