@@ -157,8 +157,8 @@ _ADMINISTRATOR = Caller(ADMINISTRATOR)
 class Guard:
     """Falcon middleware: lets nobody past who may not, except to resources that say they are ``open``.
 
-    Responders find the ``Caller`` in the request's context, and as ``app`` the id of an application that
-    the caller is bound to, whether the address has that or the uid.
+    Responders find the ``Caller`` and its ``Principal`` in the request's context, and as ``app`` the id of an
+    application that the caller is bound to, whether the address has that or the uid.
     """
 
     def __init__(self, tokens: Tokens) -> None:
@@ -172,6 +172,7 @@ class Guard:
             return
         caller = await self._tokens.verify(req.get_header("Authorization"))
         req.context.caller = caller
+        req.context.principal = caller.principal
         ref = params.get(APPLICATION)
         application = None if ref is None else await self._application(caller, ref)
         verdict = decide(caller.principal, need_of(req.method, req.uri_template), application)
