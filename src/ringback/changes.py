@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from ringback import drafts
-from ringback.errors import InvalidInput, LimitReached
+from ringback.errors import Conflict, InvalidInput, LimitReached
 from ringback.model import Endpoint, EndpointSecret, EndpointState, Instant
 
 T = TypeVar("T")
@@ -61,6 +61,12 @@ def check_inline(ref: str, draft: drafts.ApplicationDraft) -> None:
     except InvalidInput as error:
         moved = (msgspec.structs.replace(fault, loc=(*at, *fault.loc[1:])) for fault in error.fields)
         raise InvalidInput(*moved) from None
+
+
+def check_not_handler(endpoint: Endpoint) -> None:
+    """Refuse to change an endpoint that a program declares; raises ``Conflict``."""
+    if endpoint.handler is not None:
+        raise Conflict("this endpoint is a handler: the program that declares it says what it is")
 
 
 def one_way_of_flags(changes: Mapping[str, Any]) -> Mapping[str, Any]:

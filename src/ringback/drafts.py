@@ -14,7 +14,7 @@ import msgspec
 
 from ringback import ids, operational, policy
 from ringback.errors import FieldError, InvalidInput
-from ringback.model import Application, Endpoint, EndpointState, EventType, HeaderFamily, Manner
+from ringback.model import Application, Duration, Endpoint, EndpointState, EventType, HeaderFamily, Manner
 from ringback.signing import standard
 from ringback.target import check_header, parse_target
 
@@ -28,6 +28,10 @@ MAX_HEADERS = 50
 MAX_THROTTLE_RATE = 65_535
 MAX_GRACE_SECONDS = 7 * 24 * 3600
 DEFAULT_GRACE_SECONDS = 24 * 3600
+# Source: the Svix server, for days.
+MIN_RETENTION_DAYS = 5
+MAX_RETENTION_DAYS = 90
+MAX_RETENTION_HOURS = 24 * MAX_RETENTION_DAYS
 
 _NAME = re.compile(r"[a-zA-Z0-9_.\-]{1,256}")
 _DOT_SEGMENTS = frozenset({".", ".."})
@@ -219,11 +223,31 @@ class MessageRequest(MessageDraft):
     """A message to publish, with what clients may say besides.
 
     ``application`` is created where there is none that the address names. ``transformations_params`` may hold the
-    payload as a text, so that it is delivered byte for byte by clients that write JSON in their own way.
+    payload as a text, so that it is delivered byte for byte by clients that write JSON in their own way. The payload
+    is forgotten after ``payload_retention_period`` days or ``payload_retention_hours``.
     """
 
     application: ApplicationDraft | None = None
     transformations_params: Transformations | None = None
+    payload_retention_period: int | None = None
+    payload_retention_hours: int | None = None
+
+    @property
+    def keep_for(self) -> Duration | None:
+        """For how long the payload is kept, where that is said; hours take the place of days."""
+        if self.payload_retention_hours is not None:
+            return self.payload_retention_hours * policy.HOUR
+        return None if self.payload_retention_period is None else self.payload_retention_period * policy.DAY
+
+    def check_retention(self) -> None:
+        """Raise ``InvalidInput`` where what is said of the payload's retention is out of bounds."""
+        days, hours = self.payload_retention_period, self.payload_retention_hours
+        if days is not None and not MIN_RETENTION_DAYS <= days <= MAX_RETENTION_DAYS:
+            raise InvalidInput.at(
+                "body", "payloadRetentionPeriod", msg=f"is {MIN_RETENTION_DAYS} to {MAX_RETENTION_DAYS} days"
+            )
+        if hours is not None and not 1 <= hours <= MAX_RETENTION_HOURS:
+            raise InvalidInput.at("body", "payloadRetentionHours", msg=f"is 1 to {MAX_RETENTION_HOURS} hours")
 
     def message(self) -> MessageDraft:
         """Return the message.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from functools import partial
 
 from ringback import policy
+from ringback.errors import NotFound
 from ringback.model import Duration, Instant
 from ringback.observe import MessagesPruned, Observer
-from ringback.store import Pruned, Store, Task
+from ringback.store import EXPIRING, Document, Page, Pruned, Store, Task
 from ringback.store.commit import Committer
 
 TASK_STEP = 500
@@ -45,7 +47,12 @@ class Housekeeping:
             await self.prune(now)
 
     async def prune(self, now: Instant) -> int:
-        """Remove what is past retention; return how many messages that were."""
+        """Remove what is past retention; return how many messages that were.
+
+        Payloads that were to be kept for a shorter time are forgotten, too.
+        """
+        while await self._committer.write(partial(_expire, now)):
+            pass
         before = now - self._retention
         before -= before % self._committer.grain
         receipts_before = min(before, now - policy.RECEIPT_RETENTION)
@@ -62,6 +69,18 @@ class Housekeeping:
 
 def _advance_task(now: Instant, store: Store) -> Task | None:
     return store.advance_task(now, TASK_STEP)
+
+
+def _expire(now: Instant, store: Store) -> bool:
+    """Forget payloads whose time is over; tell whether there may be more of them."""
+    found = store.documents(EXPIRING, Page(limit=PRUNE_STEP))
+    ended = [document for document in found if int(document.id.partition(".")[0]) <= now]
+    for document in ended:
+        _, application, message = document.id.split(".")
+        with contextlib.suppress(NotFound):  # it went with its application, or with retention
+            store.expunge_message(application, message)
+    store.keep([Document(EXPIRING, document.id, None) for document in ended])
+    return len(ended) == PRUNE_STEP
 
 
 def _prune(before: Instant, cursor: int, receipts_before: Instant, store: Store) -> Pruned:

@@ -18,6 +18,7 @@ from ringback.archive import Archive
 from ringback.changes import (
     changed_headers,
     check_inline,
+    check_not_handler,
     one_way_of_flags,
     patched,
     renewed,
@@ -29,6 +30,7 @@ from ringback.errors import Conflict, InvalidInput, LimitReached, NotFound, Payl
 from ringback.model import (
     Application,
     Delivery,
+    Duration,
     Endpoint,
     EndpointSecret,
     EndpointState,
@@ -131,10 +133,20 @@ class Outbox:
         return self._committer.accept_within(tx, acceptance)
 
     def publish_draft(
-        self, application: str, draft: MessageDraft, idempotency_key: str | None = None
+        self,
+        application: str,
+        draft: MessageDraft,
+        idempotency_key: str | None = None,
+        keep_for: Duration | None = None,
     ) -> Pending[Accepted]:
-        """Publish a message whose payload is known to be JSON; see ``publish``."""
-        return self._committer.accept(self._acceptance_of(application, draft, idempotency_key))
+        """Publish a message whose payload is known to be JSON; see ``publish``.
+
+        After *keep_for*, if given, the payload is forgotten, as by ``archive.expunge_message``.
+        """
+        acceptance = self._acceptance_of(application, draft, idempotency_key)
+        if keep_for is not None:
+            acceptance = msgspec.structs.replace(acceptance, payload_until=acceptance.created_at + keep_for)
+        return self._committer.accept(acceptance)
 
     def publish_example(
         self, application: str, endpoint: str, draft: MessageDraft, idempotency_key: str | None = None
@@ -292,7 +304,7 @@ class Outbox:
         record = self._endpoint_of(draft)
 
         def renew(old: Endpoint) -> Endpoint:
-            _check_not_handler(old)
+            check_not_handler(old)
             kept = {name: getattr(old, name) for name in keep}
             return replaced(old, msgspec.structs.replace(record, **kept))
 
@@ -311,7 +323,7 @@ class Outbox:
 
         def change(store: Store) -> Endpoint:
             def renew(old: Endpoint) -> Endpoint:
-                _check_not_handler(old)
+                check_not_handler(old)
                 record = self._endpoint_of(patched(drafts.endpoint_draft(old), changes))
                 if "event_types" in changes:
                     _check_subscription(store, old.application_id, record)
@@ -331,7 +343,7 @@ class Outbox:
         now = self._clock()
 
         def renew(old: Endpoint) -> Endpoint:
-            _check_not_handler(old)
+            check_not_handler(old)
             headers = changed_headers(old.headers, changes)
             patched(drafts.endpoint_draft(old), {"headers": headers})
             return msgspec.structs.replace(old, headers=headers, updated_at=now)
@@ -362,7 +374,7 @@ class Outbox:
         key = idempotency("rotate", idempotency_key, (ref, rotation))
 
         def renew(old: Endpoint) -> Endpoint:
-            _check_not_handler(old)
+            check_not_handler(old)
             return msgspec.structs.replace(
                 old, secrets=rotated(old.secrets, fresh, now, rotation.grace * 1000), updated_at=now
             )
@@ -576,11 +588,6 @@ def check_uid_of_path(ref: str, uid: str | None, prefix: str) -> None:
     if uid is not None and uid != ref:
         raise InvalidInput.at("body", "uid", msg="differs from the uid in the path")
     drafts.check_uid("uid", ref, prefix)
-
-
-def _check_not_handler(endpoint: Endpoint) -> None:
-    if endpoint.handler is not None:
-        raise Conflict("this endpoint is a handler: the program that declares it says what it is")
 
 
 def _check_subscription(store: Store, owner: str, record: Endpoint) -> None:

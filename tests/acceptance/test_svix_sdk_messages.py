@@ -340,3 +340,10 @@ def test_a_key_used_at_once(sdk, svix_server, app):
     assert {status for status, _ in answers} == {202}
     assert len({answer["id"] for _, answer in answers}) == 1
     assert len(sdk.call("message.list", app)["data"]) == 1
+
+
+def test_how_long_a_payload_is_kept(sdk, app):
+    """The days that a payload is kept are within bounds."""
+    sdk.publish(app, payloadRetentionPeriod=5)
+    body = {"eventType": "a", "payload": {}, "payloadRetentionPeriod": 91}
+    assert sdk.faults("message.create", app, body) == [("body", "payloadRetentionPeriod")]

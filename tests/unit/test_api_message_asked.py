@@ -3,6 +3,10 @@
 import pytest
 from management import faults, listed, management
 
+from ringback.outbox import system_clock
+from ringback.policy import DAY, HOUR
+from ringback.store import EXPIRING, Page
+
 MSG = "/app/acme/msg"
 NEW = {"eventType": "a", "payload": {"n": 1}, "application": {"name": "New", "uid": "new"}}
 
@@ -115,3 +119,18 @@ def test_metadata_of_null(api):
     assert api.patch("/app/acme", {"metadata": None}).json["metadata"] == {}
     assert api.application(metadata=None)["metadata"] == {}
     assert api.endpoint("acme", metadata=None)["metadata"] == {}
+
+
+@pytest.mark.parametrize(
+    ("field", "least", "most"), [("payloadRetentionPeriod", 5, 90), ("payloadRetentionHours", 1, 2160)]
+)
+def test_how_long_a_payload_is_kept(api, field, least, most):
+    """A payload's time is within bounds, and kept beside the message until it is over."""
+    for value in (least, most):
+        api.message("acme", **{field: value})
+    for value in (least - 1, most + 1):
+        assert faults(api.post(MSG, {"eventType": "a", "payload": {}, field: value})) == [("body", field)]
+    kept = api.store.documents(EXPIRING, Page())
+    ends = sorted(int(document.id[:13]) - system_clock() for document in kept)
+    unit = DAY if field == "payloadRetentionPeriod" else HOUR
+    assert ends == pytest.approx([least * unit, most * unit], abs=60_000)

@@ -2,13 +2,16 @@
 
 import pytest
 from line import HOUR, MINUTE, OK, SECOND, START, Line, played, refused
+from msgspec import Raw
 
 from ringback import policy
+from ringback.drafts import MessageDraft
 from ringback.errors import StoreUnavailable
+from ringback.housekeeping import Housekeeping
 from ringback.model import DeliveryState, EndpointState
 from ringback.observe import MessagesPruned, StepFailed, StoreFailed
 from ringback.policy import DAY, RetrySchedule
-from ringback.store import MessageFilter, Page
+from ringback.store import EXPIRING, MessageFilter, Page
 
 ONCE = RetrySchedule(())
 LATER = RetrySchedule((HOUR, HOUR), jitter=0.0)
@@ -54,6 +57,27 @@ async def test_a_message_is_sent_again_on_request(store_url):
 
 
 # --- Retention ---------------------------------------------------------------------------------------------
+
+
+@played
+async def test_a_payload_is_forgotten_when_its_time_is_over(store_url):
+    """A payload that is to be kept for an hour is there until then, and the message stays without it."""
+    async with Line(store_url) as line:
+        application, _ = await line.stage()
+        draft = MessageDraft(event_type="a", payload=Raw(b'{"n":1}'))
+        accepted = await line.outbox.publish_draft(application, draft, None, HOUR)
+        await line.finished(1)
+
+        async def payload():
+            message = await line.outbox.read(lambda store: store.message(application, accepted.message.id))
+            return message.payload
+
+        house = Housekeeping(line.committer, line.observer, 30 * DAY)
+        await house.prune(line.clock() + HOUR - MINUTE)
+        assert await payload() == b'{"n":1}'
+        await house.prune(line.clock() + HOUR + MINUTE)
+        assert await payload() is None
+        assert await line.outbox.documents(EXPIRING) == []
 
 
 @played

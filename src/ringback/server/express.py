@@ -17,12 +17,11 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from ringback.access import Right
-from ringback.drafts import MessageDraft
 from ringback.entrance import Entrance, Reply
 from ringback.errors import MalformedRequest, RequestTimeout, RingbackError, Unavailable
 from ringback.gateway import Gateway
 from ringback.outbox import Outbox
-from ringback.server.api.message import REQUEST, decode_message
+from ringback.server.api.message import REQUEST, Asked, decode_message
 from ringback.server.auth import Tokens
 from ringback.server.bodies import JSON
 from ringback.server.replies import Answer, encode, refusal
@@ -198,20 +197,22 @@ class Publishing(Ticket):
         asked = decode_message(bytes(self.body), REQUEST, strict=self._strict)
         self._ignored = asked.ignored
         if asked.application is None or not self._creates:
-            self._publish(asked.draft, answer)
+            self._publish(asked, answer)
             return
         ensured: Any = self._outbox.ensure_application(self._application, asked.application)
-        ensured.add_done_callback(lambda ensured: self._follow(ensured, asked.draft, answer))
+        ensured.add_done_callback(lambda ensured: self._follow(ensured, asked, answer))
 
-    def _publish(self, draft: MessageDraft, answer: Answering) -> None:
-        stored: Any = self._outbox.publish_draft(self._application, draft, self._idempotency_key)
+    def _publish(self, asked: Asked, answer: Answering) -> None:
+        stored: Any = self._outbox.publish_draft(
+            self._application, asked.draft, self._idempotency_key, asked.keep_for
+        )
         stored.add_done_callback(lambda stored: answer(*_rendered(self._answer(stored))))
 
-    def _follow(self, ensured: Any, draft: MessageDraft, answer: Answering) -> None:
+    def _follow(self, ensured: Any, asked: Asked, answer: Answering) -> None:
         """Publish after the application has been seen to."""
         try:
             ensured.result()
-            self._publish(draft, answer)
+            self._publish(asked, answer)
         except Exception as refused:  # noqa: BLE001 - as in ``_act``
             answer(*_rendered(refusal(refused, self.doing)))
 

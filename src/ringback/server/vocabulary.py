@@ -270,6 +270,18 @@ MESSAGES = {
     "Example.payload": _word("A payload of your own instead; null takes one from the event type's schema."),
     "Message.application": _word("Created where there is none that the address names."),
     "transformationsParams": _word("How the payload is to be changed."),
+    "payloadRetentionPeriod": _word(
+        "After how many days the payload is forgotten; null for when the message is.",
+        30,
+        minimum=drafts.MIN_RETENTION_DAYS,
+        maximum=drafts.MAX_RETENTION_DAYS,
+    ),
+    "payloadRetentionHours": _word(
+        "After how many hours the payload is forgotten; takes the place of days.",
+        None,
+        minimum=1,
+        maximum=drafts.MAX_RETENTION_HOURS,
+    ),
     "rawPayload": _word("What takes the payload's place, as a text of JSON.", '{"invoice":"inv_42"}'),
     "BatchIn.messages": _word("What to publish, all checked before any is stored.", minItems=1, maxItems=100),
     "status": _word(

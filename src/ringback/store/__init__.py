@@ -31,6 +31,7 @@ from ringback.model import (
 )
 from ringback.secrecy import masked
 from ringback.store.values import (
+    EXPIRING,
     Acceptance,
     Accepted,
     AttemptFilter,
@@ -539,6 +540,7 @@ def _path(url: str) -> str:
 
 
 __all__ = [
+    "EXPIRING",
     "Acceptance",
     "Accepted",
     "Admit",

@@ -46,13 +46,18 @@ class Document(msgspec.Struct, frozen=True):
     body: bytes | None
 
 
+# Payloads that are to be forgotten: the ids are INSTANT.APPLICATION.MESSAGE, the instant in thirteen digits.
+EXPIRING = "ringback.expiring"
+
+
 class Acceptance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A message to accept. ``application`` is an id or a uid; ``id`` is the new message's.
 
     With *inbound* it was received, ``application`` is a source's id, and an event that was received before is
     answered with the first message's id. Otherwise it was published, and ``application`` is no source. *documents* are
     kept in the same transaction, unless it is refused or was accepted before. With *only*, the id or uid of an
-    endpoint, it is for that one alone, whatever it listens to.
+    endpoint, it is for that one alone, whatever it listens to. Its payload is to be forgotten after
+    *payload_until*: a document in the collection ``EXPIRING`` says so.
     """
 
     application: str
@@ -66,6 +71,7 @@ class Acceptance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     inbound: Inbound | None = None
     documents: tuple[Document, ...] = ()
     only: str | None = None
+    payload_until: Instant | None = None
 
 
 class Work(msgspec.Struct, frozen=True, kw_only=True, gc=False):

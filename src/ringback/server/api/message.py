@@ -15,7 +15,7 @@ from ringback.access import Right
 from ringback.drafts import ApplicationDraft, ExampleDraft, MessageDraft, MessageRequest
 from ringback.errors import Conflict, FieldError, InvalidInput, MissingPayload, NoExample
 from ringback.examples import PING, PING_PAYLOAD, example_payload
-from ringback.model import Delivery, Endpoint, Message, Standing
+from ringback.model import Delivery, Duration, Endpoint, Message, Standing
 from ringback.outbox import Outbox
 from ringback.server.bodies import UNKNOWN, Bodies, decode_json, decode_known
 from ringback.server.operation import operation
@@ -82,6 +82,7 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
     draft: MessageDraft
     application: ApplicationDraft | None = None
     ignored: tuple[str, ...] = ()
+    keep_for: Duration | None = None
 
 
 def decode_message(
@@ -99,7 +100,8 @@ def decode_message(
             raise
     # Most requests end above: what few say is looked for only in those that say more.
     request, ignored = decode_known(body, decoder, strict=strict)
-    return Asked(request.message(), request.application, ignored)
+    request.check_retention()
+    return Asked(request.message(), request.application, ignored, request.keep_for)
 
 
 class Messages:
@@ -121,7 +123,8 @@ class Messages:
             req.ignore(asked.ignored)
         if asked.application is not None and Right.OPERATE in req.context.caller.principal.rights:
             await self._outbox.ensure_application(app, asked.application)
-        accepted = await self._outbox.publish_draft(app, asked.draft, req.get_header("idempotency-key"))
+        key = req.get_header("idempotency-key")
+        accepted = await self._outbox.publish_draft(app, asked.draft, key, asked.keep_for)
         resp.status = HTTP_202
         resp.data = encode(message_out(accepted.message, with_content=with_content))
 

@@ -11,7 +11,7 @@ from ringback import ids
 from ringback.errors import Conflict, RingbackError
 from ringback.model import Endpoint, Instant, Message
 from ringback.operational import Event, Owner
-from ringback.store import Acceptance, Accepted, Admit, Idempotency, Lease
+from ringback.store import EXPIRING, Acceptance, Accepted, Admit, Document, Idempotency, Lease
 from ringback.store.sql.catalog import Use
 from ringback.store.sql.documents import Documents
 from ringback.store.sql.intake import Intake
@@ -143,6 +143,9 @@ class Accepting(Documents):
         except RingbackError as error:
             return error
         intake.documents += acceptance.documents
+        if acceptance.payload_until is not None:
+            name = f"{acceptance.payload_until:013d}.{route.application_id}.{acceptance.id}"
+            intake.documents.append(Document(EXPIRING, name, b""))
         receipts.add(accepted.message, route)
         if use is not None:
             earlier.use(use, acceptance)
