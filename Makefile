@@ -21,7 +21,7 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $(STAMP)
 
-run: install ## Run a server with made-up payments and watch them being delivered
+run: install ## Run a shop with the Xendit sandbox and a server, and watch orders being paid
 	$(BIN)/ringback dev
 
 sdks: $(SDKS) ## Fetch the SDKs that the tests drive the server with

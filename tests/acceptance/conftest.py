@@ -1,8 +1,18 @@
 """Servers and clients that several files of tests have in common."""
 
 import pytest
-from running import Answer, receiving
+from running import MAIN_KEY, Answer, receiving
 from svix_sdk import DATABASES, VERSIONS, driving, serving
+
+from postgres_server import durable_server
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store(request):
+    """Settings that name an empty store, of each kind in turn: a file in the folder of the test, or a database."""
+    if request.param == "sqlite":
+        return {}
+    return {"store": durable_server().new_database(), "main_key": MAIN_KEY}
 
 
 @pytest.fixture(scope="module", params=DATABASES)

@@ -125,6 +125,16 @@ def test_a_port_that_is_taken(tmp_path, box):
     assert (done.returncode, "is taken" in done.stderr) == (3, True), done.stderr
 
 
+def test_a_store_that_another_plays_on(tmp_path):
+    """Two sandboxes on one file would each know half; the second says so, and can start when the first has gone."""
+    with sandbox(tmp_path) as box:
+        done = run(tmp_path, "--listen", "127.0.0.1:0")
+        assert (done.returncode, "another sandbox" in done.stderr) == (3, True), done.stderr
+        box.process.kill()
+    with sandbox(tmp_path) as box:
+        assert box.ask("GET", "/v2/invoices")[0] == 200
+
+
 def run(folder, *options):
     return subprocess.run(
         [sys.executable, "-m", "ringback", "sandbox", "xendit", *options],

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -24,6 +25,7 @@ from ringback.server.express import Lane
 from ringback.server.logs import start_logging
 from ringback.server.node import Node, signalled
 from ringback.server.web import Web
+from ringback.store import is_postgres
 
 SECURITY = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
 
@@ -146,24 +148,50 @@ async def play(settings: Settings, options: SandboxOptions) -> None:
     """Run a node and the sandbox beside it until SIGTERM or SIGINT.
 
     Raises:
-        ConfigurationError: The store or a setting cannot be used.
+        ConfigurationError: The store or a setting cannot be used; or another sandbox plays on the store.
         OSError: The address or a file cannot be used.
     """
     node = Node(settings, api=False)
     stop_logging = start_logging(settings, node.observer)
     try:
-        await node.start()
-        try:
-            server = SandboxServer(node.outbox, options)
-            await server.start()
-            told = signalled()
-            _announce(server, settings)
-            await told.wait()
-            await server.stop()
-        finally:
-            await node.stop()
+        with _alone(settings.store):
+            await _play_on(node, settings, options)
     finally:
         stop_logging()
+
+
+async def _play_on(node: Node, settings: Settings, options: SandboxOptions) -> None:
+    await node.start()
+    try:
+        server = SandboxServer(node.outbox, options)
+        await server.start()
+        told = signalled()
+        _announce(server, settings)
+        await told.wait()
+        await server.stop()
+    finally:
+        await node.stop()
+
+
+@contextlib.contextmanager
+def _alone(store: str) -> Iterator[None]:
+    """Be the only sandbox on a file: each keeps its objects in memory, and knows nothing of what another makes.
+
+    The lock goes with the process, however that ends.
+    """
+    if is_postgres(store) or sys.platform == "win32":
+        yield
+        return
+    import fcntl  # noqa: PLC0415 - there is none on Windows
+
+    with Path(f"{store.removeprefix('sqlite:///')}.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigurationError(
+                f"another sandbox plays on {store}; stop it, or keep this one elsewhere with --store"
+            ) from None
+        yield
 
 
 def _announce(server: SandboxServer, settings: Settings) -> None:
