@@ -21,7 +21,7 @@ from bench.wire import LOOPBACK, Record, delivered_id, message_end
 
 ANSWER = b"HTTP/1.1 204 No Content\r\n\r\n"
 BACKLOG = 4096
-SLOW_SECONDS = 0.2
+SLOW_SECONDS = 0.1
 
 
 class Arrivals:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
+import msgspec
 import psycopg
 from psycopg import errors, pq
 from psycopg.types.string import StrDumper
@@ -20,14 +21,24 @@ OLDEST = 140000
 READ_ONLY = "read-only"
 # A statement never takes that long unless something is wrong. A transaction that sits idle is that of a node that is
 # lost or frozen, and what it has written holds up every node that comes to the same: one key twice, one event twice.
+# With the settings of each transaction comes the version of the catalog, which almost every one of them needs.
 BEGIN = (
     "BEGIN; SELECT set_config('statement_timeout', '30s', true),"
-    " set_config('idle_in_transaction_session_timeout', '5s', true), set_config('synchronous_commit', 'on', true)"
+    " set_config('idle_in_transaction_session_timeout', '5s', true), set_config('synchronous_commit', 'on', true),"
+    " (SELECT version FROM ringback_catalog)"
 )
 KINDS = {"i": "bigint[]", "t": "text[]", "b": "bytea[]", "o": "boolean[]"}
 # Another node has done at the same moment what this one was about to do: done again, it will see that.
 RACES = (errors.UniqueViolation, errors.DeadlockDetected, errors.SerializationFailure)
 _HINTS = re.compile(r" INDEXED BY \w+")
+
+
+class Both(msgspec.Struct, frozen=True):
+    """A statement about rows of two sorts, like ``Many``: ``{others}`` stands after ``{rows}``."""
+
+    text: str
+    kinds: str
+    other_kinds: str
 
 
 class _Text(StrDumper):
@@ -63,9 +74,22 @@ class Connection:
         columns = zip(statement.kinds, zip(*rows, strict=True), strict=True)
         return self._run(_about_arrays(statement), [array_literal(kind, column) for kind, column in columns])
 
-    def simple(self, statements: str) -> None:
-        """Run statements without values, in one message to the server."""
-        self._run(statements, None)
+    def execute_both(
+        self, statement: Both, rows: Sequence[Row], others: Sequence[Row]
+    ) -> psycopg.Cursor[Row]:
+        """Run a statement about rows of two sorts."""
+        arrays = [
+            array_literal(kind, column)
+            for kinds, some in ((statement.kinds, rows), (statement.other_kinds, others))
+            for kind, column in zip(
+                kinds, zip(*some, strict=True) if some else ((),) * len(kinds), strict=True
+            )
+        ]
+        return self._run(_about_both(statement), arrays)
+
+    def simple(self, statements: str) -> psycopg.Cursor[Row]:
+        """Run statements without values, in one message to the server; the cursor has the first one's rows."""
+        return self._run(statements, None)
 
     def close(self) -> None:
         """Close it; it is opened again when it is needed."""
@@ -190,5 +214,15 @@ def translated(statement: str) -> str:
 
 @lru_cache(1_000)
 def _about_arrays(statement: Many) -> str:
-    arrays = ", ".join(f"?::{KINDS[kind]}" for kind in statement.kinds)
-    return translated(statement.text.replace("{rows}", f"SELECT * FROM unnest({arrays})"))
+    return translated(statement.text.replace("{rows}", _unnested(statement.kinds)))
+
+
+@lru_cache(1_000)
+def _about_both(statement: Both) -> str:
+    text = statement.text.replace("{rows}", _unnested(statement.kinds))
+    return translated(text.replace("{others}", _unnested(statement.other_kinds)))
+
+
+def _unnested(kinds: str) -> str:
+    arrays = ", ".join(f"?::{KINDS[kind]}" for kind in kinds)
+    return f"SELECT * FROM unnest({arrays})"

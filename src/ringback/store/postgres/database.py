@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 
 from ringback.errors import ConfigurationError, StoreIncompatible
-from ringback.store.postgres.connection import BEGIN, Connection, connect, reason
+from ringback.store.postgres.connection import BEGIN, Both, Connection, connect, reason
 from ringback.store.postgres.days import Day
 from ringback.store.sql.tables import Dialect, Many, Row, Tables
 from ringback.vault import Vault
@@ -46,6 +46,8 @@ class Database(Tables):
         self._depth = 0
         self._owner = 0
         self._changed = 0
+        # That of the catalog when the transaction began, unless it has changed since.
+        self._version: int | None = None
         self._local = threading.local()
         self._readers: list[Connection] = []
         self.days: set[Day] = set()
@@ -76,6 +78,11 @@ class Database(Tables):
         """See ``Tables``."""
         return self._connection().execute_rows(query, wanted).fetchall() if wanted else []
 
+    def rows_for_both(self, query: Both, rows: Sequence[Row], others: Sequence[Row]) -> list[Row]:
+        """Return all rows of a query about rows of two sorts."""
+        cursor = self._connection().execute_both(query, rows, others)
+        return cursor.fetchall() if cursor.description else []
+
     # --- Transactions -------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
@@ -89,7 +96,9 @@ class Database(Tables):
         if not self._depth and not self._writer.is_idle():
             # What an earlier failure left open is not known.
             self._writer.close()
-        self._writer.simple(begin)
+        cursor = self._writer.simple(begin)
+        if not self._depth and cursor.nextset():
+            self._version = cursor.fetchall()[0][-1]
         self._owner = threading.get_ident()
         self._depth += 1
         try:
@@ -108,6 +117,7 @@ class Database(Tables):
     def undone(self) -> None:
         """See ``Tables``."""
         self.days.clear()
+        self._version = None
 
     def checkpoint(self) -> None:
         """See ``Store``: there is nothing to do."""

@@ -18,20 +18,22 @@ from ringback.store import (
     Quota,
     Work,
 )
-from ringback.store.postgres.connection import array_literal
+from ringback.store.postgres.connection import Both, array_literal
 from ringback.store.postgres.database import Database, make_day
 from ringback.store.postgres.days import SERIAL_BITS, SERIALS_AT_ONCE, Day, day_of, first_key
 from ringback.store.postgres.floors import Floors
+from ringback.store.sql.accepting import INSERT_MESSAGES
 from ringback.store.sql.handling import Handling
 from ringback.store.sql.intake import LEASED
-from ringback.store.sql.line import ENDED, taken
+from ringback.store.sql.line import ENDED, INSERT_ATTEMPTS, taken
 from ringback.store.sql.records import ENDPOINT_COLUMNS, endpoint_of
 from ringback.store.sql.tables import Many, Row
 
-# With the one lease that those of them have which are born leased.
-_INSERT_DELIVERIES = Many(
-    """
-    WITH new (message_key, endpoint_key, state, attempts, due_at, lease_token, trigger, ordering_key) AS ({rows}),
+# Messages and their deliveries, with the one lease that those of them have which are born leased.
+_INSERT = Both(
+    f"""
+    WITH message AS ({INSERT_MESSAGES.text}),
+    new (message_key, endpoint_key, state, attempts, due_at, lease_token, trigger, ordering_key) AS ({{others}}),
     born AS (
         INSERT INTO ringback_lease (until, token, first_key, last_key)
         SELECT due_at, lease_token, min(message_key), max(message_key) FROM new
@@ -41,6 +43,7 @@ _INSERT_DELIVERIES = Many(
     (message_key, endpoint_key, state, attempts, due_at, lease_token, trigger, ordering_key, born_token)
     SELECT *, CASE WHEN ordering_key IS NULL THEN lease_token END FROM new
     """,
+    INSERT_MESSAGES.kinds,
     "iitiiitt",
 )
 _INSERT_EVENTS = Many("INSERT INTO ringback_event (application_key, event_id, message_key) {rows}", "iti")
@@ -66,10 +69,12 @@ _LOCK_SUBJECTS = Many(
     """,
     "it",
 )
-# In the order of their keys, so that two nodes never wait for each other.
-_SETTLE = Many(
-    """
-    WITH ended (message_key, endpoint_key, token, state, attempts, due_at, reason, tried) AS ({rows}),
+# With the attempts, whether the leases were held or not. Rows are locked in the order of their keys, so that two
+# nodes never wait for each other.
+_SETTLE = Both(
+    f"""
+    WITH ended (message_key, endpoint_key, token, state, attempts, due_at, reason, tried) AS ({{rows}}),
+    attempt AS ({INSERT_ATTEMPTS.text.replace("{rows}", "{others}")}),
     held AS (
         SELECT d.message_key, d.endpoint_key FROM ringback_delivery d
         JOIN ended e ON d.message_key = e.message_key AND d.endpoint_key = e.endpoint_key
@@ -84,6 +89,7 @@ _SETTLE = Many(
     RETURNING d.message_key, d.endpoint_key, e.token
     """,
     "iiitiito",
+    INSERT_ATTEMPTS.kinds,
 )
 # What is left of born leases whose time is over goes to the queue.
 _EXPIRE = """
@@ -230,17 +236,18 @@ class PostgresLine(Handling, Database):
         if subjects:
             self.rows_for(_LOCK_SUBJECTS, subjects)
 
-    def insert_messages(self, rows: Sequence[Row]) -> None:
-        """See ``Line``."""
-        super().insert_messages(rows)
-        events = sorted((row[1], row[4], row[0]) for row in rows if row[4] is not None)
+    def insert(self, messages: Sequence[Row], deliveries: Sequence[Row], lease: Lease) -> None:
+        """See ``Accepting``."""
+        del lease  # the rows have it
+        if messages or deliveries:
+            self.rows_for_both(_INSERT, messages, deliveries)
+        events = sorted((row[1], row[4], row[0]) for row in messages if row[4] is not None)
         if events:
             self.execute_rows(_INSERT_EVENTS, events)
 
     def insert_deliveries(self, rows: Sequence[Row], lease: Lease) -> None:
-        """See ``Line``."""
-        del lease
-        self.execute_rows(_INSERT_DELIVERIES, rows)
+        """See ``Accepting``."""
+        self.insert((), rows, lease)
 
     def remember_uses(self, new: Sequence[Row], renewed: Sequence[Row]) -> None:
         """See ``Catalog``."""
@@ -249,18 +256,24 @@ class PostgresLine(Handling, Database):
 
     def catch_up(self) -> None:
         """See ``Tables``."""
-        self.routes.renew(self.catalog_version())
+        self.routes.renew(self.catalog_version() if self._version is None else self._version)
+
+    def bump_catalog(self) -> None:
+        """See ``Catalog``."""
+        super().bump_catalog()
+        self._version = None
 
     # --- Settling -----------------------------------------------------------------------------------------
 
-    def end_leases(self, ended: Sequence[Row]) -> list[bool]:
+    def end_leases(self, ended: Sequence[Row], attempts: Sequence[Row]) -> list[bool]:
         """See ``Line``."""
-        if len({row[:2] for row in ended}) < len(ended):
-            return [held for row in ended for held in self._end_some([row])]
-        return self._end_some(ended)
+        if len({row[:2] for row in ended}) == len(ended):
+            return self._end_some(ended, attempts)
+        self._end_some((), attempts)
+        return [held for row in ended for held in self._end_some([row], ())]
 
-    def _end_some(self, ended: Sequence[Row]) -> list[bool]:
-        held = {tuple(row) for row in self.rows_for(_SETTLE, ended)}
+    def _end_some(self, ended: Sequence[Row], attempts: Sequence[Row]) -> list[bool]:
+        held = {tuple(row) for row in self.rows_for_both(_SETTLE, ended, attempts)}
         return [row[:3] in held for row in ended]
 
     # --- Taking -------------------------------------------------------------------------------------------

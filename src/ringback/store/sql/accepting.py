@@ -20,7 +20,7 @@ from ringback.store.sql.records import MESSAGE_COLUMNS, message_of
 from ringback.store.sql.routes import Route
 from ringback.store.sql.tables import Many, Row
 
-_INSERT_MESSAGES = Many(
+INSERT_MESSAGES = Many(
     "INSERT INTO ringback_message"
     " (key, application_key, id, event_type, event_id, channels, created_at, skipped, payload, inbound, held) {rows}",
     "iittttitbbt",
@@ -63,10 +63,7 @@ class Accepting(Documents):
         receipts = Receipts(self, acceptances)
         earlier = self._earlier(acceptances)
         answers = [self._accept_one(acceptance, intake, receipts, earlier) for acceptance in acceptances]
-        if intake.messages:
-            self.insert_messages(intake.messages)
-        if intake.deliveries:
-            self.insert_deliveries(intake.deliveries, lease)
+        self.insert(intake.messages, intake.deliveries, lease)
         receipts.keep()
         if earlier.new or earlier.renewed:
             self.remember_uses(earlier.new, earlier.renewed)
@@ -74,9 +71,16 @@ class Accepting(Documents):
             self.keep(intake.documents)
         return answers
 
+    def insert(self, messages: Sequence[Row], deliveries: Sequence[Row], lease: Lease) -> None:
+        """Store messages with their deliveries, as ``Intake`` has them; those that are leased have *lease*."""
+        if messages:
+            self.insert_messages(messages)
+        if deliveries:
+            self.insert_deliveries(deliveries, lease)
+
     def insert_messages(self, rows: Sequence[Row]) -> None:
         """Store messages, as ``Intake.messages`` has them."""
-        self.execute_rows(_INSERT_MESSAGES, rows)
+        self.execute_rows(INSERT_MESSAGES, rows)
 
     def announce(self, owner_id: str, at: Instant, compose: Callable[[Owner], Iterable[Event]]) -> None:
         """See ``Catalog``."""
@@ -108,10 +112,7 @@ class Accepting(Documents):
                 ),
                 route,
             )
-        if intake.messages:
-            self.insert_messages(intake.messages)
-        if intake.deliveries:
-            self.insert_deliveries(intake.deliveries, _NO_LEASE)
+        self.insert(intake.messages, intake.deliveries, _NO_LEASE)
 
     def _earlier(self, acceptances: Sequence[Acceptance]) -> _Earlier:
         routed = [

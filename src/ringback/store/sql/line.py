@@ -71,22 +71,21 @@ class Line(Announcing):
     # --- Settling -----------------------------------------------------------------------------------------
 
     @abstractmethod
-    def end_leases(self, ended: Sequence[Row]) -> list[bool]:
+    def end_leases(self, ended: Sequence[Row], attempts: Sequence[Row]) -> list[bool]:
         """End leases, given message key, endpoint key, token, new state, attempts, due_at, reason, whether tried.
 
-        Tell for each whether it was still held; where it was not, nothing has changed.
+        Tell for each whether it was still held; where it was not, nothing has changed. The *attempts*, as
+        ``attempt_row`` has them, are stored whatever came of the leases.
         """
 
     def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
         """See ``Store``."""
-        held = self.end_leases([_ended_row(settlement) for settlement in settlements])
         attempts = [
             attempt_row(settlement.work.key, settlement.attempt)
             for settlement in settlements
             if settlement.attempt is not None
         ]
-        if attempts:
-            self.execute_rows(INSERT_ATTEMPTS, attempts)
+        held = self.end_leases([_ended_row(settlement) for settlement in settlements], attempts)
         for settlement, still in zip(settlements, held, strict=True):
             if still and settlement.health is not None:
                 self._change_health(settlement)

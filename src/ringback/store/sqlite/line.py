@@ -9,7 +9,7 @@ from ringback.policy import MAX_BEGUN, Step
 from ringback.store import DueEndpoint, Lease, Quota, Work
 from ringback.store.sql.handling import Handling
 from ringback.store.sql.intake import LEASED
-from ringback.store.sql.line import ENDED, taken
+from ringback.store.sql.line import ENDED, INSERT_ATTEMPTS, taken
 from ringback.store.sql.records import ENDPOINT_COLUMNS, endpoint_of
 from ringback.store.sql.tables import Many, Row
 from ringback.store.sqlite.database import Database
@@ -95,8 +95,10 @@ class SQLiteLine(SQLiteIntake, Handling, Database):
 
     # --- Settling -----------------------------------------------------------------------------------------
 
-    def end_leases(self, ended: Sequence[Row]) -> list[bool]:
+    def end_leases(self, ended: Sequence[Row], attempts: Sequence[Row]) -> list[bool]:
         """See ``Line``."""
+        if attempts:
+            self.execute_rows(INSERT_ATTEMPTS, attempts)
         if len({row[:2] for row in ended}) < len(ended):
             return [self._end_one(row) for row in ended]
         return [held for some in chunks(ended) for held in self._end_some(some)]
