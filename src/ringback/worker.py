@@ -128,7 +128,7 @@ class Worker:
         self._starved = False
         self._stopping = False
         self._catalog_version = 0
-        # Endpoints that this worker has disabled, where the store may not have it yet.
+        # Endpoints whose health this worker has changed, where the store may not have it yet.
         self._unsettled: set[str] = set()
 
     # --- Life ---------------------------------------------------------------------------------------------
@@ -399,8 +399,8 @@ class Worker:
             self._feed_at(decision.due_at, now)
         if health is not None:
             self._adopt(lane, _with_health(lane.endpoint, health))
+            self._unsettled.add(lane.endpoint.id)
             if health.disable is not None:
-                self._unsettled.add(lane.endpoint.id)
                 self._refresh_wanted.set()
 
     def _attempt(self, job: Job, outcome: Outcome, seconds: float) -> Attempt:
