@@ -20,6 +20,8 @@ sys.path.insert(0, str(Path.cwd()))
 from ringback.handlers import Handlers
 from ringback.inbox import Inbox
 from ringback.intake import Intake
+from ringback.store.postgres.connection import Connection
+from ringback.store.postgres.effects import PostgresTransaction
 from ringback.store.sqlite.database import Database
 from ringback.store.sqlite.effects import SQLiteTransaction
 
@@ -53,20 +55,26 @@ def after_commit(fuse: Fuse) -> None:
 
 def _around_accepting_commit(before, after) -> None:
     accepted = threading.Event()
-    accept, run = Intake.accept, Database._run
+    accept = Intake.accept
 
     def accept_and_note(self, entrance, request):
         accepted.set()
         return accept(self, entrance, request)
 
-    def run_with_fuse(self, statement):
-        if statement != "COMMIT" or not accepted.is_set():
-            return run(self, statement)
-        before()
-        run(self, statement)
-        return after()
+    def with_fuse(run):
+        def run_with_fuse(self, statement):
+            if statement != "COMMIT" or not accepted.is_set():
+                return run(self, statement)
+            before()
+            answer = run(self, statement)
+            after()
+            return answer
 
-    Intake.accept, Database._run = accept_and_note, run_with_fuse
+        return run_with_fuse
+
+    Intake.accept = accept_and_note
+    Database._run = with_fuse(Database._run)
+    Connection.simple = with_fuse(Connection.simple)
 
 
 def in_handler(fuse: Fuse) -> None:
@@ -109,7 +117,7 @@ def _around_handlers(before, after) -> None:
 
 def before_done(fuse: Fuse) -> None:
     """Effect and "done" are written, in a transaction that is not committed."""
-    kinds = [SQLiteTransaction]
+    kinds = [SQLiteTransaction, PostgresTransaction]
     if Path("manage.py").exists():
         from ringback.adapters.django.effects import DjangoTransaction  # noqa: PLC0415 - needs a Django project
 

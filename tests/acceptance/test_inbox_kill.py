@@ -18,8 +18,11 @@ import time
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
+import psycopg
 import pytest
+from running import MAIN_KEY
 
+from postgres_server import durable_server
 from ringback.testing import signed_request
 
 SEED = int(os.environ.get("KILL_SEED", "1"))
@@ -37,31 +40,69 @@ AMOUNT = 250_000
 
 
 class Example:
-    """One of the example applications: how it is run, and what it has booked."""
+    """An application: where it is, how it is run and for how many rounds, and what it has booked."""
 
-    def __init__(self, name, web, worker, query):
-        self.name = name
+    def __init__(self, folder, web, worker, query, rounds=ROUNDS):
+        self.folder = folder
+        self.name = folder.name
         self.web = web
         self.worker = worker
+        self.rounds = rounds
+        self.settings = {}
         self._query = query
+
+    def begin(self, folder):
+        """Make what it finds at its first start, in a copy of it."""
+        if (folder / "manage.py").exists():
+            subprocess.run(
+                [sys.executable, "manage.py", "migrate", "--verbosity", "0"],
+                cwd=folder,
+                env=environment(self.settings),
+                check=True,
+                timeout=PATIENCE,
+            )
 
     def booked(self, folder):
         """Return what was booked for each order: the sum over all bookings of it."""
-        with closing(sqlite3.connect(folder / "shop.db", timeout=30)) as database:
+        with closing(self.connect(folder)) as database:
             return dict(database.execute(self._query).fetchall())
 
+    def connect(self, folder):
+        """Return a connection to its database."""
+        return sqlite3.connect(folder / "shop.db", timeout=30)
 
+
+class PostgresExample(Example):
+    """One that has its tables and its inbox in a PostgreSQL database."""
+
+    def begin(self, folder):
+        """See ``Example``."""
+        self.settings = {"SHOP_DATABASE": durable_server().new_database(), "RINGBACK_MAIN_KEY": MAIN_KEY}
+
+    def connect(self, folder):
+        """See ``Example``."""
+        return psycopg.connect(self.settings["SHOP_DATABASE"])
+
+
+SUMS = "SELECT reference, sum(amount) FROM payments GROUP BY reference"
 FASTAPI = Example(
-    "fastapi_shop",
+    EXAMPLES / "fastapi_shop",
     ["uvicorn", "shop:app"],
     ["ringback", "worker", "--inbox", "payments:inbox"],
-    "SELECT reference, sum(amount) FROM payments GROUP BY reference",
+    SUMS,
 )
 DJANGO = Example(
-    "django_shop",
+    EXAMPLES / "django_shop",
     ["uvicorn", "project.asgi:application"],
     ["manage.py", "ringback_worker"],
     "SELECT reference, sum(amount) FROM shop_order GROUP BY reference",
+)
+POSTGRES = PostgresExample(
+    HERE / "postgres_shop",
+    ["uvicorn", "shop:app"],
+    ["ringback", "worker", "--inbox", "payments:inbox"],
+    SUMS,
+    rounds=13,
 )
 
 
@@ -122,6 +163,7 @@ class Stage:
     """The two processes of an application, each of which may be told to die at a step."""
 
     def __init__(self, example, folder, port, exits):
+        self._settings = example.settings
         self._commands = {"web": [*example.web, "--port", str(port)], "worker": example.worker}
         self._folder = folder
         self._exits = exits
@@ -135,7 +177,7 @@ class Stage:
             subprocess.Popen(
                 [sys.executable, str(HERE / "dying.py"), step, str(count), *self._commands[who]],
                 cwd=self._folder,
-                env=environment(),
+                env=environment(self._settings),
                 stdin=subprocess.DEVNULL,
                 stdout=self._log,
                 stderr=self._log,
@@ -154,10 +196,10 @@ class Stage:
             self._running[who].wait()
 
 
-def environment():
+def environment(settings):
     """Return the environment of an application."""
     outside = {name: value for name, value in os.environ.items() if not name.startswith("RINGBACK_")}
-    return outside | {"XENDIT_CALLBACK_TOKEN": TOKEN, "PYTHONWARNINGS": "ignore"}
+    return outside | {"XENDIT_CALLBACK_TOKEN": TOKEN, "PYTHONWARNINGS": "ignore"} | settings
 
 
 def free_port():
@@ -168,21 +210,14 @@ def free_port():
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("example", [FASTAPI, DJANGO], ids=lambda example: example.name)
+@pytest.mark.parametrize("example", [FASTAPI, DJANGO, POSTGRES], ids=lambda example: example.name)
 def test_every_acknowledged_payment_is_booked_exactly_once(example, tmp_path):
     """Whatever step a process is killed at, what was acknowledged has one effect in the application's database."""
     folder = tmp_path / example.name
-    shutil.copytree(EXAMPLES / example.name, folder, ignore=shutil.ignore_patterns("*.db*", "__pycache__"))
-    if (folder / "manage.py").exists():
-        subprocess.run(
-            [sys.executable, "manage.py", "migrate", "--verbosity", "0"],
-            cwd=folder,
-            env=environment(),
-            check=True,
-            timeout=PATIENCE,
-        )
+    shutil.copytree(example.folder, folder, ignore=shutil.ignore_patterns("*.db*", "__pycache__"))
+    example.begin(folder)
     dice, port = random.Random(SEED), free_port()
-    deaths = list(itertools.islice(itertools.cycle([*RECEIVING, *HANDLING]), ROUNDS))
+    deaths = list(itertools.islice(itertools.cycle([*RECEIVING, *HANDLING]), example.rounds))
     dice.shuffle(deaths)
     with ExitStack() as exits:
         stage = Stage(example, folder, port, exits)
