@@ -89,7 +89,11 @@ class Clustered:
             cost = meter.cost(before, waiting)
         moments = sorted(wire.times(run.arrived.ended))
         tenth = max(len(moments) // TENTH, 1)
-        first, last = _rate(moments[:tenth], begun), _rate(moments[-tenth:], moments[-tenth - 1])
+        tenths = [
+            _rate(moments[at : at + tenth], moments[at - 1] if at else begun)
+            for at in range(0, len(moments) - tenth + 1, tenth)
+        ]
+        print("pg-drain, tenth by tenth: " + ", ".join(f"{rate:,.0f}/s" for rate in tenths), flush=True)
         measured = msgspec.structs.replace(
             _nothing(),
             delivered_per_s=_rate(moments, begun),
@@ -98,8 +102,8 @@ class Clustered:
             cost=cost,
             backlog_deliveries=waiting,
             drain_seconds=moments[-1] - begun,
-            drain_first_per_s=first,
-            drain_last_per_s=last,
+            drain_first_per_s=tenths[0],
+            drain_last_per_s=tenths[-1],
         )
         missing = waiting - len(set(run.arrived.names()))
         return Result(measured, f"{missing} of the backlog never came" if missing else None)
