@@ -114,9 +114,11 @@ def answer(port, sent):
     """Send bytes, say that no more follow, and return all that comes back."""
     with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
         received = b""
-        with contextlib.suppress(ConnectionError):
+        # What is refused may be refused before all of it was sent.
+        with contextlib.suppress(OSError):
             connection.sendall(sent)
             connection.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(ConnectionError):
             while chunk := connection.recv(65536):
                 received += chunk
     return received

@@ -37,7 +37,7 @@ def said(port, raw):
     answer = b""
     with socket.create_connection((LOOPBACK, port), timeout=10) as connection:
         # What is refused may be refused before all of it was sent.
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(OSError):
             connection.sendall(raw)
             connection.shutdown(socket.SHUT_WR)
         with contextlib.suppress(ConnectionError):

@@ -63,6 +63,26 @@ def test_bytes_that_are_not_the_json_expected(api, raw, kind):
     assert result.json["detail"][0]["type"] == kind
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"":',
+        b'{"":1,"name":"a"',
+        b'{"x":1,"name":"a"}}',
+        b'{"x":\xff,"name":"a"}',
+        b'{"a`b":1,"name":"a"}',
+        b'{"a - at `$.b`":1,"name":"a"}',
+        b'{"a\\nb":1,"name":"a"}',
+        b'{"a.b[0]":1,"name":"a"}',
+        b'{"\\u0000":1,"name":"a"}',
+        b'{"":1,"name":"a"}',
+    ],
+)
+def test_unknown_fields_in_what_is_odd(api, raw):
+    """An unknown field is left out or complained of, whatever its name is and whatever follows it: never a 500."""
+    assert api.post("/app", raw=raw).status_code in {201, 422}
+
+
 def test_bad_utf8_where_the_decoder_does_not_look(api):
     """Bad UTF-8 inside what is kept raw is noticed."""
     raw = b'{"name":"a","description":"","schemas":{"1":{"title":"\xff"}}}'

@@ -36,6 +36,8 @@ class Shop:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 shop.requests.append(({name.lower(): value for name, value in self.headers.items()}, body))
                 self.send_response(shop._statuses.pop(0) if len(shop._statuses) > 1 else shop._statuses[0])
+                # Without a length the answer would end with the connection, and be broken off where that is reset.
+                self.send_header("content-length", "0")
                 self.end_headers()
 
             def log_message(self, *_):

@@ -14,7 +14,8 @@ from ringback.server.unknown import Request
 
 T = TypeVar("T")
 
-_Fields = dict[str, Raw]
+_RAW_FIELDS: msgspec.json.Decoder[Any] = msgspec.json.Decoder(dict[str, Raw])
+_RAW_ITEMS: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[Raw])
 
 JSON = "application/json"
 NOT_JSON = "value_error.jsondecode"
@@ -138,17 +139,18 @@ def _decode_pruned(
                 raise
             if alias is None:
                 ignored.append("body." + ".".join(map(str, path)))
-            body = _without(body, path, alias)
+            try:
+                body = _without(body, path, alias)
+            except LookupError:
+                # The complaint does not tell every name as it was sent.
+                raise error from None
 
 
 def _without(body: bytes, path: Sequence[str | int], alias: str | None) -> bytes:
     """Return *body* without the field at *path*, or with it under its *alias*; the others stay byte for byte."""
     first, *rest = path
-    held: Any
-    if isinstance(first, int):
-        held = msgspec.json.decode(body, type=list[Raw])
-    else:
-        held = msgspec.json.decode(body, type=_Fields)
+    # An unknown field may be complained of before the rest turns out to be no JSON.
+    held = decode_json(body, _RAW_ITEMS if isinstance(first, int) else _RAW_FIELDS)
     if rest:
         held[first] = Raw(_without(bytes(held[first]), rest, alias))
     else:

@@ -28,7 +28,8 @@ async def outcome(log: Log, owner: Owner, webhook: str, *, patience: float = PAT
     while True:
         detail = await log.detail(owner, webhook)
         held = detail.webhook_id is None and detail.mishap is not None
-        if held or detail.row.status is not Status.PENDING or detail.history or loop.time() > until:
+        # The history is read after the status: where it knows of an answer and that does not, look once more.
+        if held or detail.row.status is not Status.PENDING or loop.time() > until:
             return detail
         await asyncio.sleep(seconds)
         seconds = min(seconds * SLOWER, 1.0)
