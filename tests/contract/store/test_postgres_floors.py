@@ -5,8 +5,9 @@ import statistics
 
 import psycopg
 import pytest
-from scene import PostgresDatabase, Scene
+from scene import LEASE, PostgresDatabase, Scene
 
+from ringback.policy import Step
 from ringback.store.postgres.floors import TURNS
 
 BATCH = 5
@@ -125,3 +126,34 @@ def read_from_queue(scene):
             "SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = 'ringback_queue'"
         )
     return int(found[0][0])
+
+
+def leases(scene):
+    """Return how many born leases are remembered."""
+    return scene.store.rows("SELECT count(*) FROM ringback_lease")[0][0]
+
+
+def test_leases_are_forgotten_though_nothing_is_ever_taken(scene):
+    """Where every message is delivered by the node that accepted it, what it leaves does not add up."""
+    application = scene.application()
+    scene.endpoint(application)
+    for _ in range(10):
+        (work,) = scene.publish(application).works
+        scene.write(scene.store.settle, [scene.settlement(work, Step.SUCCEED)])
+    assert leases(scene) == 10
+    scene.tick(10 * LEASE)
+    assert scene.due() == []
+    assert leases(scene) == 0
+
+
+def test_a_dead_nodes_lease_is_over_and_what_it_held_is_listed_and_taken(scene):
+    """Finding out what is due ends the lease; what had not been settled is due, once."""
+    application = scene.application()
+    endpoint = scene.endpoint(application)
+    ids = [scene.publish(application).message.id for _ in range(3)]
+    assert scene.due() == []
+    assert leases(scene) == 3
+    scene.tick(10 * LEASE)
+    assert scene.due() == [endpoint.id]
+    assert leases(scene) == 0
+    assert sorted(taken(scene)) == sorted(ids)

@@ -114,6 +114,22 @@ class Database(Tables):
             if not self._depth:
                 self._owner = 0
 
+    @contextlib.contextmanager
+    def apart(self) -> Iterator[None]:
+        """Open a transaction on this thread's own connection, unless it is in one of the writer's."""
+        if self._owner == threading.get_ident():
+            yield
+            return
+        reader = self.reader()
+        reader.simple(BEGIN)
+        try:
+            yield
+            reader.simple("COMMIT")
+        except BaseException:
+            with contextlib.suppress(Exception):
+                reader.simple("ROLLBACK")
+            raise
+
     def undone(self) -> None:
         """See ``Tables``."""
         self.days.clear()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Sequence
 from typing import Any
 
-from ringback.errors import RingbackError
+from ringback.errors import Raced, RingbackError
 from ringback.model import Endpoint, EndpointState, Instant
 from ringback.policy import MAX_BEGUN, Step
 from ringback.store import (
@@ -91,13 +92,31 @@ _SETTLE = Both(
     "iiitiito",
     INSERT_ATTEMPTS.kinds,
 )
-# What is left of born leases whose time is over goes to the queue.
-_EXPIRE = """
-    WITH expired AS (DELETE FROM ringback_lease WHERE until <= ? RETURNING token, first_key, last_key)
-    UPDATE ringback_delivery AS d SET born_token = NULL FROM expired e
-    WHERE d.message_key BETWEEN e.first_key AND e.last_key AND d.lease_token = e.token
-        AND d.born_token = e.token AND d.due_at IS NOT NULL
-"""
+# What is left of born leases whose time is over goes to the queue. In three steps, of which mostly one is needed, and
+# each by keys that are known: a plan made for all of them at once might read every delivery there is.
+_OVER = "DELETE FROM ringback_lease WHERE until <= ? RETURNING first_key, last_key, token"
+_CLOCK = "SELECT least(?, (extract(epoch FROM clock_timestamp()) * 1000)::bigint)"
+_LEFT = Many(
+    """
+    SELECT left_over.message_key, left_over.endpoint_key FROM ({rows}) AS over (first_key, last_key, token),
+    LATERAL (
+        SELECT d.message_key, d.endpoint_key FROM ringback_delivery d
+        WHERE d.message_key BETWEEN over.first_key AND over.last_key AND d.lease_token = over.token
+            AND d.born_token = over.token AND d.due_at IS NOT NULL
+        ORDER BY d.message_key, d.endpoint_key OFFSET 0
+    ) AS left_over
+    """,
+    "iii",
+)
+_REQUEUE = Many(
+    """
+    WITH kept (message_key, endpoint_key) AS ({rows})
+    UPDATE ringback_delivery AS d SET born_token = NULL FROM kept
+    WHERE d.message_key = kept.message_key AND d.endpoint_key = kept.endpoint_key
+        AND d.born_token IS NOT NULL AND d.due_at IS NOT NULL
+    """,
+    "ii",
+)
 _ENDPOINTS = Many(
     f"""
     SELECT wanted.id, wanted.quota, e.key, e.deleted_at, {ENDPOINT_COLUMNS}
@@ -163,10 +182,13 @@ _DUE = """
             ORDER BY q.due_at LIMIT 1
         ) FROM active LEFT JOIN busy ON busy.endpoint_key = active.endpoint_key WHERE active.endpoint_key > 0
         UNION ALL
-        SELECT d.endpoint_key, min(d.due_at) FROM ringback_lease l
-        JOIN ringback_delivery d ON d.message_key BETWEEN l.first_key AND l.last_key
-            AND d.lease_token = l.token AND d.born_token = l.token AND d.due_at IS NOT NULL
-        WHERE l.until <= ? GROUP BY d.endpoint_key
+        SELECT born.endpoint_key, min(born.due_at) FROM ringback_lease l, LATERAL (
+            SELECT d.endpoint_key, d.due_at FROM ringback_delivery d
+            WHERE d.message_key BETWEEN l.first_key AND l.last_key AND d.lease_token = l.token
+                AND d.born_token = l.token AND d.due_at IS NOT NULL
+            OFFSET 0
+        ) AS born
+        WHERE l.until <= ? GROUP BY born.endpoint_key
     )
     SELECT e.key, e.id, min(due.oldest) AS oldest, CASE WHEN e.deleted_at IS NULL THEN e.handler END
     FROM due JOIN ringback_endpoint e ON e.key = due.endpoint_key
@@ -280,6 +302,21 @@ class PostgresLine(Handling, Database):
 
     def due(self, now: Instant, limit: int) -> list[DueEndpoint]:
         """See ``Store``."""
+        self._sweep(now)
+        return self._due(now, limit)
+
+    def _sweep(self, now: Instant) -> None:
+        """Forget leases whose time is over: where all goes well, nobody ever takes, and there are some every second."""
+        with contextlib.suppress(Raced), self.apart():
+            # Whoever asks what will be due some day ends no lease before its time.
+            self._end_born_leases(self.rows(_CLOCK, (now,))[0][0])
+
+    def _end_born_leases(self, now: Instant) -> None:
+        over = self.rows(_OVER, (now,))
+        kept = self.rows_for(_LEFT, over)
+        self.execute_rows(_REQUEUE, sorted(kept))
+
+    def _due(self, now: Instant, limit: int) -> list[DueEndpoint]:
         floors = self._floors.known()
         busy = array_literal("i", list(floors)), array_literal("i", list(floors.values()))
         found = self.rows(_DUE, (*busy, now, now, limit))
@@ -287,12 +324,12 @@ class PostgresLine(Handling, Database):
         if idle:
             # Behind the floor nothing is due. Before it, something may have come in late.
             self._floors.forget(idle)
-            return self.due(now, limit)
+            return self._due(now, limit)
         return [DueEndpoint(*row[1:]) for row in found]
 
     def take(self, quotas: Sequence[Quota], lease: Lease, now: Instant) -> list[Work]:
         """See ``Store``."""
-        self.execute(_EXPIRE, (now,))
+        self._end_born_leases(now)
         targets = self._targets(quotas)
         if not targets:
             return []
