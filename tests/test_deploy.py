@@ -23,9 +23,10 @@ ROUTES = {"/readyz", "/livez"}
 
 def parsed(words):
     """Parse a command as the command line does; return its parameters."""
-    command = ringback.get_command(click.Context(ringback), words[0])
+    program = click.Context(ringback, **ringback.context_settings)
+    command = ringback.get_command(program, words[0])
     assert command is not None, words
-    return command.make_context(words[0], list(map(str, words[1:]))).params
+    return command.make_context(words[0], list(map(str, words[1:])), parent=program).params
 
 
 def seconds(text):

@@ -89,14 +89,16 @@ def test_shell_samples_are_valid(code):
         _parse(ringback, shlex.split(command))
 
 
-def _parse(command, words):
-    context = click.Context(command, info_name=command.name)
+def _parse(command, words, parent=None):
+    # What the program itself starts with is inherited, such as how help is asked for: click remembers it.
+    settings = {"parent": parent} if parent else command.context_settings
     if isinstance(command, click.Group):
+        context = click.Context(command, info_name=command.name, **settings)
         inner = command.get_command(context, words[0])
         assert inner is not None, words
-        _parse(inner, words[1:])
+        _parse(inner, words[1:], context)
     else:
-        command.make_context(command.name, list(words))
+        command.make_context(command.name, list(words), parent=parent)
 
 
 @pytest.mark.parametrize("code", every("python"))
