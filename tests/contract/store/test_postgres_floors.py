@@ -163,7 +163,7 @@ def test_counting_what_is_under_way_reads_what_is_leased_not_what_ever_was(scene
     """Statistics of a store that holds much look up each lease's own keys, whatever PostgreSQL guesses of it."""
     application = scene.application()
     scene.endpoint(application)
-    for _ in range(200):
+    for _ in range(500):
         (work,) = scene.publish(application).works
         scene.write(scene.store.settle, [scene.settlement(work, Step.SUCCEED)])
     with psycopg.connect(database.url, autocommit=True) as other:
