@@ -67,7 +67,7 @@ class Clustered:
         return self._steady(1)
 
     def three(self) -> Result:
-        """Three nodes that accept and deliver, the publisher's connections spread over them."""
+        """Three nodes that accept and deliver, each with as many of the publisher's connections as the one."""
         return self._steady(NODES)
 
     def drain(self) -> Result:
@@ -138,7 +138,9 @@ class Clustered:
             running = [exits.enter_context(server(place)) for _ in range(nodes)]
             add_application(running[0], "bench", [receiver.port])
             plan = msgspec.structs.replace(
-                self._bench.plan(running[0], ["bench"]), other_ports=[node.port for node in running[1:]]
+                self._bench.plan(running[0], ["bench"]),
+                other_ports=[node.port for node in running[1:]],
+                connections=nodes * self._bench.options.connections,
             )
             meter = Meter(database, place.store)
             before = meter.read()
