@@ -10,34 +10,33 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
 import msgspec
 
-from ringback import ids, letters, pacing, policy
-from ringback.desk import DEFAULT_BUFFER, Desk
-from ringback.destinations import Destination, Request
+from ringback import letters, pacing, policy
+from ringback.alarms import Alarms
+from ringback.desk import Desk
+from ringback.destinations import Destination
 from ringback.duties import ELSEWHERE, Duties
 from ringback.entropy import entropy
 from ringback.errors import RingbackError
 from ringback.fleet import Fleet
 from ringback.handlers import Handlers
 from ringback.housekeeping import Housekeeping
+from ringback.job import Job
 from ringback.lanes import Lane, Lanes
-from ringback.model import Attempt, Duration, Endpoint, EndpointState, Instant, Outcome, OutcomeKind
+from ringback.model import Duration, Endpoint, EndpointState, Instant, Outcome, OutcomeKind
 from ringback.observe import BatchTaken, CircuitChanged, LeaseLost, Observer, StepFailed
 from ringback.policy import Decision, RetrySchedule, Step
+from ringback.quotas import Quotas
 from ringback.store import Accepted, Lease, Quota, Settlement, Store, Work
 from ringback.store.commit import TOKEN_BITS, Committer
 
-TAKE_AT_ONCE = 500
-TAKE_PER_ENDPOINT = 128
 DUE_ENDPOINTS = 5_000
 MAX_LANES = 20_000
-SOON = 30 * policy.SECOND
-TIMER_GRAIN = 20
 MIN_DRAIN = 0.1
 AFTER_SURPRISE = 1.0
 MAX_REASON = 1_000
@@ -59,19 +58,6 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     retention: Duration = 30 * policy.DAY
     poll_interval: Duration = 500
     user_agent: str = "Ringback"
-
-
-class Job(msgspec.Struct, gc=False):
-    """One delivery on its way through the worker: what each step adds for the next."""
-
-    lane: Lane
-    work: Work
-    started_at: Instant
-    started: float
-    request: Request | None = None
-    outcome: Outcome | None = None
-    seconds: float = 0.0
-    settled: Settlement | None = None
 
 
 class Worker:
@@ -118,13 +104,13 @@ class Worker:
         self._entropy = entropy
         self._lanes = Lanes(settings.slots, settings.breaker_rest)
         self._duties = Duties(fleet, committer)
+        self._quotas = Quotas(desk, self._lanes, self._duties, clock)
         self._housekeeping = Housekeeping(committer, observer, settings.retention)
         self._attempts: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
         self._feed_wanted = asyncio.Event()
         self._refresh_wanted = asyncio.Event()
-        self._timers: set[int] = set()
-        self._wake_timer: asyncio.TimerHandle | None = None
+        self._alarms = Alarms(self._feed_wanted.set, self._pump)
         self._starved = False
         self._stopping = False
         self._catalog_version = 0
@@ -241,41 +227,12 @@ class Worker:
         now = self._clock()
         due = await self._committer.read(lambda store: store.due(now, DUE_ENDPOINTS))
         due = await self._duties.served([one for one in due if self._serves(one.handler)])
-        quotas = self._quotas(endpoint.endpoint_id for endpoint in due)
+        quotas = self._quotas.reserve(endpoint.endpoint_id for endpoint in due)
         taken = await self._take(quotas) if quotas else 0
         self._starved = bool(due)
         if taken == 0 or self._desk.total >= self._settings.memory:
             jitter = 0.8 + 0.4 * self._chance()
             await _wait(self._feed_wanted, self._settings.poll_interval / 1000 * jitter)
-
-    def _quotas(self, endpoint_ids: Iterable[str]) -> list[Quota]:
-        quotas: list[Quota] = []
-        left = TAKE_AT_ONCE
-        hungry = sorted(endpoint_ids, key=self._desk.held)
-        for position, endpoint_id in enumerate(hungry):
-            lane = self._lanes.get(endpoint_id)
-            if lane is not None:
-                self._desk.set_buffer(endpoint_id, self._room_for(lane))
-            share = max(1, min(left, self._desk.room) // (len(hungry) - position))
-            granted = self._desk.reserve(endpoint_id, min(share, TAKE_PER_ENDPOINT))
-            if granted:
-                quotas.append(Quota(endpoint_id, granted))
-                left -= granted
-            if not left:
-                break
-        return quotas
-
-    def _room_for(self, lane: Lane) -> int:
-        # What is taken for an endpoint that is disabled or gone is cancelled, and takes no room.
-        if lane.endpoint.state is EndpointState.DISABLED:
-            return DEFAULT_BUFFER
-        return max(lane.buffer, self._probe_room(lane))
-
-    def _probe_room(self, lane: Lane) -> int:
-        # A circuit that may be probed needs one delivery to probe with.
-        if lane.endpoint.state is not EndpointState.ENABLED or not pacing.probing(lane.breaker):
-            return 0
-        return 1 if pacing.admits(lane.breaker, self._clock()) and self._duties.serves(lane.endpoint) else 0
 
     async def _take(self, quotas: Sequence[Quota]) -> int:
         now = self._clock()
@@ -318,7 +275,7 @@ class Worker:
             task = loop.create_task(self._deliver(Job(lane, work, now, self._monotonic())))
             self._attempts.add(task)
             task.add_done_callback(self._attempts.discard)
-        self._sleep_until_next_wake(now)
+        self._alarms.wake_at(None if self._stopping else self._lanes.next_wake(), now)
 
     async def _deliver(self, job: Job) -> None:
         """Take one delivery through its steps."""
@@ -371,13 +328,13 @@ class Worker:
             self._desk.release(work.endpoint.id, 1)
         else:
             self._postpone(work, ran.postponed_until, ran.reason)
-            self._feed_at(ran.postponed_until, self._clock())
+            self._alarms.at(ran.postponed_until, self._clock())
         self._pump()
         return False
 
     def _success_of(self, job: Job, outcome: Outcome) -> Settlement:
         # Called on the handler's thread, perhaps after the job has timed out: so nothing of the job is changed.
-        attempt = self._attempt(job, outcome, self._monotonic() - job.started)
+        attempt = job.attempt(outcome, self._monotonic() - job.started, self._entropy)
         return Settlement(work=job.work, decision=Decision(Step.SUCCEED), attempt=attempt)
 
     def _settle(self, job: Job) -> None:
@@ -392,36 +349,22 @@ class Worker:
         decision = policy.decide(outcome, attempts, schedule, now, self._chance())
         health = policy.judge_endpoint(lane.endpoint, outcome, decision, now, self._settings.disable_after)
         reason = outcome.body.decode(errors="replace")[:MAX_REASON] if decision.step is Step.CANCEL else None
-        attempt = self._attempt(job, outcome, job.seconds)
+        attempt = job.attempt(outcome, job.seconds, self._entropy)
         settlement = Settlement(work=work, decision=decision, attempt=attempt, health=health, reason=reason)
         self._committer.settle(settlement)
         if decision.due_at is not None:
-            self._feed_at(decision.due_at, now)
+            self._alarms.at(decision.due_at, now)
         if health is not None:
             self._adopt(lane, _with_health(lane.endpoint, health))
             self._unsettled.add(lane.endpoint.id)
             if health.disable is not None:
                 self._refresh_wanted.set()
 
-    def _attempt(self, job: Job, outcome: Outcome, seconds: float) -> Attempt:
-        work, lane = job.work, job.lane
-        return Attempt(
-            id=ids.new_id(ids.ATTEMPT, job.started_at, self._entropy(ids.ENTROPY_BYTES)),
-            message_id=work.message_id,
-            endpoint_id=lane.endpoint.id,
-            number=work.attempts + 1,
-            trigger=work.trigger,
-            url=lane.endpoint.url,
-            started_at=job.started_at,
-            duration=round(seconds * 1000),
-            outcome=outcome,
-        )
-
     def _interrupt(self, job: Job) -> None:
         # Stopping took too long to wait for its end. Another worker need not wait for the lease's.
         now = self._clock()
         outcome = Outcome(kind=OutcomeKind.UNKNOWN, detail="interrupted")
-        attempt = self._attempt(job, outcome, self._monotonic() - job.started)
+        attempt = job.attempt(outcome, self._monotonic() - job.started, self._entropy)
         decision = Decision(Step.POSTPONE, now)
         self._committer.settle(
             Settlement(work=job.work, decision=decision, attempt=attempt, reason="draining")
@@ -441,7 +384,7 @@ class Worker:
         if changed:
             self._heed_circuit(lane, now)
         if self._starved and len(lane) <= lane.buffer // 2:
-            self._desk.set_buffer(lane.endpoint.id, max(lane.buffer, self._probe_room(lane)))
+            self._desk.set_buffer(lane.endpoint.id, self._quotas.buffer_of(lane))
             self._feed_wanted.set()
 
     def _return(self, job: Job, reason: str) -> None:
@@ -477,7 +420,7 @@ class Worker:
             self._feed_wanted.set()
         else:
             self._give_back(lane, "circuit_open", reopens_at)
-            self._feed_at(reopens_at, now)
+            self._alarms.at(reopens_at, now)
         self._observer.emit(CircuitChanged(endpoint=lane.endpoint, open=reopens_at is not None))
 
     # --- Endpoints change ---------------------------------------------------------------------------------
@@ -553,30 +496,6 @@ class Worker:
         """Advance the open tasks and remove what is past retention; then wait until there may be more."""
         await self._housekeeping.keep(self._clock, self._feed_wanted.set)
         await asyncio.sleep(self._settings.poll_interval / 1000)
-
-    # --- Timers -------------------------------------------------------------------------------------------
-
-    def _feed_at(self, due_at: Instant, now: Instant) -> None:
-        # One timer per grain of time, and only for what is due soon: polling finds the rest.
-        grain = due_at // TIMER_GRAIN + 1
-        if due_at - now > SOON or grain in self._timers:
-            return
-        self._timers.add(grain)
-
-        def due() -> None:
-            self._timers.discard(grain)
-            self._feed_wanted.set()
-
-        asyncio.get_running_loop().call_later(max(0, grain * TIMER_GRAIN - now) / 1000, due)
-
-    def _sleep_until_next_wake(self, now: Instant) -> None:
-        if self._wake_timer is not None:
-            self._wake_timer.cancel()
-            self._wake_timer = None
-        at = self._lanes.next_wake()
-        if at is not None and not self._stopping:
-            delay = max(1, at - now) / 1000
-            self._wake_timer = asyncio.get_running_loop().call_later(delay, self._pump)
 
 
 def _with_health(endpoint: Endpoint, health: policy.Health) -> Endpoint:

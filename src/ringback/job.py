@@ -1,0 +1,41 @@
+"""One delivery on its way through the worker, and the record of its attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from ringback import ids
+from ringback.destinations import Request
+from ringback.lanes import Lane
+from ringback.model import Attempt, Instant, Outcome
+from ringback.store import Settlement, Work
+
+
+class Job(msgspec.Struct, gc=False):
+    """What each step of the worker adds for the next."""
+
+    lane: Lane
+    work: Work
+    started_at: Instant
+    started: float
+    request: Request | None = None
+    outcome: Outcome | None = None
+    seconds: float = 0.0
+    settled: Settlement | None = None
+
+    def attempt(self, outcome: Outcome, seconds: float, entropy: Callable[[int], bytes]) -> Attempt:
+        """Return the record of the attempt; *entropy* returns that many random bytes."""
+        work, endpoint = self.work, self.lane.endpoint
+        return Attempt(
+            id=ids.new_id(ids.ATTEMPT, self.started_at, entropy(ids.ENTROPY_BYTES)),
+            message_id=work.message_id,
+            endpoint_id=endpoint.id,
+            number=work.attempts + 1,
+            trigger=work.trigger,
+            url=endpoint.url,
+            started_at=self.started_at,
+            duration=round(seconds * 1000),
+            outcome=outcome,
+        )
