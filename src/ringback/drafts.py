@@ -15,6 +15,7 @@ import msgspec
 from ringback import ids, operational, policy
 from ringback.errors import FieldError, InvalidInput
 from ringback.model import Application, Duration, Endpoint, EndpointState, EventType, HeaderFamily, Manner
+from ringback.schemas import schema_problems
 from ringback.signing import standard
 from ringback.target import check_header, parse_target
 
@@ -169,8 +170,7 @@ class EventTypeDraft(Draft):
         yield from _name_problems(("body", "name"), self.name)
         yield from text_problems("description", self.description, 0, MAX_DESCRIPTION)
         for version, schema in (self.schemas or {}).items():
-            if not bytes(schema).lstrip().startswith(b"{"):
-                yield FieldError(("body", "schemas", version), "a JSON Schema is an object")
+            yield from schema_problems(("body", "schemas", version), bytes(schema))
         if self.feature_flag is not None:
             yield from _name_problems(("body", "featureFlag"), self.feature_flag)
         for index, flag in enumerate(self.feature_flags or ()):

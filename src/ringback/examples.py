@@ -9,11 +9,11 @@ import msgspec
 
 from ringback.errors import NoExample
 from ringback.model import EventType
+from ringback.schemas import newest_version
 
 # Source: the Svix server; an event type that is always there, to try an endpoint with.
 PING = "svix.ping"
 PING_PAYLOAD = b'{"success": true}'
-MAX_DIGITS = 9
 
 
 def example_payload(event_type: EventType, index: int) -> bytes:
@@ -27,7 +27,7 @@ def example_payload(event_type: EventType, index: int) -> bytes:
     schemas = event_type.schemas or {}
     if not schemas:
         raise NoExample(f"the event type {event_type.name} has no schema that an example could be taken from")
-    version = max(schemas, key=_age)
+    version = newest_version(schemas)
     found = _example(msgspec.json.decode(schemas[version]), index)
     if not isinstance(found, dict):
         raise NoExample(f"version {version} of the schema of {event_type.name} has no example {index}")
@@ -39,9 +39,3 @@ def _example(schema: Mapping[str, Any], index: int) -> Any:
     if isinstance(examples, list) and index < len(examples):
         return examples[index]
     return schema.get("example")
-
-
-def _age(version: str) -> tuple[int, str]:
-    """Order versions that are numbers by those, and all others by name, before them."""
-    is_number = version.isascii() and version.isdigit() and len(version) <= MAX_DIGITS
-    return (int(version), "") if is_number else (-1, version)

@@ -23,6 +23,7 @@ from ringback.drafts import MessageDraft
 @click.option("--event-id", metavar="ID", help="Your own id for the event, unique in the application.")
 @click.option("--channel", "channels", metavar="NAME", multiple=True, help="A channel; may be repeated.")
 @click.option("--idempotency-key", metavar="KEY", help="Publishing again with the same key changes nothing.")
+@click.option("--validate", is_flag=True, help="Publish only what obeys the newest schema of its event type.")
 @settings_options(CLIENT_SETTINGS)
 @json_option
 def command(
@@ -34,6 +35,7 @@ def command(
     event_id: str | None,
     channels: tuple[str, ...],
     idempotency_key: str | None,
+    validate: bool,
     as_json: bool,
 ) -> None:
     """Publish a message of TYPE to APPLICATION (an id or uid) and print the message's id.
@@ -44,8 +46,9 @@ def command(
     draft = _draft(event_type, _payload(payload), event_id, channels or None)
     headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
     client = Client(settings.url, settings.token)
+    query = "?validate=true" if validate else ""
     message = client.create(
-        f"/api/v1/app/{quote(application, safe='')}/msg", msgspec.json.encode(draft), headers
+        f"/api/v1/app/{quote(application, safe='')}/msg{query}", msgspec.json.encode(draft), headers
     )
     if as_json:
         print_json(message)

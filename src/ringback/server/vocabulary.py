@@ -437,6 +437,7 @@ PARAMETERS = {
     "?channel": _word("What is in this channel only.", "project-1"),
     "?event_types": _word("What has these event types only.", ["invoice.paid"]),
     "?with_content": _word("Whether to show contents: payloads, answers, schemas."),
+    "?validate": _word("Whether to refuse payloads that do not obey the newest schema of their event type."),
     "?endpoint_id": _word("What is about this endpoint only: its id or your uid."),
     "?expanded_statuses": _word("Whether to tell cancelled deliveries (4) from failed ones (2)."),
     "?status": _word("What has this status only."),

@@ -17,6 +17,7 @@ from ringback.errors import Conflict, FieldError, InvalidInput, MissingPayload, 
 from ringback.examples import PING, PING_PAYLOAD, example_payload
 from ringback.model import Delivery, Duration, Endpoint, Message, Standing
 from ringback.outbox import Outbox
+from ringback.server.api.validation import PublishQuery, check_draft, check_drafts
 from ringback.server.bodies import UNKNOWN, Bodies, decode_json, decode_known
 from ringback.server.operation import operation
 from ringback.server.paging import (
@@ -52,6 +53,7 @@ MAX_BATCH = 100
 DRAFT = msgspec.json.Decoder(MessageDraft)
 REQUEST = msgspec.json.Decoder(MessageRequest)
 EXAMPLE = msgspec.json.Decoder(ExampleDraft)
+PLAINLY = PublishQuery()
 
 
 class BatchIn(msgspec.Struct, forbid_unknown_fields=True):
@@ -112,42 +114,46 @@ class Messages:
         self._bodies = bodies
 
     @operation(
-        "message.create", {202: MessageOut}, query=ContentQuery, body=REQUEST, keyed=True, raises=(Conflict,)
+        "message.create", {202: MessageOut}, query=PublishQuery, body=REQUEST, keyed=True, raises=(Conflict,)
     )
     async def on_post_all(self, req: Request, resp: Response, app: str) -> None:
         """Publish a message; the answer means it is durable."""
         # The hot path: nothing that is not needed, not even headers against keeping what no cache keeps.
-        with_content = parse(req, ContentQuery).with_content if req.query_string else True
+        query = parse(req, PublishQuery) if req.query_string else PLAINLY
         asked = decode_message(await self._bodies.text(req), REQUEST, strict=req.refuses_unknown)
         if asked.ignored:
             req.ignore(asked.ignored)
+        if query.validate:
+            await check_draft(self._outbox, asked.draft)
         if asked.application is not None and Right.OPERATE in req.context.caller.principal.rights:
             await self._outbox.ensure_application(app, asked.application)
         key = req.get_header("idempotency-key")
         accepted = await self._outbox.publish_draft(app, asked.draft, key, asked.keep_for)
         resp.status = HTTP_202
-        resp.data = encode(message_out(accepted.message, with_content=with_content))
+        resp.data = encode(message_out(accepted.message, with_content=query.with_content))
 
     @operation(
         "message.create-batch",
         {202: Rows[MessageOut]},
-        query=ContentQuery,
+        query=PublishQuery,
         body=BATCH,
         keyed=True,
         raises=(Conflict,),
     )
     async def on_post_batch(self, req: Request, resp: Response, app: str) -> None:
         """Publish up to a hundred messages, all checked before any is stored."""
-        with_content = parse(req, ContentQuery).with_content
+        query = parse(req, PublishQuery)
         batch = (await self._bodies.decode(req, BATCH)).messages
         _check_batch(batch)
+        if query.validate:
+            await check_drafts(self._outbox, batch)
         pending = self._outbox.publish_batch(app, batch, req.get_header("idempotency-key"))
         outcomes = await asyncio.gather(*pending, return_exceptions=True)
         messages = []
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome
-            messages.append(message_out(outcome.message, with_content=with_content))
+            messages.append(message_out(outcome.message, with_content=query.with_content))
         reply(resp, Rows(data=messages), HTTP_202)
 
     @operation(
