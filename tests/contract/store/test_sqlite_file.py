@@ -1,6 +1,7 @@
 """What holds for SQLite alone: files that are not ours are left untouched, and the log stays short."""
 
 import contextlib
+import threading
 
 import apsw
 import pytest
@@ -8,6 +9,11 @@ from scene import VAULT, Scene
 
 from ringback.errors import ConfigurationError, StoreIncompatible
 from ringback.store import open_store
+from ringback.store.sqlite import connection as sqlite_connection
+from ringback.store.sqlite.connection import connect
+
+HELD_SECONDS = 0.2
+FREE_SECONDS = 0.002
 
 
 @pytest.fixture
@@ -15,8 +21,8 @@ def file(tmp_path):
     return tmp_path / "ringback.db"
 
 
-def opening(file):
-    return open_store(f"sqlite:///{file}", VAULT)
+def opening(file, *, shared=False):
+    return open_store(f"sqlite:///{file}", VAULT, shared=shared)
 
 
 def test_a_file_that_is_no_database_is_refused(file):
@@ -72,3 +78,39 @@ def test_the_log_is_kept_short(file):
             scene.accept(*(scene.acceptance(application, payload=b"x" * 100_000) for _ in range(10)))
             store.checkpoint()
         assert log.stat().st_size < 30_000_000
+
+
+@contextlib.contextmanager
+def written_to_without_a_pause(file, *, shared):
+    """Have somebody commit one change after the other to tables of the same program's, or of an application's."""
+    over, begun = threading.Event(), threading.Event()
+
+    def write():
+        with contextlib.closing(connect(str(file), shared=shared)) as connection:
+            connection.pragma("journal_mode", "wal")
+            while not over.is_set():
+                connection.execute("BEGIN IMMEDIATE")
+                begun.set()
+                over.wait(HELD_SECONDS)
+                connection.execute("COMMIT")
+                over.wait(FREE_SECONDS)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert begun.wait(60)
+    try:
+        yield
+    finally:
+        over.set()
+        writer.join()
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_busy_file_gets_its_tables(file, monkeypatch, shared):
+    """Somebody who writes without a pause does not keep another from opening the file for the first time.
+
+    SQLite's own waiting looks ten times a second, and hardly ever at the moment when nobody writes.
+    """
+    monkeypatch.setattr(sqlite_connection, "BUSY_TIMEOUT", 3_000)
+    with written_to_without_a_pause(file, shared=shared), contextlib.closing(opening(file, shared=shared)):
+        pass

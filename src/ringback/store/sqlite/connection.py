@@ -8,10 +8,11 @@ the file is closed. The file would be damaged ("How To Corrupt An SQLite Databas
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import apsw
 
@@ -46,13 +47,6 @@ class SharedConnection:
             check_same_thread=False,
             cached_statements=PREPARED,
         )
-
-    def __enter__(self) -> Self:
-        self.execute("BEGIN IMMEDIATE")
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self.execute("COMMIT" if kind is None else "ROLLBACK")
 
     def execute(self, statement: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         """Run a statement, or several without values; return the cursor of the last."""
@@ -91,7 +85,6 @@ def connect(path: str, *, vfs: str | None = None, shared: bool = False) -> Conne
         return SharedConnection(path)
     connection = apsw.Connection(path, vfs=vfs, statementcachesize=PREPARED)
     connection.set_busy_timeout(BUSY_TIMEOUT)
-    connection.transaction_mode = "IMMEDIATE"
     return connection
 
 
@@ -102,6 +95,19 @@ def begin(execute: Callable[[str], object]) -> None:
     pause it would hardly ever get its turn.
     """
     patiently(lambda: execute(BEGIN))
+
+
+@contextlib.contextmanager
+def writing(connection: Connection) -> Iterator[None]:
+    """Write in one transaction, begun as ``begin`` does; an exception undoes it."""
+    begin(connection.execute)
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(*FAILURES):
+            connection.execute("ROLLBACK")
+        raise
 
 
 def patiently(action: Callable[[], T]) -> T:

@@ -23,6 +23,7 @@ from ringback.store.sqlite.connection import (
     connect,
     is_no_database,
     patiently,
+    writing,
 )
 from ringback.store.sqlite.rows import Rows
 from ringback.vault import Vault
@@ -185,9 +186,9 @@ class Database(Rows):
             connection = connect(self._path, vfs=self._vfs, shared=self._shared)
             self._check_kind(connection)
             _make_durable(connection)
-            self._migrate(connection)
             # From now on only beginning to write can find another writing, and that waits by itself.
             connection.pragma("busy_timeout", 0)
+            self._migrate(connection)
         except FAILURES as error:
             if is_no_database(error):
                 raise StoreIncompatible(f"{self._path} is not a SQLite database; name another file") from None
@@ -211,7 +212,7 @@ class Database(Rows):
         if MIGRATIONS in tables_of(connection) and schema_in(connection, MIGRATIONS) == len(migrations()):
             return
         # Two nodes may start at once: the second waits here and finds the work done.
-        with connection:
+        with writing(connection):
             if migrations_table(connection, tables_of(connection)) == FIRST_MIGRATIONS:
                 _add_prefix(connection)
             connection.execute(
