@@ -34,7 +34,7 @@ MIN_RETENTION_DAYS = 5
 MAX_RETENTION_DAYS = 90
 MAX_RETENTION_HOURS = 24 * MAX_RETENTION_DAYS
 
-_NAME = re.compile(r"[a-zA-Z0-9_.\-]{1,256}")
+NAME = re.compile(r"[a-zA-Z0-9_.\-]{1,256}")
 _DOT_SEGMENTS = frozenset({".", ".."})
 _CONTROL = re.compile(r"[\x00-\x08]")
 
@@ -97,6 +97,11 @@ class EndpointDraft(Draft):
     secret: str | None = None
     retry_schedule: tuple[float, ...] | None = None
     header_family: HeaderFamily = HeaderFamily.WEBHOOK
+
+    @property
+    def schedule(self) -> tuple[Duration, ...] | None:
+        """Its retry schedule as a record keeps it."""
+        return None if self.retry_schedule is None else schedule_milliseconds(self.retry_schedule)
 
     def _problems(self) -> Problems:
         yield from caught(parse_target, self.url)
@@ -191,7 +196,7 @@ class MessageDraft(Draft):
 
     def _problems(self) -> Problems:
         # The hot path: every published message comes through here once.
-        if not _NAME.fullmatch(self.event_type):
+        if not NAME.fullmatch(self.event_type):
             yield from _name_problems(("body", "eventType"), self.event_type)
         if self.event_id is not None:
             yield from uid_problems("eventId", self.event_id, ids.MESSAGE)
@@ -327,7 +332,7 @@ def text_problems(field: str, text: str, shortest: int, longest: int) -> Problem
 def _name_problems(loc: tuple[str | int, ...], text: str) -> Problems:
     if text in _DOT_SEGMENTS:
         yield FieldError(loc, "is not . or .., which clients remove from addresses (RFC 3986, 5.2.4)")
-    if not _NAME.fullmatch(text):
+    if not NAME.fullmatch(text):
         yield FieldError(
             loc, f"is 1 to {MAX_NAME} characters of a-z, A-Z, 0-9, underscore, full stop and hyphen"
         )
@@ -386,6 +391,17 @@ def _schedule_problems(seconds: Iterable[float] | None) -> Problems:
 def schedule_milliseconds(seconds: Iterable[float]) -> tuple[int, ...]:
     """Return a draft's schedule as a record keeps it."""
     return tuple(round(delay * 1000) for delay in seconds)
+
+
+def checked_json(payload: bytes) -> bytes:
+    """Return *payload*; raises ``InvalidInput`` where it is no JSON."""
+    try:
+        msgspec.json.decode(payload, type=msgspec.Raw)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise InvalidInput.at(
+            "body", "payload", msg=f"is not JSON: {error}", kind="value_error.jsondecode"
+        ) from None
+    return payload
 
 
 def _payload_problems(payload: bytes) -> Problems:

@@ -27,6 +27,7 @@ from ringback.changes import (
 )
 from ringback.drafts import ApplicationDraft, EndpointDraft, EventTypeDraft, MessageDraft, SecretRotation
 from ringback.errors import Conflict, InvalidInput, LimitReached, NotFound, PayloadTooLarge
+from ringback.event_type_import import Import, importing, plan
 from ringback.model import (
     Application,
     Delivery,
@@ -123,7 +124,10 @@ class Outbox:
         """
         raw = payload if isinstance(payload, bytes) else msgspec.json.encode(payload)
         draft = MessageDraft(
-            event_type=event_type, payload=msgspec.Raw(_json(raw)), event_id=event_id, channels=channels
+            event_type=event_type,
+            payload=msgspec.Raw(drafts.checked_json(raw)),
+            event_id=event_id,
+            channels=channels,
         )
         acceptance = self._acceptance_of(application, draft, idempotency_key, documents)
         if tx is None:
@@ -442,6 +446,15 @@ class Outbox:
 
         return self._committer.write(change)
 
+    def import_event_types(
+        self, wanted: Sequence[EventTypeDraft], *, replace_all: bool = False, dry_run: bool = False
+    ) -> Pending[Import]:
+        """Take over event types, all or none, as ``event_type_import`` says; with *dry_run* only tell of it."""
+        now = self._clock()
+        if dry_run:
+            return self._committer.read(lambda store: plan(store, wanted, now, replace_all=replace_all))
+        return self._committer.write(importing(wanted, now, replace_all=replace_all))
+
     @property
     def archive(self) -> Archive:
         """What was sent, to look back on."""
@@ -509,7 +522,7 @@ class Outbox:
             metadata=draft.metadata or {},
             headers=draft.headers,
             throttle_rate=draft.throttle_rate,
-            retry_schedule=_schedule(draft),
+            retry_schedule=draft.schedule,
             header_family=draft.header_family,
             manner=draft.manner if isinstance(draft, drafts.PlayedDraft) else None,
             state=EndpointState.DISABLED if draft.disabled else EndpointState.ENABLED,
@@ -565,20 +578,6 @@ def found(look_up: Callable[[], T]) -> T | None:
         return look_up()
     except NotFound:
         return None
-
-
-def _json(payload: bytes) -> bytes:
-    try:
-        msgspec.json.decode(payload, type=msgspec.Raw)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise InvalidInput.at(
-            "body", "payload", msg=f"is not JSON: {error}", kind="value_error.jsondecode"
-        ) from None
-    return payload
-
-
-def _schedule(draft: EndpointDraft) -> tuple[int, ...] | None:
-    return None if draft.retry_schedule is None else drafts.schedule_milliseconds(draft.retry_schedule)
 
 
 def check_uid_of_path(ref: str, uid: str | None, prefix: str) -> None:

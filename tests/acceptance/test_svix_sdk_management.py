@@ -186,3 +186,23 @@ def test_a_wrong_token(sdk):
 def test_health(sdk):
     """The health check needs no more than the SDK's call."""
     sdk.call("health.get")
+
+
+def test_event_types_out_of_an_openapi_document(sdk):
+    """A dry run tells of what the import then makes, and the import can be repeated; a text may be JSON or YAML."""
+    name = unique("imported")
+    operation = {
+        "description": "An invoice was paid",
+        "requestBody": {"content": {"application/json": {"schema": {"type": "object"}}}},
+    }
+    document = {"openapi": "3.1.0", "info": {}, "webhooks": {name: {"post": operation}}}
+    planned = sdk.call("event_type.import_openapi", {"spec": document, "dryRun": True})["data"]
+    assert (planned["modified"], [one["name"] for one in planned["to_modify"]]) == ([], [name])
+    assert planned["to_modify"][0]["schemas"] == {"1": {"type": "object"}}
+    assert sdk.refused("event_type.get", name).status == 404
+    assert sdk.call("event_type.import_openapi", {"spec": document})["data"]["modified"] == [name]
+    assert sdk.call("event_type.get", name)["description"] == "An invoice was paid"
+    raw = f"openapi: 3.1.0\nwebhooks: {{{name}: {{post: {{summary: Paid}}}}}}"
+    assert sdk.call("event_type.import_openapi", {"specRaw": raw})["data"]["modified"] == [name]
+    assert sdk.call("event_type.import_openapi", {"specRaw": raw})["data"]["modified"] == []
+    assert sdk.refused("event_type.import_openapi", {"dryRun": True}).status == 400

@@ -1,61 +1,23 @@
 """`ringback source` against a server: what it prints where, and the exit codes it leaves with."""
 
 import json
-import os
 import threading
-from wsgiref.simple_server import WSGIRequestHandler, make_server
+from wsgiref.simple_server import make_server
 
 import pytest
-from management import TOKEN, listed, made, management
+from management import TOKEN, listed, made
+from served import Quiet, served
 
 from ringback.cli import run
 
 SOURCES = "/ingest/api/v1/source"
 
 
-class Quiet(WSGIRequestHandler):
-    """Writes no log."""
-
-    def log_message(self, *_):
-        """Say nothing."""
-
-
-def bridge(api):
-    """Return a WSGI application that hands every request to the API under test."""
-
-    def application(environ, start_response):
-        length = int(environ.get("CONTENT_LENGTH") or 0)
-        headers = {"authorization": environ["HTTP_AUTHORIZATION"], "content-type": "application/json"}
-        answer = api.send(
-            environ["REQUEST_METHOD"],
-            environ["PATH_INFO"],
-            raw=environ["wsgi.input"].read(length),
-            headers=headers,
-            query=environ["QUERY_STRING"],
-        )
-        start_response(answer.status, [("Content-Length", str(len(answer.content)))])
-        return [answer.content]
-
-    return application
-
-
 @pytest.fixture
 def api(tmp_path, monkeypatch):
     """An API, served on a port that the environment names."""
-    monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith("RINGBACK_")]:
-        monkeypatch.delenv(name)
-    with (
-        management(tmp_path, public_url="https://hooks.example.com") as api,
-        make_server("127.0.0.1", 0, bridge(api), handler_class=Quiet) as server,
-    ):
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        monkeypatch.setenv("RINGBACK_URL", f"http://127.0.0.1:{server.server_port}")
-        monkeypatch.setenv("RINGBACK_TOKEN", TOKEN)
+    with served(tmp_path, monkeypatch, public_url="https://hooks.example.com") as api:
         yield api
-        server.shutdown()
-        thread.join()
 
 
 def shown(api, ref):

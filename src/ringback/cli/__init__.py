@@ -68,6 +68,7 @@ COMMANDS = (
     "db",
     "dev",
     "doctor",
+    "event-type",
     "inbox",
     "nodes",
     "openapi",
@@ -93,7 +94,8 @@ class Commands(click.Group):
         """Return a command by its name, None when there is none."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"ringback.cli.{cmd_name}").command
+        module = importlib.import_module(f"ringback.cli.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
         return command
 
 

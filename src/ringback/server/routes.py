@@ -81,6 +81,7 @@ def _management() -> Iterable[Entry]:
         *_endpoints(one_application, Endpoints),
         (f"{one_application}/endpoint/{{ep}}/send-example", Messages, "example"),
         (f"{BASE}/event-type", EventTypes, "all"),
+        (f"{BASE}/event-type/import/openapi", EventTypes, "openapi"),
         (f"{BASE}/event-type/{{name}}", EventTypes, None),
         (f"{one_application}/msg", Messages, "all"),
         (f"{one_application}/msg/batch", Messages, "batch"),

@@ -32,6 +32,7 @@ _AS = {
     "Operational": "Endpoint",
     "EndpointMessage": "Message",
     "MessageEndpoint": "Endpoint",
+    "EventTypeFromOpenApi": "EventType",
     "HeadersPatch": "Headers",
 }
 
@@ -242,6 +243,24 @@ EVENT_TYPES = {
         ["beta"],
         items={"type": "string", "pattern": NAME},
     ),
+    "spec": _word(
+        "An OpenAPI document, as an object; null where `specRaw` has it.",
+        {
+            "openapi": "3.1.0",
+            "info": {"title": "Acme", "version": "1"},
+            "webhooks": {"invoice.paid": {"post": {"description": "An invoice was paid"}}},
+        },
+    ),
+    "specRaw": _word("The same as a text, JSON or YAML; null where `spec` has it.", None),
+    "dryRun": _word("Whether to change nothing, and only tell what would be.", True),
+    "replaceAll": _word("Whether to archive all event types that are not in the document.", False),
+    "Import.data": _word("What was done."),
+    "ImportData.modified": _word("The names of all that were changed: none in a dry run.", ["invoice.paid"]),
+    "to_modify": _word("In a dry run, the event types that would be created or updated; else null.", None),
+    "created": _word("The names of new ones, made or to be made.", ["invoice.paid"]),
+    "updated": _word("The names of changed ones.", []),
+    "unchanged": _word("The names of those that are like that already.", []),
+    "ImportData.archived": _word("The names of those that are not in the document, with `replaceAll`.", []),
     "groupName": _word("A name to sort event types by, or null.", "billing", pattern=NAME),
 }
 MESSAGES = {

@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import asyncio
+from typing import Any, Literal
 
 import msgspec
 from falcon import HTTP_201, HTTP_204
 from falcon.asgi import Response
 
 from ringback.drafts import EventTypeDraft
-from ringback.errors import Conflict, NotFound
+from ringback.errors import Conflict, MalformedRequest, NotFound
 from ringback.model import EventType
 from ringback.outbox import Outbox
 from ringback.server.bodies import Bodies
+from ringback.server.import_wire import ImportOut, import_out
 from ringback.server.operation import operation
 from ringback.server.paging import PageQuery, Query, listing, page_of_names, parse
 from ringback.server.replies import created, reply
 from ringback.server.unknown import Request
 from ringback.server.wire import EventTypeOut, Listing, event_type_out, given, partial
+from ringback.specification import event_types_of
 from ringback.store import Page, Store
+from ringback.yaml_text import from_yaml
+
+
+class EventTypeImportIn(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """An OpenAPI document, as an object or as the text of one, and what to do with it."""
+
+    spec: dict[str, Any] | None = None
+    spec_raw: str | None = None
+    dry_run: bool | None = False
+    replace_all: bool | None = False
+
 
 DRAFT = msgspec.json.Decoder(EventTypeDraft)
 UPDATE = msgspec.json.Decoder(partial(EventTypeDraft, "EventTypeUpdate", without={"name"}, optional=()))
+IMPORT = msgspec.json.Decoder(EventTypeImportIn)
 PATCH = msgspec.json.Decoder(partial(EventTypeDraft, "EventTypePatch", without={"name"}))
 
 
@@ -75,6 +90,19 @@ class EventTypes:
         )
         reply(resp, event_type_out(record), HTTP_201)
 
+    @operation("event-type.import-openapi", {200: ImportOut}, body=IMPORT, raises=(Conflict,))
+    async def on_post_openapi(self, req: Request, resp: Response) -> None:
+        """Create and update event types after the webhooks of an OpenAPI document, all or none."""
+        parse(req, Query)
+        body = await self._bodies.decode(req, IMPORT)
+        # A large document takes a while, and others are waiting.
+        wanted = await asyncio.to_thread(_read, body)
+        dry_run = bool(body.dry_run)
+        done = await self._outbox.import_event_types(
+            wanted, replace_all=bool(body.replace_all), dry_run=dry_run
+        )
+        reply(resp, import_out(done, dry_run=dry_run))
+
     @operation("event-type.get", {200: EventTypeOut})
     async def on_get(self, req: Request, resp: Response, name: str) -> None:
         """Show an event type."""
@@ -105,6 +133,19 @@ class EventTypes:
         query = parse(req, RemovalQuery)
         await self._outbox.remove_event_type(name, expunge=query.expunge)
         resp.status = HTTP_204
+
+
+def _read(body: EventTypeImportIn) -> tuple[EventTypeDraft, ...]:
+    if (body.spec is None) is (body.spec_raw is None):
+        raise MalformedRequest("give the document as spec or as specRaw, one of the two")
+    if body.spec is not None:
+        return event_types_of(body.spec, "body", "spec")
+    raw = body.spec_raw or ""
+    try:
+        document = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
+        document = from_yaml(raw, "body", "specRaw")
+    return event_types_of(document, "body", "specRaw")
 
 
 def _visible(store: Store, page: Page, flags: frozenset[str] | None, *, archived: bool) -> list[EventType]:
