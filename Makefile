@@ -31,8 +31,8 @@ $(VENV)/sdks/%/installed: tests/sdks/%.lock $(STAMP)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes --target $(@D) -r $<
 	@touch $@
 
-test: check sdks ## Check the code, then run every test
-	$(BIN)/pytest
+test: check sdks ## Check the code, then run every test, as many at a time as there are processors
+	$(BIN)/pytest --numprocesses auto --maxprocesses 8 --dist worksteal
 
 check: install ## Lint, formatting and types
 	$(BIN)/ruff check

@@ -1,4 +1,4 @@
-"""Where tests keep their files."""
+"""Where tests keep their files, and which may run beside each other."""
 
 import os
 import tempfile
@@ -6,8 +6,19 @@ from pathlib import Path
 
 import pytest
 
+from turns import turn
+
 MEMORY = Path("/dev/shm")
 ACCEPTANCE = Path(__file__).parent / "acceptance"
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item):
+    """Run a test when it is its turn, which no timeout counts."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return (yield)
+    with turn(alone=item.get_closest_marker("alone") is not None):
+        return (yield)
 
 
 @pytest.fixture

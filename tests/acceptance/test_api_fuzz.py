@@ -230,6 +230,7 @@ def test_any_request(api, quiet, data):
     talk(port, data.draw(methods), path, AUTHORIZED, data.draw(bodies))
 
 
+@pytest.mark.alone
 def test_after_it_all_the_server_serves(api):
     """After all of that, the server works as ever, within a second."""
     port, _ = api

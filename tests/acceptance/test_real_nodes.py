@@ -83,6 +83,7 @@ def most_within(instants, duration):
     return max(sum(first <= one < first + duration for one in instants) for first in instants)
 
 
+@pytest.mark.alone
 def test_rates_outlive_the_node_that_keeps_them(tmp_path, server):
     """Of three nodes one accepts; of the two that deliver to endpoints with a rate one is killed, the other goes on.
 

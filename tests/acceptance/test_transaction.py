@@ -58,6 +58,7 @@ def connected(place):
     return psycopg.connect(place)
 
 
+@pytest.mark.alone
 def test_what_is_committed_is_picked_up_at_once(place, tmp_path):
     """From the commit to the request's arrival it takes less than a tenth of a second, although nodes look seldom."""
     taken = []

@@ -128,6 +128,7 @@ async def test_leases_are_judged_by_one_clock(url, wrong):
         assert (len(receiver.times), lost) == (2, [])
 
 
+@pytest.mark.alone
 @played
 async def test_what_one_node_accepts_another_delivers_at_once(url):
     """A message accepted by a node that does not deliver arrives within 100 ms, long before a look."""
