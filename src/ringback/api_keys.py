@@ -163,7 +163,7 @@ class ApiKeys:
             for token in good:
                 if token.last_used_at is None or now - token.last_used_at >= USE_GRAIN:
                     self._note_use(token.id, now)
-            return {token.digest: caller_of(store, _unnamed(token)) for token in good}
+            return {token.digest: caller_of(store, unnamed(token)) for token in good}
 
         return self._committer.read(query)
 
@@ -205,7 +205,8 @@ def caller_of(store: Store, caller: Caller) -> Caller:
     return msgspec.structs.replace(caller, names=frozenset(name for name in names if name))
 
 
-def _unnamed(token: Token) -> Caller:
+def unnamed(token: Token) -> Caller:
+    """Return whoever has a token, without the names of its application."""
     flags = token.feature_flags
     principal = Principal(
         rights=rights_of(token.scopes),

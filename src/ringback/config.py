@@ -280,6 +280,15 @@ SETTINGS: tuple[Setting, ...] = (
         example="refuse",
     ),
     Setting(
+        name="plain_http_login",
+        read=choice("refuse", "allow"),
+        kind="WHAT",
+        default="refuse",
+        description="Whether people may sign in to the pages over plain HTTP: refuse, unless it is from the server's "
+        "own machine; or allow, where nobody can listen in between. Behind a proxy with HTTPS nothing needs to be set.",
+        example="allow",
+    ),
+    Setting(
         name="log_level",
         read=choice("debug", "info", "warning", "error"),
         kind="LEVEL",
@@ -353,6 +362,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     poll_interval: Duration
     drain_timeout: Duration
     unknown_fields: str
+    plain_http_login: str
     log_level: str
     log_format: str
     url: str

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
@@ -29,11 +30,16 @@ class Vault:
             raise ConfigurationError("a main key is 32 bytes, written as 44 characters of base64")
         self._ciphers = {_name(key): ChaCha20Poly1305(key) for key in keys}
         self._sealing = _name(keys[0])
+        self._first = keys[0]
 
     def seal(self, secret: str, nonce: bytes, context: str) -> bytes:
         """Encrypt *secret* with 12 random bytes, bound to *context* (what it belongs to)."""
         sealed = self._ciphers[self._sealing].encrypt(nonce, secret.encode(), context.encode())
         return FORMAT + self._sealing + nonce + sealed
+
+    def derived(self, purpose: str) -> bytes:
+        """Return 32 secret bytes for *purpose*, the same wherever the sealing key is."""
+        return hmac.digest(self._first, f"ringback {purpose}".encode(), hashlib.sha256)
 
     def open(self, sealed: bytes, context: str) -> str:
         """Decrypt what ``seal`` made.

@@ -19,6 +19,10 @@ from ringback.policy import DEFAULT_SCHEDULE
 from ringback.server.app import create_app
 from ringback.server.auth import Tokens
 from ringback.server.metrics import Metrics
+from ringback.server.pages.behind import Behind
+from ringback.server.pages.live import Live
+from ringback.server.pages.site import Site
+from ringback.sessions import Sessions
 from ringback.sources import Sources
 from ringback.store import Settlement, open_store
 from ringback.store.commit import Committer
@@ -57,8 +61,9 @@ class Api:
     ``standing`` holds under "reason" why the node is not ready, None when it is.
     """
 
-    def __init__(self, app, store, committer, hand, *, standing, keys):
+    def __init__(self, app, store, committer, hand, *, standing, keys, observer):
         self.app = app
+        self.observer = observer
         self.store = store
         self.committer = committer
         self.standing = standing
@@ -169,7 +174,7 @@ def management(
         strict=strict,
     )
     try:
-        yield Api(app, store, committer, hand, standing=standing, keys=keys)
+        yield Api(app, store, committer, hand, standing=standing, keys=keys, observer=observer)
     finally:
         committer.close()
 
@@ -207,3 +212,18 @@ def gateway_of(committer):
     """Return a gateway for the sources in the committer's store."""
     intake = Intake(committer, Observer(), clock=system_clock)
     return Gateway(committer, intake, clock=system_clock, max_body=MAX_PAYLOAD)
+
+
+def site_of(api, **settings):
+    """Return the pages beside an API; *settings* are those of ``Behind``."""
+    sessions = Sessions(api.committer, bytes(32), admin=TOKEN, clock=api.keys.clock)
+    behind = {
+        "outbox": Outbox(api.committer, clock=api.keys.clock, max_payload=MAX_PAYLOAD),
+        "sources": Sources(api.committer),
+        "keys": api.keys,
+        "sessions": sessions,
+        "live": Live(api.observer),
+        "readiness": lambda: api.standing["reason"],
+        "clock": api.keys.clock,
+    }
+    return Site(Behind(**behind | settings))

@@ -7,7 +7,7 @@ import json
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from management import TOKEN, gateway_of, management
+from management import TOKEN, gateway_of, management, site_of
 from test_express import Client, request
 
 from ringback import ids
@@ -66,7 +66,8 @@ class Scene:
             outbox = Outbox(self.api.committer)
             gateway = gateway_of(self.api.committer)
             express = Express(outbox, Tokens(ApiKeys(self.api.committer), TOKEN), gateway)
-            web = Web(Doors(self.api.app, ASGIAdapter(gateway)), express, Address("127.0.0.1", 0))
+            doors = Doors(self.api.app, ASGIAdapter(gateway), site_of(self.api))
+            web = Web(doors, express, Address("127.0.0.1", 0))
             await web.start()
             client = Client(*await asyncio.open_connection(*web.address))
             try:

@@ -9,12 +9,12 @@ from receivers import OK, answering
 from sandbox_receivers import received
 from sandboxes import OWNER, playing
 
+from ringback.design.highlighting import highlighted
+from ringback.design.writing import breakable
 from ringback.sandbox.xendit.calls import Owner
 from ringback.sandbox.xendit.catalog import PRODUCTS, entries, sample_of
 from ringback.sandbox.xendit.exact_json import decoded
 from ringback.sandbox.xendit.notices import NOTICE
-from ringback.sandbox.xendit.pages.highlighting import highlighted
-from ringback.sandbox.xendit.pages.writing import breakable
 
 EVENTS = "/dashboard/events"
 SLOW = b"HTTP/1.1 202 OK\r\nContent-Length: 0\r\n\r\n"

@@ -1,7 +1,7 @@
 """The pages where payers pay: invoices, and what charges ask to be approved."""
 
 import pytest
-from sandbox_browser import SITE, Browser
+from browser import SITE, Browser
 from sandboxes import OWNER, playing
 
 from ringback.sandbox.xendit.slots import Slot

@@ -5,7 +5,7 @@ import json
 import sys
 
 import pytest
-from sandbox_browser import Browser
+from browser import Browser
 from sandboxes import playing
 
 from ringback.sandbox.xendit.compare.results import read

@@ -1,7 +1,7 @@
 """The dashboard's home, invoices and frame."""
 
 import pytest
-from sandbox_browser import SITE, Browser
+from browser import SITE, Browser
 from sandbox_receivers import received
 from sandboxes import OWNER, playing
 

@@ -4,17 +4,17 @@ import json
 from urllib.parse import quote, urlsplit
 
 import pytest
+from browser import SITE, Browser, Page
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from receivers import answering
-from sandbox_browser import SITE, Browser, Page
 from sandbox_receivers import received, tell
 from sandboxes import playing
 
 from ringback.sandbox.xendit.notices import Notice
 
 POLICY = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 HOSTILE = [

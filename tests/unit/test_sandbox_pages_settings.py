@@ -1,8 +1,8 @@
 """The dashboard's webhook settings: URLs by slot and mode, tests, the token, options, mishaps."""
 
 import pytest
+from browser import Browser
 from receivers import answering
-from sandbox_browser import Browser
 from sandbox_receivers import BROKEN, invoice, received, tell
 from sandboxes import OWNER, playing
 

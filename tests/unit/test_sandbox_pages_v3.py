@@ -1,7 +1,7 @@
 """The pages where payers of the v3 API pay: sessions, payment requests and payment tokens."""
 
 import pytest
-from sandbox_browser import SITE, Browser
+from browser import SITE, Browser
 from sandboxes import playing
 
 URLS = {

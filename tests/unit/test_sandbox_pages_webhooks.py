@@ -4,8 +4,8 @@ import re
 from datetime import UTC, datetime
 
 import pytest
+from browser import Browser
 from receivers import answering
-from sandbox_browser import Browser
 from sandbox_receivers import BROKEN, OK, invoice, orders, received, tell
 from sandboxes import OWNER, playing
 

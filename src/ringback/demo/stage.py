@@ -206,6 +206,9 @@ class Demonstration:
         networks = ", ".join(map(str, self._settings.allow_subnets))
         data = f"{self._places.data}{os.sep}"
         self._show(Line(f"Ringback listens on {self._url()} and keeps its data in {data}", "bold"))
+        self._show(
+            Line(f"Its pages, for who opens this link first, within 15 minutes: {self._node.sign_in_link}")
+        )
         self._show(Line(f"The Xendit sandbox is on {sandbox.url}; it takes the API key {DEFAULT_KEY}"))
         self._show(Line(f"The shop is on {shop.url}, a FastAPI application: {_shown(folder())}"))
         self._show(

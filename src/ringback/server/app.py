@@ -28,6 +28,7 @@ from ringback.server.health import Health, Readiness
 from ringback.server.metrics import Metrics, MetricsPage
 from ringback.server.openapi import document
 from ringback.server.owners import Owners
+from ringback.server.pages.site import Site
 from ringback.server.replies import handle_errors
 from ringback.server.routes import entries, routes
 from ringback.server.unknown import Disclosure, Request, StrictRequest
@@ -35,16 +36,26 @@ from ringback.sources import Sources
 
 
 class Doors:
-    """An ASGI application that leaves ``/in/TOKEN`` to the gateway and everything else to the API."""
+    """An ASGI application: ``/in/TOKEN`` is the gateway's, pages are the site's, and everything else the API's."""
 
-    def __init__(self, api: Any, gateway: Any) -> None:
+    def __init__(self, api: Any, gateway: Any, site: Site) -> None:
         self._api = api
         self._gateway = gateway
+        self._site = site
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Serve one request."""
-        inwards = scope["type"] == "http" and _INWARDS.fullmatch(scope["path"])
-        await (self._gateway if inwards else self._api)(scope, receive, send)
+        if scope["type"] != "http":
+            await self._api(scope, receive, send)
+            return
+        # They may be such as can be read once (ASGI, HTTP connection scope).
+        scope = {**scope, "headers": [tuple(pair) for pair in scope["headers"]]}
+        await self._door(scope)(scope, receive, send)
+
+    def _door(self, scope: dict[str, Any]) -> Any:
+        if _INWARDS.fullmatch(scope["path"]):
+            return self._gateway
+        return self._site if self._site.answers(scope) else self._api
 
 
 _INWARDS = re.compile(r"/in/[^/]+/?")

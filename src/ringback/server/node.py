@@ -21,7 +21,7 @@ from ringback.declared_sources import MARK
 from ringback.engine import Engine, open_checked_store, until_idle
 from ringback.gateway import Gateway
 from ringback.intake import Intake
-from ringback.keyring import first_token, signer_of
+from ringback.keyring import first_token, open_vault, signer_of
 from ringback.model import Instant, Source
 from ringback.observe import Observer, StoreFailed
 from ringback.outbox import Outbox, system_clock
@@ -32,13 +32,19 @@ from ringback.server.auth import Tokens
 from ringback.server.express import Express
 from ringback.server.logs import start_logging
 from ringback.server.metrics import Metrics
+from ringback.server.pages.behind import Behind
+from ringback.server.pages.live import Live
+from ringback.server.pages.site import Site
 from ringback.server.web import Web
+from ringback.sessions import Sessions
 from ringback.sources import Sources
 from ringback.store import Store
 from ringback.store.commit import Committer
 from ringback.worker import Worker
 
 BODY_OVERHEAD = 64 * 1024
+# In a form, a byte may be written in three.
+FORM_GROWTH = 3
 DOUBT_SECONDS = 5.0
 COLLECT_AFTER = 50_000
 SWITCH_SECONDS = 0.001
@@ -76,6 +82,7 @@ class Node:
         self._with_api = api
         self._outbox: Outbox | None = None
         self._web: Web | None = None
+        self._link: str | None = None
         self._running = contextlib.AsyncExitStack()
         self._stopping = False
         self._store_failed_at = float("-inf")
@@ -197,9 +204,47 @@ class Node:
             max_body=self._settings.max_payload,
         )
         express = Express(self.outbox, tokens, gateway, strict=strict)
-        self._web = Web(Doors(app, ASGIAdapter(gateway)), express, self._settings.listen)
+        behind = self._behind(committer, sources, keys)
+        doors = Doors(app, ASGIAdapter(gateway), Site(behind))
+        self._web = Web(doors, express, self._settings.listen)
         undo.push_async_callback(self._web.stop)
+        # Streams would keep the server from stopping.
+        undo.callback(behind.live.close)
         await self._web.start()
+        self._link = await behind.sessions.link()
+
+    def _behind(self, committer: Committer, sources: Sources, keys: ApiKeys) -> Behind:
+        settings = self._settings
+        sessions = Sessions(
+            committer,
+            open_vault(settings).derived("sessions"),
+            admin=settings.admin_token,
+            signer=signer_of(settings),
+            clock=self._clock,
+        )
+        return Behind(
+            outbox=self.outbox,
+            sources=sources,
+            keys=keys,
+            sessions=sessions,
+            live=Live(self.observer),
+            readiness=self._reason_against,
+            clock=self._clock,
+            public_url=settings.public_url,
+            plain_http=settings.plain_http_login == "allow",
+            max_form=FORM_GROWTH * settings.max_payload + BODY_OVERHEAD,
+        )
+
+    @property
+    def sign_in_link(self) -> str:
+        """A link for one use, within a quarter of an hour, with which whoever started this signs in to the pages."""
+        if self._link is None:
+            raise RuntimeError("the node does not listen")
+        host, port = self.address
+        # What stands for all addresses of a machine is none that could be opened.
+        here = Address("127.0.0.1" if host in {"0.0.0.0", "::"} else host, port)  # noqa: S104 - nothing is bound
+        base = (self._settings.public_url or f"http://{here}").rstrip("/")
+        return f"{base}/login?link={self._link}"
 
     def _note_failure(self, _: StoreFailed) -> None:
         self._store_failed_at = time.monotonic()
@@ -271,6 +316,8 @@ def _announce(node: Node, settings: Settings, *, api: bool) -> None:
     lines = [f"Ringback {__version__} {place} {'everything in ' if api else ''}{settings.place}"]
     if node.new_token is not None:
         lines.append(f"The first API token, shown only now: {node.new_token}")
+    if api:
+        lines.append(f"Its pages, for who opens this link first, within 15 minutes: {node.sign_in_link}")
     lines += [
         f"The source {source.name} receives at {settings.public_url or here}/in/{source.token}, told only now; "
         f"`ringback source show {source.uid}` tells it again"

@@ -31,6 +31,7 @@ from ringback.model import (
 )
 from ringback.secrecy import masked
 from ringback.store.values import (
+    BROWSER,
     EXPIRING,
     Acceptance,
     Accepted,
@@ -421,7 +422,7 @@ class Store(Protocol):
         ...
 
     def tokens(self, page: Page | None = None) -> list[Token]:
-        """Return a page of the tokens, or all of them, in the order of their ids; those of portals are left out."""
+        """Return a page of the tokens, or all of them, in the order of their ids; those of sessions are left out."""
         ...
 
     def tokens_of(self, digests: Collection[bytes]) -> list[Token]:
@@ -436,12 +437,12 @@ class Store(Protocol):
         """Have the tokens of an application's portal, or only those of some *sessions*, end by then."""
         ...
 
-    def forget_tokens(self, application_id: str, now: Instant) -> None:
-        """Forget the tokens of an application's portal that have ended."""
+    def forget_tokens(self, application_id: str | None, now: Instant) -> None:
+        """Forget what let people in to an application's portal, or (None) to all of it, and has ended."""
         ...
 
     def remove_token(self, token_id: str) -> None:
-        """Forget a token; raises ``NotFound``."""
+        """Forget a token, and the sessions that browsers began with it; raises ``NotFound``."""
         ...
 
     def prune(self, before: Instant, cursor: int, limit: int, *, receipts_before: Instant) -> Pruned:
@@ -540,6 +541,7 @@ def _path(url: str) -> str:
 
 
 __all__ = [
+    "BROWSER",
     "EXPIRING",
     "Acceptance",
     "Accepted",

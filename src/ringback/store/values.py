@@ -216,11 +216,16 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     done: bool = False
 
 
+# The name of tokens that are sessions of browsers; the name of such a session is the id of the token it began with.
+BROWSER = "browser"
+
+
 class Token(msgspec.Struct, frozen=True, kw_only=True):
     """An API token as the store knows it: only its SHA-256 digest.
 
     It is for *scopes*, in one application or (None) in all. A *session*, empty where it has no name, marks one that
-    lets an application's people into its portal for a while. ``last_used_at`` is right to within a minute or two.
+    lets people in for a while: an application's into its portal, or a browser. ``last_used_at`` is right to within a
+    minute or two.
     """
 
     id: str

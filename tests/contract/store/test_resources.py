@@ -10,7 +10,7 @@ from ringback.access import Scope
 from ringback.errors import Conflict, NotFound, RingbackError
 from ringback.model import EndpointSecret, EndpointState, HeaderFamily
 from ringback.policy import Health, Step
-from ringback.store import Idempotency, Page, Token
+from ringback.store import BROWSER, Idempotency, Page, Token
 
 SECRETS = (EndpointSecret("whsec_bmV3"), EndpointSecret("whsec_b2xk", expires_at=1_800_000_000_000))
 
@@ -439,6 +439,33 @@ class TestTokens:
         assert ends() == {b"1": 70, b"3": 70, b"4": None, b"5": 100}
         scene.write(scene.store.forget_tokens, mine, 1000)
         assert ends() == {b"4": None, b"5": 100}
+
+    def test_those_of_browsers(self, scene):
+        """They go with the token that they began with; those of no application are forgotten when they have ended."""
+        mine = scene.application().id
+        for digest, name, owner, session in (
+            (b"1", "x", None, None),
+            (b"2", BROWSER, None, "tok_1"),
+            (b"3", BROWSER, mine, "tok_1"),
+            # The session of a portal may be called anything.
+            (b"4", "portal", mine, "tok_1"),
+            (b"5", BROWSER, None, "tok_9"),
+            (b"6", BROWSER, mine, "tok_9"),
+        ):
+            made = {"id": f"tok_{digest.decode()}", "name": name, "digest": digest, "created_at": 0}
+            ends = None if session is None else 100
+            token = Token(**made, application_id=owner, session=session, expires_at=ends)
+            scene.write(scene.store.add_token, token)
+
+        def left():
+            return {token.digest for token in scene.store.tokens_of([b"%d" % n for n in range(1, 7)])}
+
+        scene.write(scene.store.remove_token, "tok_1")
+        assert left() == {b"4", b"5", b"6"}
+        scene.write(scene.store.forget_tokens, None, 99)
+        assert left() == {b"4", b"5", b"6"}
+        scene.write(scene.store.forget_tokens, None, 100)
+        assert left() == {b"4", b"6"}
 
     def test_they_go_with_their_application(self, scene):
         """A removed application's tokens are forgotten, and no others."""

@@ -10,7 +10,7 @@ import msgspec
 from ringback.access import Scope
 from ringback.errors import NotFound
 from ringback.model import Instant
-from ringback.store import Page, Token
+from ringback.store import BROWSER, Page, Token
 from ringback.store.sql.catalog import Catalog
 from ringback.store.sql.tables import Many, Row
 
@@ -61,11 +61,12 @@ class Tokens(Catalog):
             statement += f" AND session IN ({', '.join('?' * len(sessions))})"
         self.execute(statement, (at, application_id, at, *(sessions or ())))
 
-    def forget_tokens(self, application_id: str, now: Instant) -> None:
+    def forget_tokens(self, application_id: str | None, now: Instant) -> None:
         """See ``Store``."""
+        of_whom, values = ("IS NULL", []) if application_id is None else ("= ?", [application_id])
         self.execute(
-            "DELETE FROM ringback_token WHERE application_id = ? AND session IS NOT NULL AND expires_at <= ?",
-            (application_id, now),
+            f"DELETE FROM ringback_token WHERE application_id {of_whom} AND session IS NOT NULL AND expires_at <= ?",
+            (*values, now),
         )
 
     def remove_token(self, token_id: str) -> None:
@@ -73,6 +74,8 @@ class Tokens(Catalog):
         self.execute("DELETE FROM ringback_token WHERE id = ?", (token_id,))
         if not self.changes():
             raise NotFound(f"there is no token {token_id}")
+        # The sessions of browsers that were let in with it.
+        self.execute("DELETE FROM ringback_token WHERE session = ? AND name = ?", (token_id, BROWSER))
 
 
 def _values(token: Token) -> tuple[Any, ...]:

@@ -8,10 +8,10 @@ from typing import Any, Protocol
 
 import msgspec
 
+from ringback.design.writing import web_address
 from ringback.sandbox.xendit import ewallets, paylaters
 from ringback.sandbox.xendit.ewallets import EWallets
 from ringback.sandbox.xendit.ledger import Entry
-from ringback.sandbox.xendit.pages.writing import web_address
 from ringback.sandbox.xendit.paylaters import Paylaters
 from ringback.sandbox.xendit.sandbox import Sandbox
 

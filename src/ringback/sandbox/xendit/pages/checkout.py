@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from ringback.design.writing import web_address
 from ringback.sandbox.xendit.calls import Answer, Call, Refused, Route
 from ringback.sandbox.xendit.invoices import INVOICE, PAID, PENDING, SETTLED, Invoices
 from ringback.sandbox.xendit.ledger import Entry
@@ -16,7 +17,6 @@ from ringback.sandbox.xendit.pages.qr_image import drawn
 from ringback.sandbox.xendit.pages.rendering import page, see, told
 from ringback.sandbox.xendit.pages.session_checkout import SessionCheckout
 from ringback.sandbox.xendit.pages.ways import Way, groups, way
-from ringback.sandbox.xendit.pages.writing import web_address
 from ringback.sandbox.xendit.sandbox import Sandbox
 
 SUCCESS, FAILURE = "success", "failure"

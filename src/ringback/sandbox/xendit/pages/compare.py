@@ -7,6 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from ringback.design.rendering import HEADERS
 from ringback.policy import MINUTE
 from ringback.sandbox.xendit.calls import Answer, Call, Refused
 from ringback.sandbox.xendit.compare import table
@@ -16,7 +17,7 @@ from ringback.sandbox.xendit.compare.results import Comparison, written
 from ringback.sandbox.xendit.compare.running import Runner
 from ringback.sandbox.xendit.pages.forms import MAX_DIGITS, fields
 from ringback.sandbox.xendit.pages.frame import Frame
-from ringback.sandbox.xendit.pages.rendering import HEADERS, link_of, see
+from ringback.sandbox.xendit.pages.rendering import link_of, see
 
 PLACE = "/dashboard/compare"
 FIELDS = ("invoices", "seed", "outage")
@@ -69,13 +70,13 @@ class Compare:
         del call
         kept = ("content-disposition", 'attachment; filename="compare-xendit.svg"')
         svg = chart(self._result()).encode()
-        return Answer(svg, content_type="image/svg+xml", headers=(PICTURE_POLICY, kept, *HEADERS[1:]))
+        return Answer(svg, content_type="image/svg+xml", headers=(PICTURE_POLICY, kept, *HEADERS))
 
     async def numbers(self, call: Call) -> Answer:
         """Answer with all numbers, as a file."""
         del call
         kept = ("content-disposition", 'attachment; filename="compare-xendit.json"')
-        return Answer(written(self._result()), headers=(kept, *HEADERS[1:]))
+        return Answer(written(self._result()), headers=(kept, *HEADERS))
 
     @property
     def _state(self) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ringback.sandbox.xendit.calls import Action, Answer, Call, Refused, Route
-from ringback.sandbox.xendit.pages import compare, events, home, payment_links, settings, webhooks
+from ringback.sandbox.xendit.pages import assets, compare, events, home, payment_links, settings, webhooks
 from ringback.sandbox.xendit.pages.frame import Frame
-from ringback.sandbox.xendit.pages.rendering import ASSETS, see, told
+from ringback.sandbox.xendit.pages.rendering import see, told
 from ringback.sandbox.xendit.sandbox import Sandbox
 
 
@@ -31,7 +31,7 @@ class Dashboard:
         """Return what it answers."""
         base = "/dashboard"
         return (
-            ASSETS.route(),
+            assets.route(),
             _get("/", self.lead),
             _get(base, self._home.show),
             Route("GET", f"{base}/state", self._home.state, open=True),

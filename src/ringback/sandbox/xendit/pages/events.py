@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from ringback.design.highlighting import highlighted
 from ringback.providers import CatalogueEntry
 from ringback.sandbox.xendit.calls import Answer, Call, Refused
 from ringback.sandbox.xendit.catalog import PRODUCTS, by_product, entries, entry_of, sample_of
@@ -18,7 +19,6 @@ from ringback.sandbox.xendit.outcomes import outcome
 from ringback.sandbox.xendit.overrides import overridden, paths_of, read_changes
 from ringback.sandbox.xendit.pages.forms import asked, field
 from ringback.sandbox.xendit.pages.frame import Frame
-from ringback.sandbox.xendit.pages.highlighting import highlighted
 from ringback.sandbox.xendit.pages.rendering import link_of, see, viewed
 from ringback.sandbox.xendit.sandbox import Sandbox
 from ringback.sandbox.xendit.slot_names import SLOTS, slot_of

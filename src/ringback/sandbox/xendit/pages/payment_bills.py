@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ringback.design.writing import web_address
 from ringback.sandbox.xendit import payment_methods
 from ringback.sandbox.xendit.ledger import Entry
 from ringback.sandbox.xendit.pages.bills import Bill, Standing, returns
-from ringback.sandbox.xendit.pages.writing import web_address
 from ringback.sandbox.xendit.payment_methods import PAYMENT_METHOD, PaymentMethods
 from ringback.sandbox.xendit.payment_requests import REASON, PaymentRequests
 from ringback.sandbox.xendit.payment_v2_bodies import (

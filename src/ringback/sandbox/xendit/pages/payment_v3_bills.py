@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ringback.design.writing import web_address
 from ringback.sandbox.xendit import payment_tokens, payments_v3
 from ringback.sandbox.xendit.ledger import Entry
 from ringback.sandbox.xendit.pages.bills import Bill, Standing, returns
 from ringback.sandbox.xendit.pages.payment_bills import CARD_ISSUER
-from ringback.sandbox.xendit.pages.writing import web_address
 from ringback.sandbox.xendit.payment_channels import CARDS, payment_channel
 from ringback.sandbox.xendit.payment_tokens import PaymentTokens
 from ringback.sandbox.xendit.payments_v3 import PaymentsV3

@@ -9,30 +9,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-import jinja2
-
+from ringback.design.rendering import HTML, PAGE_HEADERS, encoded, environment
 from ringback.errors import RingbackError
 from ringback.sandbox.xendit.calls import Action, Answer, Call, Owner, Refused
+from ringback.sandbox.xendit.pages import assets
 from ringback.sandbox.xendit.pages.advice import advice
-from ringback.sandbox.xendit.pages.assets import Assets
-from ringback.sandbox.xendit.pages.highlighting import coloured
 from ringback.sandbox.xendit.pages.ways import channel_name
-from ringback.sandbox.xendit.pages.writing import FILTERS
 
-HTML = "text/html; charset=utf-8"
-# The script of the pages asks the sandbox itself how things stand, hence connect-src.
-POLICY = (
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
-HEADERS = (
-    ("content-security-policy", POLICY),
-    ("x-content-type-options", "nosniff"),
-    ("referrer-policy", "same-origin"),
-    ("cache-control", "no-store"),
-)
 TEMPLATES = Path(__file__).parent / "templates"
-ASSETS = Assets()
 LIVE = "live"
 PROBLEMS: dict[int, str] = {
     HTTPStatus.NOT_FOUND: "There is nothing here",
@@ -40,21 +24,8 @@ PROBLEMS: dict[int, str] = {
 }
 
 
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        auto_reload=False,
-    )
-    environment.filters.update(FILTERS, channel=channel_name, advice=advice, coloured=coloured)
-    environment.globals["asset"] = ASSETS.url
-    return environment
-
-
-ENVIRONMENT = _environment()
+ENVIRONMENT = environment(TEMPLATES, {"channel": channel_name, "advice": advice})
+ENVIRONMENT.globals["asset"] = assets.url
 
 
 def page(call: Call, template: str, values: Mapping[str, Any], *, status: int = 200) -> Answer:
@@ -68,13 +39,12 @@ def page(call: Call, template: str, values: Mapping[str, Any], *, status: int = 
     """
     given = {"call": call, "link": link_of(call), "live": viewed(call).live, **values}
     content = ENVIRONMENT.get_template(template).render(given)
-    # A surrogate that stands alone cannot be sent, and does not show either.
-    return Answer(content.encode("utf-8", "replace"), status, HTML, HEADERS)
+    return Answer(encoded(content), status, HTML, PAGE_HEADERS)
 
 
 def see(path: str) -> Answer:
     """Send the browser to another page of the sandbox, after a form (RFC 9110, 15.4.4)."""
-    return Answer(b"", HTTPStatus.SEE_OTHER, HTML, (*HEADERS, ("location", path)))
+    return Answer(b"", HTTPStatus.SEE_OTHER, HTML, (*PAGE_HEADERS, ("location", path)))
 
 
 def viewed(call: Call) -> Owner:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import urlencode
 
+from ringback.design.writing import web_address
 from ringback.sandbox.xendit.calls import Answer, Call, Refused, Route
 from ringback.sandbox.xendit.invoice_body import MERCHANT_NAME
 from ringback.sandbox.xendit.ledger import Entry
@@ -12,7 +13,6 @@ from ringback.sandbox.xendit.lookup import missing
 from ringback.sandbox.xendit.pages.forms import asked, field, is_ticked
 from ringback.sandbox.xendit.pages.rendering import page, see, told
 from ringback.sandbox.xendit.pages.ways import TITLES
-from ringback.sandbox.xendit.pages.writing import web_address
 from ringback.sandbox.xendit.payment_channels import PaymentChannel, payment_channels
 from ringback.sandbox.xendit.payment_sessions import (
     ACTIVE,

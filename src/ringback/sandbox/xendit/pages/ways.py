@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
+from ringback.design.writing import spoken
 from ringback.sandbox.xendit.channels import CARD, METHODS
 from ringback.sandbox.xendit.money import COUNTRIES
-from ringback.sandbox.xendit.pages.writing import spoken
 
 TITLES = {
     "BANK_TRANSFER": "Bank transfer",

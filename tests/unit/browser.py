@@ -1,4 +1,4 @@
-"""A browser without scripts, for the sandbox's pages: it reads, follows links, fills in forms and presses buttons."""
+"""A browser without scripts: it reads pages, follows links, fills in forms and presses buttons."""
 
 from __future__ import annotations
 
@@ -89,6 +89,15 @@ class Page(HTMLParser):
         assert found, (label, self.links)
         return found[0]
 
+    def button(self, label: str) -> tuple[Form, dict[str, str]]:
+        """Return the button on which *label* is written, and its form."""
+        for form in self.forms:
+            for written, attrs in form.buttons.items():
+                if written == label or written.startswith(f"{label} "):
+                    return form, attrs
+        labels = [list(form.buttons) for form in self.forms]
+        raise AssertionError(f"no button {label}: {labels}")
+
     def data(self, name: str) -> str | None:
         """Return the value of the attribute ``data-name`` of the first element that has it."""
         return next((attrs[f"data-{name}"] for _, attrs in self.elements if f"data-{name}" in attrs), None)
@@ -120,7 +129,7 @@ class Page(HTMLParser):
 
     def _take_field(self, tag: str, given: dict[str, str]) -> None:
         form = self.forms[-1] if self.forms else None
-        if form is None:
+        if form is None or (tag == "input" and "name" not in given):  # without a name nothing is sent
             return
         if tag == "input" and given.get("type") == "checkbox":
             form.boxes[given["name"], given.get("value", "on")] = "checked" in given
@@ -181,20 +190,12 @@ class Browser:
 
     def press(self, page: Page, label: str, *, expect: int = 200, **typed: Any) -> Page:
         """Press the button on which *label* is written, with fields as *typed*; return the page that comes then."""
-        form, button = self._button(page, label)
+        form, button = page.button(label)
         target = urljoin(page.url, button.get("formaction", form.action) or page.url)
         sent = form.sent(button, typed)
         if form.method == "GET":
             return self.open(f"{urlsplit(target).path}?{urlencode(sent)}", expect=expect)
         return self._read(target, self._ask("POST", target, dict(sent)), expect)
-
-    def _button(self, page: Page, label: str) -> tuple[Form, dict[str, str]]:
-        for form in page.forms:
-            for written, attrs in form.buttons.items():
-                if written == label or written.startswith(f"{label} "):
-                    return form, attrs
-        labels = [list(form.buttons) for form in page.forms]
-        raise AssertionError(f"no button {label}: {labels}")
 
     def _ask(self, method: str, target: str, form: dict[str, str] | None = None) -> Any:
         parts = urlsplit(target)

@@ -1,0 +1,42 @@
+"""What is behind the pages: the doors that they show and steer things through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from ringback.api_keys import ApiKeys
+from ringback.outbox import Outbox
+from ringback.server.health import Readiness
+from ringback.server.pages.live import Live
+from ringback.sessions import Sessions
+from ringback.sources import Sources
+
+
+class Behind(msgspec.Struct, frozen=True, kw_only=True):
+    """The doors.
+
+    Args:
+        outbox: What is published, to whom, and what came of it; its ``read`` asks the store anything.
+        sources: Where webhooks come in.
+        keys: The API keys.
+        sessions: Who is signed in.
+        live: Tells open pages that something happened.
+        readiness: Says why this node should get no requests now; None when it should.
+        clock: Returns the present instant.
+        public_url: Where this server is reached; None where the address of each request says it.
+        plain_http: Whether people may sign in over plain HTTP from other machines.
+        max_form: The largest form, in bytes.
+    """
+
+    outbox: Outbox
+    sources: Sources
+    keys: ApiKeys
+    sessions: Sessions
+    live: Live
+    readiness: Readiness
+    clock: Callable[[], int]
+    public_url: str | None = None
+    plain_http: bool = False
+    max_form: int = 4 * 1024 * 1024

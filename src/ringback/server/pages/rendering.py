@@ -1,0 +1,75 @@
+"""Makes pages of the server's templates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from markupsafe import Markup
+
+from ringback import __version__
+from ringback.access import Right
+from ringback.design.assets import ASSETS
+from ringback.design.rendering import PAGE_HEADERS, encoded, environment
+from ringback.server.pages.page import Page, Visit, segment
+from ringback.server.pages.wording import FILTERS
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+class Item(msgspec.Struct, frozen=True):
+    """An entry of the menu, for those who have a *right*."""
+
+    path: str
+    name: str
+    right: Right = Right.READ
+
+
+# What the menu of operators offers, in its order.
+MENU = (
+    Item("", "Overview"),
+    Item("messages", "Messages"),
+)
+
+_ENVIRONMENT = environment(TEMPLATES, {**FILTERS, "segment": segment})
+_ENVIRONMENT.globals["version"] = __version__
+
+
+def page(visit: Visit, template: str, values: Mapping[str, Any] | None = None, *, status: int = 200) -> Page:
+    """Return a page.
+
+    Args:
+        visit: What it answers.
+        template: The name of a template in ``templates``.
+        values: What the template names besides what every page has: ``visit``, ``link``, ``here``, ``asset``, ``csrf``
+            (the field that every form that posts must hold), ``may`` (asked with the name of a right), ``menu``.
+        status: The HTTP status.
+    """
+    given = {
+        "visit": visit,
+        "link": visit.link,
+        "here": visit.here,
+        "asset": lambda file: visit.link(ASSETS.path(file)),
+        "csrf": _csrf(visit),
+        "may": lambda right: visit.may(Right(right)),
+        "menu": _menu(visit),
+        "place": "",
+        **(values or {}),
+    }
+    body = encoded(_ENVIRONMENT.get_template(template).render(given))
+    return Page(body=body, status=status, headers=PAGE_HEADERS)
+
+
+def _csrf(visit: Visit) -> Markup:
+    session = visit.session
+    field = Markup('<input type="hidden" name="csrf" value="{}">')
+    return Markup() if session is None else field.format(session.csrf)
+
+
+def _menu(visit: Visit) -> tuple[Item, ...]:
+    session = visit.session
+    if session is None or session.application_id is not None:
+        return ()
+    return tuple(item for item in MENU if session.may(item.right))

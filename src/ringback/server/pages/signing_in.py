@@ -1,0 +1,97 @@
+"""Signing in and out: with an API token, or with a link for one use; and how pages are to look."""
+
+from __future__ import annotations
+
+import contextlib
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+import msgspec
+
+from ringback.errors import Forbidden, NotAuthenticated, NotFound
+from ringback.server.pages.behind import Behind
+from ringback.server.pages.cookies import THEMES
+from ringback.server.pages.page import Page, Visit, see
+from ringback.server.pages.rendering import page
+from ringback.sessions import Begun
+
+MAX_NEXT = 2_000
+
+
+class SigningIn:
+    """The pages with which a session begins and ends.
+
+    Args:
+        behind: Begins and ends sessions.
+    """
+
+    def __init__(self, behind: Behind) -> None:
+        self._behind = behind
+
+    async def show(self, visit: Visit) -> Page:
+        """Ask for a token, or offer to use the link; whoever is signed in goes on."""
+        if visit.session is not None and not visit.query.get("link"):
+            return see(visit, _next(visit.query.get("next")))
+        return self._shown(visit, code=visit.query.get("link"), goal=_next(visit.query.get("next")))
+
+    async def begin(self, visit: Visit) -> Page:
+        """Begin a session. A link is used up only by this, so that programs which look at links do not."""
+        goal, code = _next(visit.form.get("next")), visit.form.get("link")
+        if not self._may_keep(visit):
+            return self._shown(visit, goal=goal, status=HTTPStatus.FORBIDDEN)
+        try:
+            begun = await self._begun(code, visit.form.get("token"))
+        except (NotAuthenticated, Forbidden) as error:
+            return self._shown(visit, goal=goal, fault=error.detail, status=error.status)
+        there = see(visit, "login/kept", next=goal)
+        return msgspec.structs.replace(there, session=begun.cookie)
+
+    async def kept(self, visit: Visit) -> Page:
+        """Go on, if the browser has kept the session; otherwise say so, instead of asking for the token for ever."""
+        if visit.session is None:
+            return page(visit, "not_kept.html", status=HTTPStatus.BAD_REQUEST)
+        return see(visit, _next(visit.query.get("next")))
+
+    async def end(self, visit: Visit) -> Page:
+        """End the session, on all nodes."""
+        with contextlib.suppress(NotFound):  # it has ended in the meantime
+            await self._behind.sessions.end(visit.who)
+        return msgspec.structs.replace(see(visit, "login"), session="")
+
+    async def choices(self, visit: Visit) -> Page:
+        """Show which keys are shortcuts, and how pages may look."""
+        return page(visit, "look.html", {"back": _next(visit.query.get("next"))})
+
+    async def choose(self, visit: Visit) -> Page:
+        """Keep how pages are to look; what a form does not hold stays as it is."""
+        form, look = visit.form, visit.look
+        if "theme" in form.values:
+            theme = form.get("theme")
+            look = msgspec.structs.replace(look, theme=theme if theme in THEMES else "")
+        if "shortcuts" in form.values:
+            look = msgspec.structs.replace(look, shortcuts=form.get("shortcuts") == "on")
+        return msgspec.structs.replace(see(visit, _next(form.get("next"))), look=look)
+
+    async def _begun(self, code: str, token: str) -> Begun:
+        sessions = self._behind.sessions
+        return await (sessions.redeem(code) if code else sessions.login(token))
+
+    def _may_keep(self, visit: Visit) -> bool:
+        return visit.safe or self._behind.plain_http
+
+    def _shown(
+        self, visit: Visit, *, goal: str, code: str = "", fault: str = "", status: int = HTTPStatus.OK
+    ) -> Page:
+        values = {"goal": goal, "code": code, "fault": fault, "may_keep": self._may_keep(visit)}
+        return page(visit, "login.html", values, status=status)
+
+
+def _next(text: str) -> str:
+    """Return where to go on, below the first page; the first page itself for what could lead elsewhere."""
+    if len(text) > MAX_NEXT or not text.isprintable() or text.startswith(("/", "\\", ".")):
+        return ""
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return ""
+    return "" if parts.scheme or parts.netloc or ":" in parts.path else text

@@ -1,0 +1,100 @@
+"""The stream that open pages read: what it tells, when it ends, and how many there may be."""
+
+import asyncio
+import contextlib
+
+import pytest
+
+from ringback.observe import BatchCommitted, MessagesPruned, Observer, StoreFailed
+from ringback.server.pages.live import Live, TooMany
+
+FOREVER = 60.0
+
+
+async def still():
+    return True
+
+
+@contextlib.asynccontextmanager
+async def reading(live, goes_on=still):
+    """Yield what reads the next event of a new stream."""
+    stream = live.stream(goes_on)
+    assert await anext(stream) == b"retry: 3000\n\n"
+    try:
+        yield lambda: asyncio.wait_for(anext(stream), 5)
+    finally:
+        await stream.aclose()
+
+
+def test_a_stream_tells_what_kinds_of_things_happened():
+    """What happens on any thread is told once, by its kind; what no page shows is not."""
+
+    async def watch():
+        observer = Observer()
+        live = Live(observer, pause=0, time=FOREVER)
+        async with reading(live) as read, reading(live) as also:
+            observer.emit(BatchCommitted(rows=1, seconds=0.1))
+            await asyncio.to_thread(observer.emit, StoreFailed(error="x"))
+            observer.emit(StoreFailed(error="x"))
+            assert await read() == await also() == b"data: store\n\n"
+            assert live.count == 2
+        assert live.count == 0
+
+    asyncio.run(watch())
+
+
+def test_nothing_listens_while_nobody_watches():
+    """Without a stream the line is not asked to tell anything, with one it is, and afterwards it is not."""
+
+    async def watch():
+        observer = Observer()
+        live = Live(observer, pause=0, time=FOREVER)
+        assert not observer.wants(StoreFailed)
+        async with reading(live):
+            assert observer.wants(StoreFailed)
+            assert not observer.wants(MessagesPruned)
+        assert not observer.wants(StoreFailed)
+
+    asyncio.run(watch())
+
+
+def test_time_passing_is_told_where_nothing_happens():
+    """Other nodes' doings are not heard here: pages are told to look now and then."""
+
+    async def watch():
+        async with reading(Live(Observer(), pause=0, time=0)) as read:
+            assert await read() == b"data: time\n\n"
+
+    asyncio.run(watch())
+
+
+def test_a_stream_ends_with_its_session():
+    """Before anything is told, it is asked whether the session goes on."""
+
+    async def over():
+        return False
+
+    async def watch():
+        live = Live(Observer(), pause=0, time=0)
+        async with reading(live, over) as read:
+            with pytest.raises(StopAsyncIteration):
+                await read()
+
+    asyncio.run(watch())
+
+
+def test_streams_are_few_and_end_with_the_server():
+    """One more than there may be is refused; a server that stops ends them all, and begins none."""
+
+    async def watch():
+        live = Live(Observer(), most=1, pause=0, time=FOREVER)
+        async with reading(live) as read:
+            with pytest.raises(TooMany):
+                live.stream(still)
+            live.close()
+            with pytest.raises(StopAsyncIteration):
+                await read()
+        with pytest.raises(TooMany):
+            live.stream(still)
+
+    asyncio.run(watch())
