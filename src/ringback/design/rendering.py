@@ -8,6 +8,7 @@ from typing import Any
 
 import jinja2
 
+from ringback.design.contents import shown, weighed
 from ringback.design.highlighting import coloured
 from ringback.design.writing import FILTERS
 
@@ -45,7 +46,7 @@ def environment(folder: Path, filters: Mapping[str, Callable[..., Any]]) -> jinj
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.filters.update(FILTERS, coloured=coloured, **filters)
+    made.filters.update(FILTERS, coloured=coloured, shown=shown, weighed=weighed, **filters)
     return made
 
 

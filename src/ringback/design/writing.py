@@ -53,6 +53,16 @@ def span(milliseconds: float) -> str:
     return " ".join(parts[:2])
 
 
+def ago(instant: Instant, now: Instant) -> str:
+    """Write how long something has been, such as ``3 minutes``: in its largest unit alone."""
+    return " ".join(span(now - instant).split()[:2])
+
+
+def counted(number: int, word: str, words: str = "") -> str:
+    """Write a number of things, such as ``1 message`` and ``2,000 messages``."""
+    return f"{number:,}\N{NO-BREAK SPACE}{word if number == 1 else words or f'{word}s'}"
+
+
 def brief(text: Any, most: int = 80) -> str:
     """Cut a text that is longer than *most* characters."""
     written = str(text)
@@ -81,6 +91,9 @@ def web_address(url: Any) -> str | None:
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
+    "iso": iso,
+    "counted": counted,
+    "ago": ago,
     "amount": amount,
     "moment": moment,
     "span": span,

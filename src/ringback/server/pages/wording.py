@@ -1,8 +1,114 @@
-"""How pages say what is: the word, the icon and the tone for every state."""
+"""How pages say what is: for every state its word, its icon and its tone, so that none is told by colour alone."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-FILTERS: dict[str, Callable[..., Any]] = {}
+import msgspec
+
+from ringback.model import (
+    DeliveryState,
+    EndpointState,
+    Held,
+    NodeState,
+    OutcomeKind,
+    SkipReason,
+    Standing,
+    Trigger,
+)
+
+
+class Badge(msgspec.Struct, frozen=True):
+    """A state: the word for it, the name of an icon (see ``design/templates/pieces.html``), and its tone.
+
+    A tone is ``good``, ``wait``, ``bad`` or empty.
+    """
+
+    word: str
+    icon: str = "info"
+    tone: str = ""
+
+
+STANDINGS = {
+    Standing.SUCCEEDED: Badge("Delivered", "good", "good"),
+    Standing.PENDING: Badge("Waiting", "wait", "wait"),
+    Standing.SENDING: Badge("Retrying", "again", "wait"),
+    Standing.FAILED: Badge("Failed", "bad", "bad"),
+    Standing.CANCELLED: Badge("Cancelled", "off"),
+}
+DELIVERIES = {
+    DeliveryState.WAITING: Badge("Waiting", "wait", "wait"),
+    DeliveryState.LEASED: Badge("Being sent", "again", "wait"),
+    DeliveryState.SUCCEEDED: STANDINGS[Standing.SUCCEEDED],
+    DeliveryState.FAILED: STANDINGS[Standing.FAILED],
+    DeliveryState.CANCELLED: STANDINGS[Standing.CANCELLED],
+}
+ENDPOINTS = {
+    EndpointState.ENABLED: Badge("Enabled", "good", "good"),
+    EndpointState.PAUSED: Badge("Paused", "pause", "wait"),
+    EndpointState.DISABLED: Badge("Disabled", "off", "bad"),
+}
+NODES = {
+    NodeState.ALIVE: Badge("Alive", "good", "good"),
+    NodeState.SILENT: Badge("Silent", "late", "bad"),
+    NodeState.STOPPED: Badge("Stopped", "off"),
+}
+HELD = {
+    Held.QUARANTINED: Badge("Quarantined", "late", "wait"),
+    Held.UNHANDLED: Badge("Unhandled", "info"),
+}
+STATES: Mapping[str, Badge] = {**STANDINGS, **DELIVERIES, **ENDPOINTS, **NODES, **HELD}
+
+OUTCOMES = {
+    OutcomeKind.SUCCESS: "Delivered",
+    OutcomeKind.REFUSED: "Refused by the receiver",
+    OutcomeKind.BLOCKED_ADDRESS: "The address may not be delivered to",
+    OutcomeKind.DNS: "The host name has no usable address",
+    OutcomeKind.CONNECT: "No connection",
+    OutcomeKind.TLS: "TLS failed",
+    OutcomeKind.TIMEOUT: "Timed out",
+    OutcomeKind.RESET: "The connection broke",
+    OutcomeKind.BAD_RESPONSE: "The answer is not HTTP",
+    OutcomeKind.TOO_LARGE: "The answer is too large",
+    OutcomeKind.UNKNOWN: "Not known: the node vanished",
+    OutcomeKind.RAISED: "The handler raised an error",
+    OutcomeKind.AGAIN: "The handler asked to be called again",
+    OutcomeKind.DISCARDED: "The handler wants nothing more of it",
+}
+SKIPPED = {
+    SkipReason.EVENT_TYPE: "The endpoint does not listen to this event type.",
+    SkipReason.CHANNEL: "The endpoint listens to other channels.",
+    SkipReason.DISABLED: "The endpoint was disabled when the message was accepted.",
+}
+TRIGGERS = {Trigger.SCHEDULED: "Automatic", Trigger.MANUAL: "By hand"}
+
+
+def badge(state: Any) -> Badge:
+    """Return how a state is shown; what has no word of its own is shown as it is."""
+    if isinstance(state, Badge):
+        return state
+    return STATES.get(state) or Badge(str(state).replace("_", " ").capitalize())
+
+
+def outcome(kind: OutcomeKind) -> str:
+    """Return how an outcome is said."""
+    return OUTCOMES[kind]
+
+
+def skipped(reason: SkipReason) -> str:
+    """Return why an endpoint gets nothing."""
+    return SKIPPED[reason]
+
+
+def trigger(what: Trigger) -> str:
+    """Return what made an attempt happen."""
+    return TRIGGERS[what]
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "badge": badge,
+    "outcome": outcome,
+    "skipped": skipped,
+    "trigger": trigger,
+}
