@@ -58,7 +58,8 @@ HELD = {
     Held.QUARANTINED: Badge("Quarantined", "late", "wait"),
     Held.UNHANDLED: Badge("Unhandled", "info"),
 }
-STATES: Mapping[str, Badge] = {**STANDINGS, **DELIVERIES, **ENDPOINTS, **NODES, **HELD}
+_ALL: tuple[Mapping[Any, Badge], ...] = (STANDINGS, DELIVERIES, ENDPOINTS, NODES, HELD)
+STATES = {state: badge for badges in _ALL for state, badge in badges.items()}
 
 OUTCOMES = {
     OutcomeKind.SUCCESS: "Delivered",
