@@ -4,28 +4,17 @@ Two endpoints, a worker that forgets, leases that run out, zombies that settle l
 """
 # ruff: noqa: D102 - rules and invariants are named for what they do
 
-import shutil
-import tempfile
-from pathlib import Path
-
 import msgspec
 import pytest
-from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    precondition,
-    rule,
-    run_state_machine_as_test,
-)
-from scene import DATABASES, LEASE, MANY, Scene
+from hypothesis.stateful import initialize, invariant, precondition, rule
+from machines import Machine, drive
+from scene import DATABASES, LEASE, MANY
 
 from ringback.errors import Conflict
 from ringback.model import DeliveryState, OutcomeKind, Trigger
 from ringback.policy import AT_REST, Step, next_state
-from ringback.store import AttemptFilter, Page
+from ringback.store import AttemptFilter, MessageFilter, Page
 
 
 class Row(msgspec.Struct):
@@ -60,20 +49,13 @@ class Row(msgspec.Struct):
         self.trigger = Trigger.MANUAL
 
 
-class StoreMachine(RuleBasedStateMachine):
+class StoreMachine(Machine):
     """Drives the store and the model alike, and compares them after every step."""
 
     def __init__(self, kind, folder):
-        super().__init__()
-        self.folder = Path(tempfile.mkdtemp(dir=folder))
-        self.database = DATABASES[kind](self.folder)
-        self.scene = Scene(self.database.open())
+        super().__init__(kind, folder)
         self.rows = {}
         self.works = []
-
-    def teardown(self):
-        self.scene.store.close()
-        shutil.rmtree(self.folder)
 
     @initialize()
     def begin(self):
@@ -148,17 +130,20 @@ class StoreMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_store_is_the_model(self):
-        store = self.scene.store
-        for message_id in {message_id for message_id, _ in self.rows}:
+        store, page = self.scene.store, Page(limit=MANY)
+        seen = {}
+        for endpoint in self.endpoints:
             kinds = {}
-            where = AttemptFilter(message_id=message_id)
-            for attempt in store.attempts(self.application.id, where, Page(limit=MANY)):
-                kinds.setdefault(attempt.endpoint_id, []).append(attempt.outcome.kind)
-            for delivery, endpoint in store.deliveries(self.application.id, message_id, Page()):
-                row = self.rows[message_id, endpoint.id]
-                assert (delivery.state, delivery.due_at) == (row.state, row.due_at)
-                assert (delivery.attempts, delivery.trigger) == (row.attempts, row.trigger)
-                assert sorted(kinds.get(endpoint.id, [])) == sorted(row.kinds)
+            for attempt in store.attempts(self.application.id, AttemptFilter(endpoint_id=endpoint.id), page):
+                kinds.setdefault(attempt.message_id, []).append(attempt.outcome.kind)
+            for delivery, message in store.addressed(self.application.id, endpoint.id, MessageFilter(), page):
+                told = (delivery.state, delivery.due_at, delivery.attempts, delivery.trigger)
+                seen[message.id, endpoint.id] = (*told, sorted(kinds.pop(message.id, [])))
+            assert not kinds
+        assert seen == {
+            key: (row.state, row.due_at, row.attempts, row.trigger, sorted(row.kinds))
+            for key, row in self.rows.items()
+        }
 
     @invariant()
     def what_is_due_is_listed(self):
@@ -177,7 +162,4 @@ class StoreMachine(RuleBasedStateMachine):
 @pytest.mark.parametrize("kind", DATABASES)
 def test_the_store_is_its_model(kind, tmp_path):
     """Whatever happens in whatever order, the store says what the model says."""
-    run_state_machine_as_test(
-        lambda: StoreMachine(kind, tmp_path),
-        settings=settings(deadline=None, max_examples=40, stateful_step_count=40),
-    )
+    drive(StoreMachine, kind, tmp_path, examples=40, steps=40)

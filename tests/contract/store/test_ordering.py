@@ -1,28 +1,17 @@
 """Ordering: a handler with keys gets the messages of one key one after the other, those of others meanwhile."""
 # ruff: noqa: D102 - rules and invariants are named for what they do
 
-import shutil
-import tempfile
-from pathlib import Path
-
 import msgspec
 import pytest
 from doors import begin, handler, receive, source
-from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    precondition,
-    rule,
-    run_state_machine_as_test,
-)
-from scene import DATABASES, LEASE, MANY, Scene
+from hypothesis.stateful import initialize, invariant, precondition, rule
+from machines import Machine, drive
+from scene import DATABASES, LEASE, MANY
 
 from ringback.errors import Conflict
 from ringback.policy import AT_REST, BEHIND_ANOTHER, MAX_BEGUN, Step
-from ringback.store import Page
+from ringback.store import MessageFilter, Page
 
 SOON = 1_000
 
@@ -206,14 +195,11 @@ class TestApart:
         assert may_run(scene, works[2], key)
 
 
-class OrderMachine(RuleBasedStateMachine):
+class OrderMachine(Machine):
     """One handler with keys, workers that forget, leases that run out, and people who ask again."""
 
     def __init__(self, kind, folder):
-        super().__init__()
-        self.folder = Path(tempfile.mkdtemp(dir=folder))
-        self.database = DATABASES[kind](self.folder)
-        self.scene = Scene(self.database.open())
+        super().__init__(kind, folder)
         self.keys = {}
         self.works = {}
         self.lost = []
@@ -221,8 +207,7 @@ class OrderMachine(RuleBasedStateMachine):
 
     def teardown(self):
         self.finish()
-        self.scene.store.close()
-        shutil.rmtree(self.folder)
+        super().teardown()
 
     @initialize(ordered=st.just(True))
     def start(self, ordered):
@@ -231,12 +216,11 @@ class OrderMachine(RuleBasedStateMachine):
 
     def open_messages(self):
         """The messages whose deliveries are not at rest, oldest first."""
-        return [
-            message_id
-            for message_id in self.keys
-            for delivery, _ in self.scene.store.deliveries(self.owner.id, message_id, Page())
-            if delivery.state not in AT_REST
-        ]
+        addressed = self.scene.store.addressed(
+            self.owner.id, self.endpoint.id, MessageFilter(), Page(limit=MANY)
+        )
+        at_rest = {message.id for delivery, message in addressed if delivery.state in AT_REST}
+        return [message_id for message_id in self.keys if message_id not in at_rest]
 
     @rule(keys=st.text("aab", min_size=1, max_size=3), admit=st.booleans())
     def receive(self, keys, admit):
@@ -339,7 +323,4 @@ class OrderMachine(RuleBasedStateMachine):
 @pytest.mark.parametrize("kind", DATABASES)
 def test_one_of_a_key_at_a_time_in_order(kind, tmp_path):
     """Whatever happens in whatever order, no two of a key run at once, none out of turn, and all in the end."""
-    run_state_machine_as_test(
-        lambda: OrderMachine(kind, tmp_path),
-        settings=settings(deadline=None, max_examples=60, stateful_step_count=40),
-    )
+    drive(OrderMachine, kind, tmp_path, examples=60, steps=40)

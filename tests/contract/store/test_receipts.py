@@ -3,17 +3,14 @@
 
 import contextlib
 import itertools
-import shutil
-import tempfile
 from functools import partial
-from pathlib import Path
 
 import msgspec
 import pytest
 from doors import handler, receive, source, stored, webhook
-from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import initialize, invariant, rule
+from machines import Machine, drive
 from scene import DATABASES, MANY, Scene
 
 from ringback.errors import Conflict, NotFound
@@ -272,20 +269,13 @@ TELLINGS = st.builds(
 )
 
 
-class ReceiptMachine(RuleBasedStateMachine):
+class ReceiptMachine(Machine):
     """Drives the store and a list of receipts alike."""
 
     def __init__(self, kind, folder):
-        super().__init__()
-        self.folder = Path(tempfile.mkdtemp(dir=folder))
-        self.database = DATABASES[kind](self.folder)
-        self.scene = Scene(self.database.open())
+        super().__init__(kind, folder)
         self.receipts = []
         self.messages = {}
-
-    def teardown(self):
-        self.scene.store.close()
-        shutil.rmtree(self.folder)
 
     @initialize()
     def begin(self):
@@ -345,7 +335,4 @@ class ReceiptMachine(RuleBasedStateMachine):
 @pytest.mark.parametrize("kind", DATABASES)
 def test_receipts_are_their_model(kind, tmp_path):
     """Whatever is told in whatever order, the store knows the same events as a plain list does."""
-    run_state_machine_as_test(
-        lambda: ReceiptMachine(kind, tmp_path),
-        settings=settings(deadline=None, max_examples=40, stateful_step_count=25),
-    )
+    drive(ReceiptMachine, kind, tmp_path, examples=40, steps=25)
