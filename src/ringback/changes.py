@@ -90,7 +90,10 @@ def renewed(old: T, record: T) -> T:
 
 
 def replaced(old: Endpoint, record: Endpoint) -> Endpoint:
-    """Return *record* as what an endpoint becomes, which keeps its secrets, and its health unless it is moved."""
+    """Return *record* as what an endpoint becomes, which keeps what has an address of its own.
+
+    Its health stays as well, unless it is enabled or disabled by this.
+    """
     unmoved = (record.state is EndpointState.DISABLED) == (old.state is EndpointState.DISABLED)
     return msgspec.structs.replace(
         record,
@@ -98,6 +101,8 @@ def replaced(old: Endpoint, record: Endpoint) -> Endpoint:
         application_id=old.application_id,
         created_at=old.created_at,
         secrets=old.secrets,
+        credentials=old.credentials,
+        transformation=old.transformation,
         state=old.state if unmoved else record.state,
         disabled_reason=old.disabled_reason if unmoved else record.disabled_reason,
         failing_since=old.failing_since if unmoved else None,

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import msgspec
 
 from ringback import ids
-from ringback.destinations import Request
 from ringback.lanes import Lane
 from ringback.model import Attempt, Instant, Outcome
 from ringback.store import Settlement, Work
@@ -20,7 +19,6 @@ class Job(msgspec.Struct, gc=False):
     work: Work
     started_at: Instant
     started: float
-    request: Request | None = None
     outcome: Outcome | None = None
     seconds: float = 0.0
     settled: Settlement | None = None

@@ -9,6 +9,8 @@ import hashlib
 import re
 import uuid
 
+import msgspec
+
 from ringback.destinations import Request
 from ringback.model import Duration, Endpoint, Instant, Manner, iso
 from ringback.signing import standard
@@ -35,6 +37,22 @@ def signed(work: Work, endpoint: Endpoint, user_agent: str, now: Instant, deadli
         *signature.items(),
     )
     return Request(endpoint.url, headers, work.payload, deadline)
+
+
+def rewritten(work: Work, payload: bytes) -> Work:
+    """Return *work* with another payload, which is JSON whatever was received."""
+    inbound = work.inbound
+    if inbound is not None:
+        about_the_body = {"content-type", "content-encoding"}
+        kept = {name: value for name, value in inbound.headers.items() if name not in about_the_body}
+        inbound = msgspec.structs.replace(inbound, headers=kept)
+    return msgspec.structs.replace(work, payload=payload, inbound=inbound)
+
+
+def authorized(letter: Request, authorization: str) -> Request:
+    """Return *letter* with a header ``Authorization``, in place of one that it may have."""
+    others = (pair for pair in letter.headers if pair[0].lower() != "authorization")
+    return msgspec.structs.replace(letter, headers=(*others, ("Authorization", authorization)))
 
 
 def played(work: Work, endpoint: Endpoint, manner: Manner, now: Instant, deadline: Duration) -> Request:

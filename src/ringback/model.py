@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from ringback.credentials import Credentials
+
 Instant = int
 Duration = int
 
@@ -70,10 +72,12 @@ class OutcomeKind(enum.StrEnum):
     RESET = "reset"  # the connection ended before a whole answer
     BAD_RESPONSE = "bad_response"  # the answer is not HTTP
     TOO_LARGE = "too_large"  # the answer's headers passed the bound
+    AUTHORIZATION = "authorization"  # no token could be got to send along; nothing was sent
+    TRANSFORMATION = "transformation"  # nothing to send came of the message; nothing was sent
     UNKNOWN = "unknown"  # the node that made the attempt vanished before it could tell
     RAISED = "raised"  # a handler ended in an exception; detail names its class, body holds the traceback
     AGAIN = "again"  # a handler asked to be called again later; body holds why
-    DISCARDED = "discarded"  # a handler wants nothing more of this message; body holds why
+    DISCARDED = "discarded"  # a handler or transformation wants nothing more of this message; body holds why
 
 
 class SkipReason(enum.StrEnum):
@@ -130,6 +134,18 @@ class Manner(msgspec.Struct, frozen=True, kw_only=True):
     stamps_attempts: bool = False
 
 
+class Transformation(msgspec.Struct, frozen=True, kw_only=True):
+    """What is sent in place of a message's payload: what an expression in JMESPath makes of it.
+
+    ``variables`` are values that the expression may use by name.
+    """
+
+    code: str | None = None
+    enabled: bool = False
+    variables: dict[str, str] = {}
+    updated_at: Instant | None = None
+
+
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """A place that messages of one application are delivered to.
 
@@ -137,7 +153,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     ``retry_schedule`` overrides the server's: the delays between attempts. ``secrets`` come current first.
     ``failing_since`` is the first failure since the last success. A URL of ``handler:NAME`` stands for a Python
     function of the application; ``ordered`` says that it takes messages with the same key one after the other.
-    ``manner`` is that of the sender whom a sandbox plays.
+    ``manner`` is that of the sender whom a sandbox plays. ``credentials`` are sent along, and of a message is sent what
+    ``transformation`` makes of it.
     """
 
     id: str
@@ -160,6 +177,14 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     failing_since: Instant | None = None
     ordered: bool = False
     manner: Manner | None = None
+    credentials: Credentials | None = None
+    transformation: Transformation | None = None
+
+    @property
+    def transformer(self) -> Transformation | None:
+        """Its transformation, where that is to be used."""
+        chosen = self.transformation
+        return chosen if chosen is not None and chosen.enabled and chosen.code is not None else None
 
     @property
     def handler(self) -> str | None:

@@ -191,7 +191,8 @@ def decide(outcome: Outcome, attempts: int, schedule: RetrySchedule, now: Instan
     """Decide what follows an attempt.
 
     Only 2xx is success (Standard Webhooks): a redirect is a failure. 410 ends the delivery at once, and so does a
-    message that does not fit the type a handler asks for: trying again would change nothing.
+    message that does not fit the type a handler asks for: trying again would change nothing. A transformation that
+    fails is tried again: it makes the same of the message every time, but whoever wrote it may put it right meanwhile.
 
     Args:
         outcome: What came of the attempt.
@@ -423,5 +424,8 @@ def tally_window(since: Instant | None, until: Instant | None, now: Instant) -> 
 
 
 def counts_as_failure(kind: OutcomeKind) -> bool:
-    """Tell whether an outcome speaks against the endpoint; an attempt nobody saw the end of does not."""
-    return kind not in {OutcomeKind.SUCCESS, OutcomeKind.UNKNOWN}
+    """Tell whether an outcome speaks against the endpoint.
+
+    An attempt that nobody saw the end of does not, nor one that was called off.
+    """
+    return kind not in {OutcomeKind.SUCCESS, OutcomeKind.UNKNOWN, OutcomeKind.DISCARDED}

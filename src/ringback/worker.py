@@ -16,8 +16,9 @@ from typing import Any
 
 import msgspec
 
-from ringback import letters, pacing, policy
+from ringback import pacing, policy
 from ringback.alarms import Alarms
+from ringback.courier import Courier
 from ringback.desk import Desk
 from ringback.destinations import Destination
 from ringback.duties import ELSEWHERE, Duties
@@ -94,7 +95,7 @@ class Worker:
     ) -> None:
         self._desk = desk
         self._committer = committer
-        self._destination = destination
+        self._courier = Courier(destination, settings.user_agent, settings.deadline, monotonic)
         self._handlers = handlers
         self._observer = observer
         self._settings = settings
@@ -158,7 +159,7 @@ class Worker:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-        await self._destination.aclose()
+        await self._courier.aclose()
         if self._handlers is not None:
             self._handlers.close()
 
@@ -287,7 +288,6 @@ class Worker:
             return
         try:
             if job.work.endpoint.handler is None:
-                self._write(job)
                 await self._send(job)
             elif not await self._handle(job):
                 return
@@ -301,16 +301,8 @@ class Worker:
         self._free_slot(job)
         self._pump()
 
-    def _write(self, job: Job) -> None:
-        endpoint, now, deadline = job.lane.endpoint, job.started_at, self._settings.deadline
-        if endpoint.manner is None:
-            job.request = letters.signed(job.work, endpoint, self._settings.user_agent, now, deadline)
-        else:
-            job.request = letters.played(job.work, endpoint, endpoint.manner, now, deadline)
-
     async def _send(self, job: Job) -> None:
-        assert job.request is not None  # noqa: S101 - the step before made it
-        job.outcome = await self._destination.send(job.request)
+        job.outcome = await self._courier.send(job.work, job.lane.endpoint, job.started_at)
         job.seconds = self._monotonic() - job.started
 
     async def _handle(self, job: Job) -> bool:

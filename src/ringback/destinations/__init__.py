@@ -11,6 +11,7 @@ from typing import Protocol
 
 import msgspec
 
+from ringback.credentials import ClientCertificate
 from ringback.model import Duration, Outcome
 
 
@@ -18,13 +19,14 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     """One signed attempt, ready to go.
 
     ``headers`` are complete but for ``Host``, ``Content-Length`` and ``Connection``, which the destination adds.
-    ``deadline`` bounds the whole attempt, name resolution included.
+    ``deadline`` bounds the whole attempt, name resolution included. ``certificate`` is shown in TLS.
     """
 
     url: str
     headers: tuple[tuple[str, str], ...]
     body: bytes
     deadline: Duration
+    certificate: ClientCertificate | None = None
 
 
 class Destination(Protocol):

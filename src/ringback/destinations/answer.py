@@ -10,6 +10,7 @@ from typing import Final
 
 import httptools
 
+from ringback.destinations.failures import DeliveryFailed
 from ringback.model import Duration, OutcomeKind
 
 MAX_BODY = 64 * 1024
@@ -110,6 +111,11 @@ class Answer:
     def give_up(self, phase: str) -> None:
         """Take note that the deadline passed in *phase*."""
         self._fail(OutcomeKind.TIMEOUT, phase)
+
+    def refuse(self, failure: DeliveryFailed) -> None:
+        """Take note of what ended the connection, where nothing of an answer had come."""
+        if not self._received:
+            self._fail(failure.kind, failure.detail)
 
     def _check_received(self) -> None:
         if not self.status and self._received > MAX_HEAD:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from typing import cast
 
 from ringback.destinations.answer import Answer
+from ringback.destinations.failures import DeliveryFailed, tls_failure
 from ringback.destinations.routes import Door
 from ringback.model import Outcome, OutcomeKind, Phases
 
@@ -49,6 +51,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_answer",
+        "_fault",
         "_first_byte_at",
         "_loop",
         "_lost",
@@ -81,6 +84,7 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] | None = None
         self._transport: asyncio.Transport | None = None
+        self._fault: DeliveryFailed | None = None
         self._lost = False
         self._paused = False
         self._used = self._was_idle = False
@@ -168,6 +172,8 @@ class Connection(asyncio.Protocol):
     def _end(self) -> None:
         """Let the exchange under way, if any, go on with the answer as it is."""
         if self._waiter is not None and not self._waiter.done():
+            if self._fault is not None:
+                self._answer.refuse(self._fault)
             self._answer.end()
             self._waiter.set_result(None)
 
@@ -209,8 +215,10 @@ class Connection(asyncio.Protocol):
         """Treat the end of what the receiver says as the end of the connection."""
         self.connection_lost(None)
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - however it ended, it ended
+    def connection_lost(self, exc: Exception | None) -> None:
         """End the exchange under way, or leave the pool."""
         self._lost = True
+        if isinstance(exc, ssl.SSLError):
+            self._fault = tls_failure(exc)
         self._end()
         self._on_lost(self)

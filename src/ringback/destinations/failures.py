@@ -58,6 +58,14 @@ _PROTOCOL_REASONS = frozenset(
 )
 
 
+# What a receiver says of the certificate that it was shown, or was not (RFC 8446, 6.2).
+_ABOUT_OURS = (
+    *("ALERT_BAD_CERTIFICATE", "ALERT_UNSUPPORTED_CERTIFICATE", "ALERT_CERTIFICATE_REVOKED"),
+    *("ALERT_CERTIFICATE_EXPIRED", "ALERT_CERTIFICATE_UNKNOWN", "ALERT_UNKNOWN_CA", "ALERT_ACCESS_DENIED"),
+    *("ALERT_CERTIFICATE_REQUIRED", "ALERT_DECRYPT_ERROR"),
+)
+
+
 def name_failure(error: OSError | UnicodeError) -> DeliveryFailed:
     """Return the failure for a name that did not resolve: ``not_found``, ``no_address`` or ``failure``."""
     if isinstance(error, socket.gaierror):
@@ -79,6 +87,8 @@ def tls_failure(error: OSError) -> DeliveryFailed:
         detail = _CERTIFICATE_ERRORS.get(error.verify_code, "handshake")
     elif isinstance(error, ssl.SSLError) and error.reason in _PROTOCOL_REASONS:
         detail = "protocol_version"
+    elif isinstance(error, ssl.SSLError) and (error.reason or "").endswith(_ABOUT_OURS):
+        detail = "client_certificate_refused"
     else:
         detail = "handshake"
     return DeliveryFailed(OutcomeKind.TLS, detail)

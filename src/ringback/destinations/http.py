@@ -7,6 +7,7 @@ and ``Host``, never follows a redirect, reads a bounded answer and never outlive
 from __future__ import annotations
 
 import asyncio
+import functools
 import ssl
 import time
 from collections.abc import Callable
@@ -14,12 +15,14 @@ from pathlib import Path
 
 import msgspec
 
+from ringback.credentials import ClientCertificate
 from ringback.destinations import Request
 from ringback.destinations.connection import Connection, Opening
 from ringback.destinations.dialer import Dialer
 from ringback.destinations.envelope import Envelopes
 from ringback.destinations.failures import DeliveryFailed
 from ringback.destinations.guard import Network
+from ringback.destinations.outlets import Outlet, Outlets, tls_context
 from ringback.destinations.pool import Pool
 from ringback.destinations.routes import Door, Resolver, Routes, SystemResolver
 from ringback.errors import ConfigurationError, InvalidInput
@@ -46,25 +49,6 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
     idle_total: int = 2_000
 
 
-def tls_context(ca_file: Path | None = None) -> ssl.SSLContext:
-    """Return the rules for TLS: version 1.2 or later, a trusted certificate, and the right name in it.
-
-    Raises:
-        ConfigurationError: *ca_file*, of authorities to trust besides the system's, cannot be used.
-    """
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    if ca_file is not None:
-        try:
-            context.load_verify_locations(cafile=ca_file)
-        except OSError as error:
-            raise ConfigurationError(
-                f"the file of certificate authorities {ca_file} is unusable: {error}"
-            ) from error
-    return context
-
-
 class HttpDestination:
     """The destination for http and https URLs.
 
@@ -76,6 +60,8 @@ class HttpDestination:
     With a proxy, https goes through a tunnel to the judged address. Plain http names the host in the request
     line, so the proxy resolves it again and needs rules of its own; the judgement made here still comes
     first.
+
+    What shows a client certificate goes over connections of that certificate alone.
     """
 
     def __init__(
@@ -106,13 +92,19 @@ class HttpDestination:
         self._now = now
         self._envelopes = Envelopes(proxy)
         self._routes = Routes(resolver, settings.allow, settings.name_lifetime, monotonic)
-        self._dialer = Dialer(tls or tls_context(settings.ca_file), resolver, proxy)
-        self._pool = Pool(
+        make_pool = functools.partial(
+            Pool,
             per_door=settings.idle_per_receiver,
             total=settings.idle_total,
             idle_timeout=settings.idle_timeout,
             monotonic=monotonic,
         )
+
+        def outlet(context: ssl.SSLContext) -> Outlet:
+            return Outlet(Dialer(context, resolver, proxy), make_pool())
+
+        self._usual = outlet(tls or tls_context(settings.ca_file))
+        self._outlets = Outlets(outlet, settings.ca_file)
 
     async def send(self, request: Request) -> Outcome:
         """Deliver *request* and return what came of it, within ``request.deadline``.
@@ -125,41 +117,52 @@ class HttpDestination:
         expires = asyncio.get_running_loop().time() + request.deadline / 1000
         try:
             target, head = self._envelopes.seal(request)
+            outlet = (
+                self._usual if request.certificate is None else await self._shown(request.certificate, target)
+            )
         except DeliveryFailed as failure:
             return Outcome(kind=failure.kind, detail=failure.detail)
         route = self._routes.known(target)
-        connection = self._pool.take(route) if route is not None else None
+        connection = outlet.pool.take(route) if route is not None else None
         if connection is not None:
             outcome = await connection.exchange(head, request.body, expires)
-            self._pool.give(connection)
+            outlet.pool.give(connection)
             if outcome.kind is not OutcomeKind.RESET or not connection.stale:
                 return outcome
-        return await self._send_anew(target, head, request.body, expires)
+        return await self._send_anew(outlet, target, head, request.body, expires)
 
     async def aclose(self) -> None:
         """Close the idle connections and forget all names. Requests under way are left to finish."""
-        self._pool.close()
+        self._usual.pool.close()
+        self._outlets.close()
         self._routes.forget()
 
-    async def _send_anew(self, target: Target, head: bytes, body: bytes, expires: float) -> Outcome:
+    async def _shown(self, certificate: ClientCertificate, target: Target) -> Outlet:
+        if target.scheme != "https":
+            raise DeliveryFailed(OutcomeKind.TLS, "https_required")
+        return await self._outlets.find(certificate)
+
+    async def _send_anew(
+        self, outlet: Outlet, target: Target, head: bytes, body: bytes, expires: float
+    ) -> Outcome:
         opening = Opening(self._monotonic)
         try:
             async with asyncio.timeout_at(expires):
-                connection = await self._open(target, opening, expires)
+                connection = await self._open(outlet, target, opening, expires)
         except TimeoutError:
             return Outcome(kind=OutcomeKind.TIMEOUT, detail=opening.phase, phases=opening.phases())
         except DeliveryFailed as failure:
             return Outcome(kind=failure.kind, detail=failure.detail, phases=opening.phases())
         outcome = await connection.exchange(head, body, expires, opening.phases())
-        self._pool.give(connection)
+        outlet.pool.give(connection)
         return outcome
 
-    async def _open(self, target: Target, opening: Opening, expires: float) -> Connection:
-        route = self._routes.known(target) or await self._routes.find(target)
-        return await self._dialer.dial(route, opening, self._make_connection, expires)
+    async def _open(self, outlet: Outlet, target: Target, opening: Opening, expires: float) -> Connection:
+        def make_connection(door: Door) -> Connection:
+            return Connection(door, outlet.pool.discard, self._monotonic, self._now)
 
-    def _make_connection(self, door: Door) -> Connection:
-        return Connection(door, self._pool.discard, self._monotonic, self._now)
+        route = self._routes.known(target) or await self._routes.find(target)
+        return await outlet.dialer.dial(route, opening, make_connection, expires)
 
 
 def _proxy_target(url: str | None) -> Target | None:

@@ -20,7 +20,9 @@ from ringback.store.sql.records import (
     endpoint_of,
     endpoint_record,
     event_type_of,
+    sealed_credentials,
     sealed_secrets,
+    transformation_record,
 )
 from ringback.store.sql.routes import Route, Routes
 from ringback.store.sql.tables import Many, Row, Tables
@@ -179,8 +181,8 @@ class Catalog(Tables):
         self._check_endpoint_uid(key, record)
         self.execute(
             "INSERT INTO ringback_endpoint (id, application_key, handler,"
-            " uid, state, disabled_reason, failing_since, secrets, record)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " uid, state, disabled_reason, failing_since, secrets, record, credentials, transformation)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (record.id, key, *self._endpoint_values(record)),
         )
         self.bump_catalog()
@@ -221,7 +223,7 @@ class Catalog(Tables):
             self._check_endpoint_uid(application_key, new)
         self.execute(
             "UPDATE ringback_endpoint SET handler = ?, uid = ?, state = ?, disabled_reason = ?, failing_since = ?,"
-            " secrets = ?, record = ? WHERE key = ?",
+            " secrets = ?, record = ?, credentials = ?, transformation = ? WHERE key = ?",
             (*self._endpoint_values(new), key),
         )
         if new.ordered and not old.ordered:
@@ -388,6 +390,8 @@ class Catalog(Tables):
             record.failing_since,
             sealed,
             endpoint_record(record),
+            sealed_credentials(record, self._vault, self._entropy),
+            transformation_record(record),
         )
 
     def _check_application_uid(self, record: Application) -> None:

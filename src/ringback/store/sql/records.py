@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
+from ringback.credentials import Credentials
 from ringback.model import (
     Application,
     Attempt,
@@ -22,12 +24,15 @@ from ringback.model import (
     OutcomeKind,
     Phases,
     SkipReason,
+    Transformation,
     Trigger,
 )
 from ringback.store.sql.tables import Row
 from ringback.vault import NONCE_BYTES, Vault
 
-ENDPOINT_COLUMNS = "e.record, e.state, e.disabled_reason, e.failing_since, e.secrets"
+ENDPOINT_COLUMNS = (
+    "e.record, e.state, e.disabled_reason, e.failing_since, e.secrets, e.credentials, e.transformation"
+)
 MESSAGE_COLUMNS = (
     "m.id, m.event_type, m.event_id, m.channels, m.created_at, m.skipped, m.payload, m.inbound, m.held"
 )
@@ -42,6 +47,8 @@ _application = msgspec.json.Decoder(Application)
 _endpoint = msgspec.json.Decoder(Endpoint)
 _event_type = msgspec.json.Decoder(EventType)
 _secrets = msgspec.json.Decoder(tuple[EndpointSecret, ...])
+_credentials = msgspec.json.Decoder(Credentials)
+_transformation = msgspec.json.Decoder(Transformation)
 _names = msgspec.json.Decoder(tuple[str, ...])
 _skipped = msgspec.json.Decoder(dict[str, SkipReason])
 _inbound = msgspec.json.Decoder(Inbound)
@@ -60,7 +67,13 @@ def event_type_of(record: bytes) -> EventType:
 def endpoint_record(endpoint: Endpoint) -> bytes:
     """Return what is kept of an endpoint as JSON: all but its secrets and what has a column."""
     bare = msgspec.structs.replace(
-        endpoint, secrets=(), state=EndpointState.ENABLED, disabled_reason=None, failing_since=None
+        endpoint,
+        secrets=(),
+        state=EndpointState.ENABLED,
+        disabled_reason=None,
+        failing_since=None,
+        credentials=None,
+        transformation=None,
     )
     return _encode(bare)
 
@@ -71,9 +84,23 @@ def sealed_secrets(endpoint: Endpoint, vault: Vault, nonce: bytes) -> bytes:
     return vault.seal(_encode(endpoint.secrets).decode(), nonce, endpoint.id)
 
 
+def sealed_credentials(endpoint: Endpoint, vault: Vault, entropy: Callable[[int], bytes]) -> bytes | None:
+    """Return an endpoint's credentials as they are kept; None where it has none."""
+    if endpoint.credentials is None:
+        return None
+    return vault.seal(
+        _encode(endpoint.credentials).decode(), entropy(NONCE_BYTES), _context_of_credentials(endpoint.id)
+    )
+
+
+def transformation_record(endpoint: Endpoint) -> bytes | None:
+    """Return an endpoint's transformation as it is kept; None where it has none."""
+    return None if endpoint.transformation is None else _encode(endpoint.transformation)
+
+
 def endpoint_of(row: Row, vault: Vault) -> Endpoint:
     """Read an endpoint from ``ENDPOINT_COLUMNS``."""
-    record, state, disabled_reason, failing_since, sealed = row
+    record, state, disabled_reason, failing_since, sealed, sealed_too, transformation = row
     bare = _endpoint.decode(record)
     return msgspec.structs.replace(
         bare,
@@ -81,7 +108,16 @@ def endpoint_of(row: Row, vault: Vault) -> Endpoint:
         disabled_reason=disabled_reason,
         failing_since=failing_since,
         secrets=_secrets.decode(vault.open(sealed, bare.id)),
+        credentials=None
+        if sealed_too is None
+        else _credentials.decode(vault.open(sealed_too, _context_of_credentials(bare.id))),
+        transformation=None if transformation is None else _transformation.decode(transformation),
     )
+
+
+def _context_of_credentials(endpoint_id: str) -> str:
+    # What is sealed as one of an endpoint's secrets does not open as another.
+    return f"{endpoint_id}/credentials"
 
 
 def message_of(row: Row, application_id: str) -> Message:
