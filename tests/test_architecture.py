@@ -41,6 +41,7 @@ KERNEL = {
     "credentials",
     "client_certificate",
     "transforming",
+    "option_drafts",
     "access",
     "signed_tokens",
 }
@@ -72,6 +73,7 @@ LINE = {
     "crew",
     "letters",
     "courier",
+    "delivery_options",
     "grants",
     "changes",
     "outbox",

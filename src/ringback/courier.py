@@ -75,17 +75,19 @@ class Courier:
         self, letter: Request, endpoint_id: str, client: OAuth, expires: float
     ) -> Outcome:
         """Send with a token; where it is not new and is refused, once more with another."""
-        began = self._monotonic()
-        grant = await self._grants.grant(endpoint_id, client, self._left(expires))
+        known = self._grants.known(endpoint_id, client)
+        grant = known or await self._grants.fetch(endpoint_id, client, self._left(expires))
         outcome = await self._send_with(grant, letter, expires)
         if outcome.status != UNAUTHORIZED or isinstance(grant, Outcome):
             return outcome
         # Not even the next attempt has any use for it, however new it is.
         self._grants.forget(endpoint_id, grant)
-        if grant.since >= began:
+        if known is None:
             return outcome
-        another = await self._grants.grant(endpoint_id, client, self._left(expires))
-        return await self._send_with(another, letter, expires)
+        newer = self._grants.known(endpoint_id, client)
+        return await self._send_with(
+            newer or await self._grants.fetch(endpoint_id, client, self._left(expires)), letter, expires
+        )
 
     async def _send_with(self, grant: Grant | Outcome, letter: Request, expires: float) -> Outcome:
         if isinstance(grant, Outcome):

@@ -29,10 +29,9 @@ _ERROR_TEXT = 300
 
 
 class Grant(msgspec.Struct, frozen=True):
-    """A token, and from when to when it is used, in seconds of a clock that only grows."""
+    """A token, and until when it is used, in seconds of a clock that only grows."""
 
     token: str
-    since: float
     until: float
 
     def __repr__(self) -> str:
@@ -65,14 +64,17 @@ class Grants:
         self._held: dict[str, _Held] = {}
         self._asking: dict[str, _Asking] = {}
 
-    async def grant(self, endpoint_id: str, client: OAuth, patience: Duration) -> Grant | Outcome:
-        """Return a token for an endpoint, or what is to become of the attempt where there is none.
+    def known(self, endpoint_id: str, client: OAuth) -> Grant | None:
+        """Return the token of an endpoint that has been fetched and has not ended."""
+        held = self._held.get(endpoint_id)
+        usable = held is not None and held.client == client and self._monotonic() < held.grant.until
+        return held.grant if held is not None and usable else None
+
+    async def fetch(self, endpoint_id: str, client: OAuth, patience: Duration) -> Grant | Outcome:
+        """Return a new token for an endpoint, or what is to become of the attempt where there is none.
 
         Everyone who wants it at once gets what one request brings, and waits no longer than *patience*.
         """
-        held = self._held.get(endpoint_id)
-        if held is not None and held.client == client and self._monotonic() < held.grant.until:
-            return held.grant
         asking = self._asking.get(endpoint_id)
         if asking is None or asking.client != client:
             asking = self._ask(endpoint_id, client, patience)
@@ -97,7 +99,7 @@ class Grants:
         self._held.clear()
 
     def _ask(self, endpoint_id: str, client: OAuth, patience: Duration) -> _Asking:
-        task = asyncio.get_running_loop().create_task(self._fetch(endpoint_id, client, patience))
+        task = asyncio.get_running_loop().create_task(self._request(endpoint_id, client, patience))
         asking = self._asking[endpoint_id] = _Asking(client, task)
         task.add_done_callback(lambda done: self._answered(endpoint_id, asking, done))
         return asking
@@ -108,14 +110,14 @@ class Grants:
         if not done.cancelled():
             done.exception()  # looked at here, since everyone who waited may have reached their deadline
 
-    async def _fetch(self, endpoint_id: str, client: OAuth, patience: Duration) -> Grant | Outcome:
+    async def _request(self, endpoint_id: str, client: OAuth, patience: Duration) -> Grant | Outcome:
         since = self._monotonic()
-        answer = await self._destination.send(_request(client, self._user_agent, patience))
+        answer = await self._destination.send(_request_of(client, self._user_agent, patience))
         granted = read_answer(answer, client)
         if isinstance(granted, Outcome):
             return granted
         token, lifetime = granted
-        grant = Grant(token, self._monotonic(), since + lifetime - min(MARGIN, lifetime / 4))
+        grant = Grant(token, since + lifetime - min(MARGIN, lifetime / 4))
         if len(self._held) >= MAX_TOKENS:
             del self._held[next(iter(self._held))]
         self._held[endpoint_id] = _Held(client, grant)
@@ -151,7 +153,7 @@ def failed(detail: str, why: str, answer: Outcome | None = None) -> Outcome:
     )
 
 
-def _request(client: OAuth, user_agent: str, patience: Duration) -> Request:
+def _request_of(client: OAuth, user_agent: str, patience: Duration) -> Request:
     headers = [
         ("Content-Type", "application/x-www-form-urlencoded"),
         ("Accept", "application/json"),

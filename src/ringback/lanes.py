@@ -98,8 +98,8 @@ class Lane:
         self.charge(seconds - self.seconds)
         self.seconds += MEMORY * (seconds - self.seconds)
         self.concurrency = pacing.adapt(self.concurrency, outcome)
-        if not policy.is_paced(self.endpoint):
-            # One message that a handler fails at says nothing about the next.
+        if not policy.is_paced(self.endpoint) or outcome.kind in policy.OF_THE_MESSAGE:
+            # One message that a handler or a transformation fails at says nothing about the next.
             return False
         was_open = pacing.probing(self.breaker)
         self.breaker = pacing.record(self.breaker, ok=outcome.ok, now=now, rest=rest)

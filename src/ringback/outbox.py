@@ -25,6 +25,7 @@ from ringback.changes import (
     replaced,
     rotated,
 )
+from ringback.delivery_options import DeliveryOptions
 from ringback.drafts import ApplicationDraft, EndpointDraft, EventTypeDraft, MessageDraft, SecretRotation
 from ringback.errors import Conflict, InvalidInput, LimitReached, NotFound, PayloadTooLarge
 from ringback.event_type_import import Import, importing, plan
@@ -459,6 +460,11 @@ class Outbox:
     def archive(self) -> Archive:
         """What was sent, to look back on."""
         return Archive(self._committer, self._clock)
+
+    @property
+    def options(self) -> DeliveryOptions:
+        """How endpoints are sent to."""
+        return DeliveryOptions(self._committer, self._clock)
 
     # --- Looking ------------------------------------------------------------------------------------------
 

@@ -423,6 +423,10 @@ def tally_window(since: Instant | None, until: Instant | None, now: Instant) -> 
     return begin, end
 
 
+# What came of a message before anybody was asked to take it: that says nothing about the receiver.
+OF_THE_MESSAGE = frozenset({OutcomeKind.TRANSFORMATION, OutcomeKind.DISCARDED})
+
+
 def counts_as_failure(kind: OutcomeKind) -> bool:
     """Tell whether an outcome speaks against the endpoint.
 

@@ -306,8 +306,8 @@ def test_retry_after_examples(delay, asked, waited):
 
 @pytest.mark.parametrize("kind", OutcomeKind)
 def test_what_speaks_against_an_endpoint(kind):
-    """Every end but success and the unknown counts as the endpoint's failure."""
-    expected = kind not in {OutcomeKind.SUCCESS, OutcomeKind.UNKNOWN}
+    """Every end but success, the unknown and what was called off counts as the endpoint's failure."""
+    expected = kind not in {OutcomeKind.SUCCESS, OutcomeKind.UNKNOWN, OutcomeKind.DISCARDED}
     assert policy.counts_as_failure(kind) is expected
 
 

@@ -7,12 +7,26 @@ import pytest
 from scene import MANY
 
 from ringback.access import Scope
+from ringback.credentials import AuthMethod, ClientCertificate, Credentials, OAuth
 from ringback.errors import Conflict, NotFound, RingbackError
-from ringback.model import EndpointSecret, EndpointState, HeaderFamily
+from ringback.model import EndpointSecret, EndpointState, HeaderFamily, Transformation
 from ringback.policy import Health, Step
 from ringback.store import BROWSER, Idempotency, Page, Token
 
 SECRETS = (EndpointSecret("whsec_bmV3"), EndpointSecret("whsec_b2xk", expires_at=1_800_000_000_000))
+
+
+CREDENTIALS = Credentials(
+    authorization=OAuth(
+        token_url="https://tokens.example",
+        client_id="acme",
+        client_secret="s3cret-of-the-client",
+        auth_method=AuthMethod.CLIENT_SECRET_POST,
+        scopes=("a",),
+        extra_params={"audience": "b"},
+    ),
+    certificate=ClientCertificate(identity="the-private-key", server_ca="the authority"),
+)
 
 
 def replacing(**fields):
@@ -106,9 +120,39 @@ class TestEndpoints:
             disabled_reason="manual",
             failing_since=5,
             secrets=SECRETS,
+            credentials=CREDENTIALS,
+            transformation=Transformation(code="payload", enabled=True, variables={"a": "ü"}, updated_at=5),
         )
         assert scene.store.endpoint(application.id, record.id) == record
         assert scene.store.endpoint(application.id, "billing") == record
+
+    def test_credentials_come_with_the_work_and_are_sealed(self, scene, database):
+        """A delivery has them with it however it is taken; a change leaves them, and none is readable at rest."""
+        application = scene.application()
+        record = scene.endpoint(application, credentials=CREDENTIALS)
+        scene.write(scene.store.change_endpoint, application.id, record.id, replacing(description="other"))
+        (born,) = scene.publish(application).works
+        scene.publish(application, admit=False)
+        (taken,) = scene.take()
+        refreshed = scene.store.refresh([record.id])[record.id]
+        assert [one.credentials for one in (born.endpoint, taken.endpoint, refreshed)] == [CREDENTIALS] * 3
+        at_rest = database.at_rest()
+        for secret in (b"s3cret-of-the-client", b"the-private-key"):
+            assert secret not in at_rest
+        scene.write(scene.store.change_endpoint, application.id, record.id, replacing(credentials=None))
+        assert scene.store.endpoint(application.id, record.id).credentials is None
+
+    @pytest.mark.parametrize("whole", [False, True])
+    def test_credentials_are_forgotten_with_their_endpoint(self, scene, database, whole):
+        """When an endpoint is removed, by itself or with its application, nothing is left of them, sealed or not."""
+        application = scene.application()
+        record = scene.endpoint(application, credentials=CREDENTIALS)
+        if whole:
+            scene.write(scene.store.remove_application, application.id, scene.now)
+        else:
+            scene.write(scene.store.remove_endpoint, application.id, record.id, scene.now)
+        with database.application() as connection:
+            assert not connection.execute("SELECT * FROM ringback_endpoint_option").fetchall()
 
     @pytest.mark.parametrize("fields", [{"event_types": ()}, {"channels": ()}, {"retry_schedule": ()}])
     def test_none_and_empty_are_told_apart(self, scene, fields):

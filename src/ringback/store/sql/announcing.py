@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from ringback import operational
 from ringback.model import Attempt, Instant, OutcomeKind, Trigger
 from ringback.operational import FAILING_AFTER, Event, Owner, Turn
-from ringback.policy import Step
+from ringback.policy import Step, counts_as_failure
 from ringback.store import Settlement
 from ringback.store.sql.accepting import Accepting
 from ringback.store.sql.tables import Many
@@ -68,7 +68,7 @@ class Announcing(Accepting):
         for number, kind in rows:
             if kind == OutcomeKind.SUCCESS:
                 return False
-            if number >= FAILING_AFTER and kind != OutcomeKind.UNKNOWN:
+            if number >= FAILING_AFTER and counts_as_failure(OutcomeKind(kind)):
                 return True
         return False
 

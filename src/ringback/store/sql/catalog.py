@@ -20,9 +20,8 @@ from ringback.store.sql.records import (
     endpoint_of,
     endpoint_record,
     event_type_of,
-    sealed_credentials,
+    sealed_options,
     sealed_secrets,
-    transformation_record,
 )
 from ringback.store.sql.routes import Route, Routes
 from ringback.store.sql.tables import Many, Row, Tables
@@ -181,10 +180,11 @@ class Catalog(Tables):
         self._check_endpoint_uid(key, record)
         self.execute(
             "INSERT INTO ringback_endpoint (id, application_key, handler,"
-            " uid, state, disabled_reason, failing_since, secrets, record, credentials, transformation)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " uid, state, disabled_reason, failing_since, secrets, record)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (record.id, key, *self._endpoint_values(record)),
         )
+        self._keep_options(record)
         self.bump_catalog()
         self.announce(
             record.application_id, record.created_at, lambda owner: [operational.created(owner, record)]
@@ -223,9 +223,12 @@ class Catalog(Tables):
             self._check_endpoint_uid(application_key, new)
         self.execute(
             "UPDATE ringback_endpoint SET handler = ?, uid = ?, state = ?, disabled_reason = ?, failing_since = ?,"
-            " secrets = ?, record = ?, credentials = ?, transformation = ? WHERE key = ?",
+            " secrets = ?, record = ? WHERE key = ?",
             (*self._endpoint_values(new), key),
         )
+        if (new.credentials, new.transformation) != (old.credentials, old.transformation):
+            self.execute("DELETE FROM ringback_endpoint_option WHERE endpoint_key = ?", (key,))
+            self._keep_options(new)
         if new.ordered and not old.ordered:
             self.execute(
                 "UPDATE ringback_delivery SET ordering_key = ?"
@@ -256,6 +259,11 @@ class Catalog(Tables):
         self._announce_end(key, now)
         self.execute("UPDATE ringback_application SET deleted_at = ?, uid = NULL WHERE key = ?", (now, key))
         self.execute(
+            "DELETE FROM ringback_endpoint_option WHERE endpoint_key IN"
+            " (SELECT key FROM ringback_endpoint WHERE application_key = ? AND deleted_at IS NULL)",
+            (key,),
+        )
+        self.execute(
             "UPDATE ringback_endpoint SET deleted_at = ?, uid = NULL WHERE application_key = ? AND deleted_at IS NULL",
             (now, key),
         )
@@ -274,6 +282,7 @@ class Catalog(Tables):
     def remove_endpoint(self, application_id: str, ref: str, now: Instant) -> None:
         """See ``Store``."""
         key, _, old = self._endpoint_row(application_id, ref)
+        self.execute("DELETE FROM ringback_endpoint_option WHERE endpoint_key = ?", (key,))
         self.execute("UPDATE ringback_endpoint SET deleted_at = ?, uid = NULL WHERE key = ?", (now, key))
         self.bump_catalog()
         self.announce(old.application_id, now, lambda owner: [operational.deleted(owner, old)])
@@ -390,9 +399,16 @@ class Catalog(Tables):
             record.failing_since,
             sealed,
             endpoint_record(record),
-            sealed_credentials(record, self._vault, self._entropy),
-            transformation_record(record),
         )
+
+    def _keep_options(self, record: Endpoint) -> None:
+        sealed = sealed_options(record, self._vault, self._entropy)
+        if sealed is not None:
+            self.execute(
+                "INSERT INTO ringback_endpoint_option (endpoint_key, sealed)"
+                " SELECT key, ? FROM ringback_endpoint WHERE id = ?",
+                (sealed, record.id),
+            )
 
     def _check_application_uid(self, record: Application) -> None:
         if record.uid is not None and self.row(

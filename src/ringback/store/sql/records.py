@@ -31,7 +31,8 @@ from ringback.store.sql.tables import Row
 from ringback.vault import NONCE_BYTES, Vault
 
 ENDPOINT_COLUMNS = (
-    "e.record, e.state, e.disabled_reason, e.failing_since, e.secrets, e.credentials, e.transformation"
+    "e.record, e.state, e.disabled_reason, e.failing_since, e.secrets,"
+    " (SELECT o.sealed FROM ringback_endpoint_option o WHERE o.endpoint_key = e.key)"
 )
 MESSAGE_COLUMNS = (
     "m.id, m.event_type, m.event_id, m.channels, m.created_at, m.skipped, m.payload, m.inbound, m.held"
@@ -42,13 +43,22 @@ ATTEMPT_COLUMNS = (
     " a.kind, a.detail, a.status, a.phases, a.body"
 )
 
+
+class Options(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is said of how an endpoint is sent to."""
+
+    credentials: Credentials | None = None
+    transformation: Transformation | None = None
+
+
+NO_OPTIONS = Options()
+
 _encode = msgspec.json.encode
 _application = msgspec.json.Decoder(Application)
 _endpoint = msgspec.json.Decoder(Endpoint)
 _event_type = msgspec.json.Decoder(EventType)
 _secrets = msgspec.json.Decoder(tuple[EndpointSecret, ...])
-_credentials = msgspec.json.Decoder(Credentials)
-_transformation = msgspec.json.Decoder(Transformation)
+_options = msgspec.json.Decoder(Options)
 _names = msgspec.json.Decoder(tuple[str, ...])
 _skipped = msgspec.json.Decoder(dict[str, SkipReason])
 _inbound = msgspec.json.Decoder(Inbound)
@@ -84,40 +94,35 @@ def sealed_secrets(endpoint: Endpoint, vault: Vault, nonce: bytes) -> bytes:
     return vault.seal(_encode(endpoint.secrets).decode(), nonce, endpoint.id)
 
 
-def sealed_credentials(endpoint: Endpoint, vault: Vault, entropy: Callable[[int], bytes]) -> bytes | None:
-    """Return an endpoint's credentials as they are kept; None where it has none."""
-    if endpoint.credentials is None:
+def sealed_options(endpoint: Endpoint, vault: Vault, entropy: Callable[[int], bytes]) -> bytes | None:
+    """Return how an endpoint is sent to as it is kept; None where nothing is said of that."""
+    options = Options(endpoint.credentials, endpoint.transformation)
+    if options == NO_OPTIONS:
         return None
-    return vault.seal(
-        _encode(endpoint.credentials).decode(), entropy(NONCE_BYTES), _context_of_credentials(endpoint.id)
-    )
-
-
-def transformation_record(endpoint: Endpoint) -> bytes | None:
-    """Return an endpoint's transformation as it is kept; None where it has none."""
-    return None if endpoint.transformation is None else _encode(endpoint.transformation)
+    return vault.seal(_encode(options).decode(), entropy(NONCE_BYTES), _context_of_options(endpoint.id))
 
 
 def endpoint_of(row: Row, vault: Vault) -> Endpoint:
     """Read an endpoint from ``ENDPOINT_COLUMNS``."""
-    record, state, disabled_reason, failing_since, sealed, sealed_too, transformation = row
+    record, state, disabled_reason, failing_since, sealed, sealed_options = row
     bare = _endpoint.decode(record)
+    options = NO_OPTIONS
+    if sealed_options is not None:
+        options = _options.decode(vault.open(sealed_options, _context_of_options(bare.id)))
     return msgspec.structs.replace(
         bare,
         state=EndpointState(state),
         disabled_reason=disabled_reason,
         failing_since=failing_since,
         secrets=_secrets.decode(vault.open(sealed, bare.id)),
-        credentials=None
-        if sealed_too is None
-        else _credentials.decode(vault.open(sealed_too, _context_of_credentials(bare.id))),
-        transformation=None if transformation is None else _transformation.decode(transformation),
+        credentials=options.credentials,
+        transformation=options.transformation,
     )
 
 
-def _context_of_credentials(endpoint_id: str) -> str:
+def _context_of_options(endpoint_id: str) -> str:
     # What is sealed as one of an endpoint's secrets does not open as another.
-    return f"{endpoint_id}/credentials"
+    return f"{endpoint_id}/options"
 
 
 def message_of(row: Row, application_id: str) -> Message:
