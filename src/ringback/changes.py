@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from ringback import drafts
-from ringback.errors import Conflict, InvalidInput, LimitReached
+from ringback import drafts, ids
+from ringback.errors import Conflict, InvalidInput, LimitReached, NotFound
 from ringback.model import Endpoint, EndpointSecret, EndpointState, Instant
 
 T = TypeVar("T")
@@ -61,6 +61,15 @@ def check_inline(ref: str, draft: drafts.ApplicationDraft) -> None:
     except InvalidInput as error:
         moved = (msgspec.structs.replace(fault, loc=(*at, *fault.loc[1:])) for fault in error.fields)
         raise InvalidInput(*moved) from None
+
+
+def check_uid_of_path(ref: str, uid: str | None, prefix: str) -> None:
+    """Refuse to create what a PUT addresses where *ref* is an id, no good uid, or not the *uid* of the body."""
+    if ids.is_id(prefix, ref):
+        raise NotFound
+    if uid is not None and uid != ref:
+        raise InvalidInput.at("body", "uid", msg="differs from the uid in the path")
+    drafts.check_uid("uid", ref, prefix)
 
 
 def check_not_handler(endpoint: Endpoint) -> None:

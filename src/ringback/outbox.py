@@ -19,6 +19,7 @@ from ringback.changes import (
     changed_headers,
     check_inline,
     check_not_handler,
+    check_uid_of_path,
     one_way_of_flags,
     patched,
     renewed,
@@ -584,15 +585,6 @@ def found(look_up: Callable[[], T]) -> T | None:
         return look_up()
     except NotFound:
         return None
-
-
-def check_uid_of_path(ref: str, uid: str | None, prefix: str) -> None:
-    """Refuse to create what a PUT addresses where *ref* is an id, no good uid, or not the *uid* of the body."""
-    if ids.is_id(prefix, ref):
-        raise NotFound
-    if uid is not None and uid != ref:
-        raise InvalidInput.at("body", "uid", msg="differs from the uid in the path")
-    drafts.check_uid("uid", ref, prefix)
 
 
 def _check_subscription(store: Store, owner: str, record: Endpoint) -> None:

@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 import msgspec
 
 from ringback import ids, tokens
-from ringback.changes import patched
+from ringback.changes import check_uid_of_path, patched
 from ringback.entrance import Entrance
 from ringback.errors import Conflict, InvalidInput
 from ringback.model import Instant, Message, Source
-from ringback.outbox import check_uid_of_path, found, system_clock
+from ringback.outbox import found, system_clock
 from ringback.repetition import idempotency
 from ringback.source_drafts import SourceDraft, source_draft
 from ringback.store import MessageFilter, Page, Pending, Store
