@@ -29,10 +29,6 @@ MAX_HEADERS = 50
 MAX_THROTTLE_RATE = 65_535
 MAX_GRACE_SECONDS = 7 * 24 * 3600
 DEFAULT_GRACE_SECONDS = 24 * 3600
-# Source: the Svix server, for days.
-MIN_RETENTION_DAYS = 5
-MAX_RETENTION_DAYS = 90
-MAX_RETENTION_HOURS = 24 * MAX_RETENTION_DAYS
 
 NAME = re.compile(r"[a-zA-Z0-9_.\-]{1,256}")
 _DOT_SEGMENTS = frozenset({".", ".."})
@@ -216,68 +212,6 @@ class ExampleDraft(Draft):
         yield from _name_problems(("body", "eventType"), self.event_type)
         if self.example_index is not None and self.example_index < 0:
             yield FieldError(("body", "exampleIndex"), "is counted from 0")
-
-
-class Transformations(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
-    """How a message's payload is to be changed: ``raw_payload`` takes its place, as a text of JSON."""
-
-    raw_payload: str | None = None
-
-
-class MessageRequest(MessageDraft):
-    """A message to publish, with what clients may say besides.
-
-    ``application`` is created where there is none that the address names. ``transformations_params`` may hold the
-    payload as a text, so that it is delivered byte for byte by clients that write JSON in their own way. The payload
-    is forgotten after ``payload_retention_period`` days or ``payload_retention_hours``.
-    """
-
-    application: ApplicationDraft | None = None
-    transformations_params: Transformations | None = None
-    payload_retention_period: int | None = None
-    payload_retention_hours: int | None = None
-
-    @property
-    def keep_for(self) -> Duration | None:
-        """For how long the payload is kept, where that is said; hours take the place of days."""
-        if self.payload_retention_hours is not None:
-            return self.payload_retention_hours * policy.HOUR
-        return None if self.payload_retention_period is None else self.payload_retention_period * policy.DAY
-
-    def check_retention(self) -> None:
-        """Raise ``InvalidInput`` where what is said of the payload's retention is out of bounds."""
-        days, hours = self.payload_retention_period, self.payload_retention_hours
-        if days is not None and not MIN_RETENTION_DAYS <= days <= MAX_RETENTION_DAYS:
-            raise InvalidInput.at(
-                "body", "payloadRetentionPeriod", msg=f"is {MIN_RETENTION_DAYS} to {MAX_RETENTION_DAYS} days"
-            )
-        if hours is not None and not 1 <= hours <= MAX_RETENTION_HOURS:
-            raise InvalidInput.at("body", "payloadRetentionHours", msg=f"is 1 to {MAX_RETENTION_HOURS} hours")
-
-    def message(self) -> MessageDraft:
-        """Return the message.
-
-        Raises:
-            InvalidInput: The text given as payload is no JSON object.
-        """
-        return MessageDraft(
-            event_type=self.event_type,
-            payload=self._payload(),
-            event_id=self.event_id,
-            channels=self.channels,
-        )
-
-    def _payload(self) -> msgspec.Raw:
-        raw = None if self.transformations_params is None else self.transformations_params.raw_payload
-        if raw is None:
-            return self.payload
-        try:
-            msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
-        except (msgspec.DecodeError, RecursionError, UnicodeEncodeError) as error:
-            raise InvalidInput.at(
-                "body", "transformationsParams", "rawPayload", msg=f"is no JSON object: {error}"
-            ) from None
-        return msgspec.Raw(raw.encode())
 
 
 class SecretRotation(Draft):

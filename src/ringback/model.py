@@ -7,7 +7,7 @@ docstring says otherwise. Every value is frozen: a change is a new value.
 from __future__ import annotations
 
 import enum
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
@@ -15,6 +15,9 @@ from ringback.credentials import Credentials
 
 Instant = int
 Duration = int
+
+_UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 class EndpointState(enum.StrEnum):
@@ -316,7 +319,8 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
 class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Something that happened, exactly as it was published or received. ``payload`` of None has been pruned.
 
-    ``skipped`` maps the id of each endpoint that gets nothing to the reason.
+    ``skipped`` maps the id of each endpoint that gets nothing to the reason. Nothing is delivered before
+    ``deliver_at``.
     """
 
     id: str
@@ -329,6 +333,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     skipped: dict[str, SkipReason] = {}
     inbound: Inbound | None = None
     held: Held | None = None
+    tags: tuple[str, ...] | None = None
+    deliver_at: Instant | None = None
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -399,6 +405,12 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     started_at: Instant
     duration: Duration
     outcome: Outcome
+
+
+def instant_of(moment: datetime) -> Instant:
+    """Return a datetime as an instant; without an offset it is UTC."""
+    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return (aware - _UNIX_EPOCH) // _MILLISECOND
 
 
 def iso(instant: Instant) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -28,18 +29,18 @@ from ringback.changes import (
 )
 from ringback.delivery_options import DeliveryOptions
 from ringback.drafts import ApplicationDraft, EndpointDraft, EventTypeDraft, MessageDraft, SecretRotation
-from ringback.errors import Conflict, InvalidInput, LimitReached, NotFound, PayloadTooLarge
+from ringback.errors import Conflict, InvalidInput, LimitReached, NotFound
 from ringback.event_type_import import Import, importing, plan
 from ringback.model import (
     Application,
     Delivery,
-    Duration,
     Endpoint,
     EndpointSecret,
     EndpointState,
     EventType,
     Instant,
 )
+from ringback.publication import acceptance_of, draft_of, of_each
 from ringback.redelivery import Window
 from ringback.repetition import idempotency, rotated_once
 from ringback.signing import standard
@@ -96,6 +97,8 @@ class Outbox:
         *,
         event_id: str | None = None,
         channels: tuple[str, ...] | None = None,
+        tags: tuple[str, ...] | None = None,
+        deliver_at: datetime | None = None,
         idempotency_key: str | None = None,
         documents: tuple[Document, ...] = (),
         tx: Any = None,
@@ -111,6 +114,8 @@ class Outbox:
             payload: A JSON object: bytes are delivered exactly as given, a mapping is encoded.
             event_id: The caller's own id for the event, unique in the application.
             channels: Up to five names that endpoints may filter by.
+            tags: Up to ten names to find the message by.
+            deliver_at: Nothing is delivered before, up to 90 days ahead. Without an offset it is UTC.
             idempotency_key: Publishing again with the same key answers with the first message.
             documents: To keep in the same transaction: what the message tells of. For those that no message tells
                 of, see ``keep``. Not with *tx*.
@@ -124,35 +129,24 @@ class Outbox:
             Conflict: The event id or the idempotency key belongs to another message.
             StoreUnavailable: The store failed; publish again with the same key.
         """
-        raw = payload if isinstance(payload, bytes) else msgspec.json.encode(payload)
-        draft = MessageDraft(
-            event_type=event_type,
-            payload=msgspec.Raw(drafts.checked_json(raw)),
-            event_id=event_id,
-            channels=channels,
+        draft = draft_of(
+            event_type, payload, event_id=event_id, channels=channels, tags=tags, deliver_at=deliver_at
         )
-        acceptance = self._acceptance_of(application, draft, idempotency_key, documents)
+        acceptance = self._acceptance_of(application, draft, idempotency_key)
         if tx is None:
-            return self._committer.accept(acceptance)
+            return self._committer.accept(msgspec.structs.replace(acceptance, documents=documents))
         if documents:
             raise InvalidInput.at("documents", msg="cannot be kept with tx")
         return self._committer.accept_within(tx, acceptance)
 
     def publish_draft(
-        self,
-        application: str,
-        draft: MessageDraft,
-        idempotency_key: str | None = None,
-        keep_for: Duration | None = None,
+        self, application: str, draft: MessageDraft, idempotency_key: str | None = None
     ) -> Pending[Accepted]:
         """Publish a message whose payload is known to be JSON; see ``publish``.
 
-        After *keep_for*, if given, the payload is forgotten, as by ``archive.expunge_message``.
+        It may be a ``MessageRequest``; the application that one tells is not looked at, see ``ensure_application``.
         """
-        acceptance = self._acceptance_of(application, draft, idempotency_key)
-        if keep_for is not None:
-            acceptance = msgspec.structs.replace(acceptance, payload_until=acceptance.created_at + keep_for)
-        return self._committer.accept(acceptance)
+        return self._committer.accept(self._acceptance_of(application, draft, idempotency_key))
 
     def publish_example(
         self, application: str, endpoint: str, draft: MessageDraft, idempotency_key: str | None = None
@@ -180,9 +174,9 @@ class Outbox:
         keys = [
             None if idempotency_key is None else f"{idempotency_key}:{index}" for index in range(len(batch))
         ]
-        acceptances = [
-            self._acceptance_of(application, draft, key) for draft, key in zip(batch, keys, strict=True)
-        ]
+        acceptances = of_each(
+            list(zip(batch, keys, strict=True)), lambda one: self._acceptance_of(application, *one)
+        )
         return [self._committer.accept(acceptance) for acceptance in acceptances]
 
     def resend(
@@ -483,24 +477,11 @@ class Outbox:
 
     # --- From drafts to records ---------------------------------------------------------------------------
 
-    def _acceptance_of(
-        self, application: str, draft: MessageDraft, key: str | None, documents: tuple[Document, ...] = ()
-    ) -> Acceptance:
-        draft.check()
-        payload = bytes(draft.payload)
-        if len(payload) > self._max_payload:
-            raise PayloadTooLarge(f"the payload has {len(payload)} bytes, the limit is {self._max_payload}")
+    def _acceptance_of(self, application: str, draft: MessageDraft, key: str | None) -> Acceptance:
         now = self._clock()
-        return Acceptance(
-            application=application,
-            id=ids.new_id(ids.MESSAGE, now, self._entropy(ids.ENTROPY_BYTES)),
-            event_type=draft.event_type,
-            payload=payload,
-            created_at=now,
-            event_id=draft.event_id,
-            channels=draft.channels,
-            idempotency=idempotency("message", key, draft),
-            documents=documents,
+        message_id = ids.new_id(ids.MESSAGE, now, self._entropy(ids.ENTROPY_BYTES))
+        return acceptance_of(
+            application, draft, key, now=now, message_id=message_id, max_payload=self._max_payload
         )
 
     def _application_of(self, draft: ApplicationDraft) -> Application:

@@ -22,8 +22,10 @@ def once(store: Store, use: Idempotency | None, owner: str, now: Instant, make: 
     return store.once(msgspec.structs.replace(use, scope=f"{use.scope}:{owner}"), now, make)
 
 
-def idempotency(scope: str, key: str | None, draft: object) -> Idempotency | None:
+def idempotency(scope: str, key: str | None, draft: object, *more: object) -> Idempotency | None:
     """Return the use that *draft*, or anything else asked for, makes of a caller's *key*; None without one.
+
+    What is asked for in few requests is said as *more*, so that of the others the same is made as ever.
 
     Raises:
         InvalidInput: The key is empty, too long or not printable.
@@ -34,7 +36,7 @@ def idempotency(scope: str, key: str | None, draft: object) -> Idempotency | Non
         raise InvalidInput.at(
             "header", "idempotency-key", msg=f"is 1 to {MAX_KEY_LENGTH} printable characters"
         )
-    return Idempotency(scope, key, _digest(msgspec.json.encode(draft)))
+    return Idempotency(scope, key, _digest(b"".join(map(msgspec.json.encode, (draft, *more)))))
 
 
 def _digest(request: bytes) -> bytes:

@@ -82,7 +82,7 @@ def test_newest_first(api):
         ("after=soon", "after"),
         ("iterator=msg_000000000000000000000000000", "iterator"),
         ("endpoint_id=x", "endpoint_id"),
-        ("tag=x", "tag"),
+        ("tags=x", "tags"),
     ],
 )
 def test_bad_query(api, query, field):

@@ -87,7 +87,7 @@ def test_newest_first_with_filters(api):
     ]:
         assert len(listed(api.get(MSG, query))["data"]) == count, query
     assert faults(api.get(MSG, "before=yesterday")) == [("query", "before")]
-    assert faults(api.get(MSG, "tag=x")) == [("query", "tag")]
+    assert faults(api.get(MSG, "tags=x")) == [("query", "tags")]
 
 
 @pytest.mark.parametrize(

@@ -207,9 +207,7 @@ class Publishing(Ticket):
         ensured.add_done_callback(lambda ensured: self._follow(ensured, asked, answer))
 
     def _publish(self, asked: Asked, answer: Answering) -> None:
-        stored: Any = self._outbox.publish_draft(
-            self._application, asked.draft, self._idempotency_key, asked.keep_for
-        )
+        stored: Any = self._outbox.publish_draft(self._application, asked.draft, self._idempotency_key)
         stored.add_done_callback(lambda stored: answer(*_rendered(self._answer(stored))))
 
     def _follow(self, ensured: Any, asked: Asked, answer: Answering) -> None:

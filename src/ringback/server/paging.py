@@ -61,6 +61,7 @@ class HistoryQuery(PageQuery):
     before: datetime | None = None
     after: datetime | None = None
     channel: str | None = None
+    tag: str | None = None
     event_types: tuple[str, ...] | None = None
     with_content: bool = True
 

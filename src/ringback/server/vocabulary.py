@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from ringback import drafts, ids, operational, policy, source_drafts
+from ringback import drafts, ids, message_request, operational, policy, source_drafts
 from ringback.api_keys import MAX_NAME
 from ringback.server.paging import MAX_LIMIT
 
@@ -292,15 +292,27 @@ MESSAGES = {
     "payloadRetentionPeriod": _word(
         "After how many days the payload is forgotten; null for when the message is.",
         30,
-        minimum=drafts.MIN_RETENTION_DAYS,
-        maximum=drafts.MAX_RETENTION_DAYS,
+        minimum=message_request.MIN_RETENTION_DAYS,
+        maximum=message_request.MAX_RETENTION_DAYS,
     ),
     "payloadRetentionHours": _word(
         "After how many hours the payload is forgotten; takes the place of days.",
         None,
         minimum=1,
-        maximum=drafts.MAX_RETENTION_HOURS,
+        maximum=message_request.MAX_RETENTION_HOURS,
     ),
+    "Message.tags": _word(
+        "Names to find the message by, or null.",
+        ["project-1"],
+        maxItems=message_request.MAX_TAGS,
+        uniqueItems=True,
+    ),
+    "deliverAt": _word(
+        "Nothing is delivered before this time, at most 90 days ahead; null is at once.",
+        None,
+        format="date-time",
+    ),
+    "MessageOut.deliverAt": _time("Nothing is delivered before this time; null where none was given.", THEN),
     "rawPayload": _word("What takes the payload's place, as a text of JSON.", '{"invoice":"inv_42"}'),
     "BatchIn.messages": _word("What to publish, all checked before any is stored.", minItems=1, maxItems=100),
     "status": _word(
@@ -454,6 +466,7 @@ PARAMETERS = {
     "?before": _time("What happened before that time only.", THEN),
     "?after": _time("What happened after that time only."),
     "?channel": _word("What is in this channel only.", "project-1"),
+    "?tag": _word("What has this tag only.", "project-1"),
     "?event_types": _word("What has these event types only.", ["invoice.paid"]),
     "?with_content": _word("Whether to show contents: payloads, answers, schemas."),
     "?validate": _word("Whether to refuse payloads that do not obey the newest schema of their event type."),

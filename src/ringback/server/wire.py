@@ -6,7 +6,7 @@ Instants leave as RFC 3339 in UTC with milliseconds or better; everything is cam
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Generic, Literal, TypeVar, Union
 
 import msgspec
@@ -30,14 +30,13 @@ from ringback.model import (
     SkipReason,
     Standing,
     Trigger,
+    instant_of,
 )
 from ringback.policy import node_state
 from ringback.store import Tally, Task
 
 T = TypeVar("T")
 
-_UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
 # Ids carry their time in 32 bits of seconds, so this is where time ends for everything that has an id.
 LAST_INSTANT = EPOCH_MS + (2**32 - 1) * 1000
 
@@ -69,8 +68,7 @@ def moment(instant: Instant) -> datetime:
 
 def instant(value: datetime) -> Instant:
     """Return a datetime as an instant, within the time that ids can express; without an offset it is UTC."""
-    aware = value if value.tzinfo is not None else value.replace(tzinfo=UTC)
-    return min(max((aware - _UNIX_EPOCH) // _MILLISECOND, EPOCH_MS), LAST_INSTANT)
+    return min(max(instant_of(value), EPOCH_MS), LAST_INSTANT)
 
 
 class Shape(msgspec.Struct, rename="camel", kw_only=True, gc=False):
@@ -140,8 +138,10 @@ class MessageOut(Shape):
     event_id: str | None
     event_type: str
     channels: tuple[str, ...] | None
+    tags: tuple[str, ...] | None
     payload: Raw
     timestamp: datetime
+    deliver_at: datetime | None
 
 
 class EndpointMessageOut(Shape):
@@ -151,8 +151,10 @@ class EndpointMessageOut(Shape):
     event_id: str | None
     event_type: str
     channels: tuple[str, ...] | None
+    tags: tuple[str, ...] | None
     payload: Raw
     timestamp: datetime
+    deliver_at: datetime | None
     status: int
     status_text: str
     next_attempt: datetime | None
@@ -357,8 +359,10 @@ def message_out(record: Message, *, with_content: bool = True) -> MessageOut:
         event_id=record.event_id,
         event_type=record.event_type,
         channels=record.channels,
+        tags=record.tags,
         payload=shown,
         timestamp=moment(record.created_at),
+        deliver_at=None if record.deliver_at is None else moment(record.deliver_at),
     )
 
 

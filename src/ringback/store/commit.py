@@ -460,7 +460,7 @@ class Committer:
             self._observer.emit(
                 MessageAccepted(
                     message=value.message,
-                    deliveries=len(value.works) + len(value.spilled),
+                    deliveries=len(value.works) + len(value.spilled) + value.scheduled,
                     spilled=len(value.spilled),
                     waited=finished - operation.since,
                 )

@@ -57,7 +57,7 @@ class Acceptance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     answered with the first message's id. Otherwise it was published, and ``application`` is no source. *documents* are
     kept in the same transaction, unless it is refused or was accepted before. With *only*, the id or uid of an
     endpoint, it is for that one alone, whatever it listens to. Its payload is to be forgotten after
-    *payload_until*: a document in the collection ``EXPIRING`` says so.
+    *payload_until*: a document in the collection ``EXPIRING`` says so. Nothing is delivered before *deliver_at*.
     """
 
     application: str
@@ -72,6 +72,8 @@ class Acceptance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     documents: tuple[Document, ...] = ()
     only: str | None = None
     payload_until: Instant | None = None
+    tags: tuple[str, ...] | None = None
+    deliver_at: Instant | None = None
 
 
 class Work(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -96,6 +98,7 @@ class Work(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Accepted(msgspec.Struct, frozen=True, gc=False):
     """The stored message, the deliveries born leased to this node, and the endpoints whose share was spilled.
 
+    ``scheduled`` counts the deliveries that wait for the time that was asked for.
     ``replayed`` tells that it had been stored before: by a call with the same idempotency key, or because the event
     was received already; then ``message`` has neither payload nor headers.
     """
@@ -104,6 +107,7 @@ class Accepted(msgspec.Struct, frozen=True, gc=False):
     works: tuple[Work, ...] = ()
     spilled: tuple[Endpoint, ...] = ()
     replayed: bool = False
+    scheduled: int = 0
 
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -166,12 +170,13 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MessageFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which messages: accepted at or after *after* and before *before*, of these types, in this channel."""
+    """Which messages: accepted at or after *after* and before *before*, of these types, in this channel, so tagged."""
 
     before: Instant | None = None
     after: Instant | None = None
     event_types: tuple[str, ...] | None = None
     channel: str | None = None
+    tag: str | None = None
 
 
 class AttemptFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -185,6 +190,7 @@ class AttemptFilter(msgspec.Struct, frozen=True, kw_only=True):
     status_class: int | None = None
     event_types: tuple[str, ...] | None = None
     channel: str | None = None
+    tag: str | None = None
 
 
 class Tally(msgspec.Struct, frozen=True, kw_only=True):

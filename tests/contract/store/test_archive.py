@@ -158,3 +158,80 @@ def test_task_and_delivery(scene, store, application, endpoint, five):
         store.task(scene.id("qtask"))
     with pytest.raises(NotFound):
         store.delivery(application.id, five[Standing.FAILED], scene.endpoint(application).id)
+
+
+# --- An endpoint's messages, walked by endpoint ------------------------------------------------------------
+
+
+def test_paged_there_and_back(scene, application, endpoint):
+    """Few of an application's many messages are found page by page, both ways, within any filters and bounds."""
+    rare = scene.endpoint(application, event_types=("rare.a", "rare.b"))
+    wanted = []
+    for number in range(40):
+        accepted = scene.publish(
+            application, event_type=("rare.a", "rare.b")[number % 8 // 4] if number % 4 == 0 else "usual"
+        )
+        for work in accepted.works:
+            assert scene.settle(work, Step.SUCCEED)
+        if number % 4 == 0:
+            wanted.insert(0, accepted.message)
+    ids = [message.id for message in wanted]
+
+    def page(cursor=None, *, backwards=False, where=ALL, standings=(Standing.SUCCEEDED,), descending=True):
+        asked = Page(limit=3, cursor=cursor, backwards=backwards, descending=descending)
+        return [one for one, _ in found(scene, application, rare, standings, where=where, page=asked)]
+
+    for standings in (None, (Standing.SUCCEEDED,)):
+        assert page(standings=standings) == ids[:3]
+        assert page(ids[2], standings=standings) == ids[3:6]
+        assert page(ids[6], backwards=True, standings=standings) == ids[3:6]
+        assert page(ids[6], standings=standings, descending=False) == ids[:6][:2:-1]
+        assert page(ids[-1], standings=standings) == page(ids[0], backwards=True, standings=standings) == []
+    old = MessageFilter(before=wanted[6].created_at)
+    assert page(where=old) == ids[7:10]
+    assert page(where=MessageFilter(after=wanted[1].created_at)) == ids[:2]
+    assert page(ids[0], where=MessageFilter(event_types=("rare.a",))) == ids[1::2][:3]
+    assert page(where=MessageFilter(after=scene.now + 1)) == page(where=MessageFilter(before=1)) == []
+
+
+@pytest.mark.parametrize(
+    "standing", [Standing.PENDING, Standing.SENDING, Standing.FAILED, Standing.CANCELLED]
+)
+def test_paged_by_how_they_go(scene, application, endpoint, standing):
+    """Those that go one way are paged as all are, whichever index they are found by."""
+    step = {Standing.SENDING: Step.RETRY, Standing.FAILED: Step.EXHAUST, Standing.CANCELLED: Step.CANCEL}
+    ids = []
+    for _ in range(5):
+        assert scene.settle(scene.publish(application).works[0], Step.SUCCEED)
+        accepted = scene.publish(application, admit=standing in step)
+        if standing in step:
+            due_at = scene.now + 600_000 if standing is Standing.SENDING else None
+            assert scene.settle(accepted.works[0], step[standing], due_at)
+        ids.insert(0, accepted.message.id)
+    for cursor, backwards, expected in (
+        (None, False, ids[:2]),
+        (ids[1], False, ids[2:4]),
+        (ids[4], True, ids[2:4]),
+    ):
+        page = Page(limit=2, cursor=cursor, backwards=backwards, descending=True)
+        assert found(scene, application, endpoint, (standing,), page=page) == [
+            (one, standing) for one in expected
+        ]
+
+
+def test_a_place_that_is_gone(scene, application, endpoint):
+    """A page goes on behind a message that has been removed, or that was for another endpoint."""
+    ids = [scene.fail(application).message.id for _ in range(4)]
+    for cursor in (ids[1], ids[0]):
+        with_all = Page(limit=MANY, cursor=cursor)
+        before, after = (
+            found(scene, application, endpoint, page=with_all),
+            [one for one in ids if one > cursor],
+        )
+        assert [one for one, _ in before] == after
+    young = scene.store.message(application.id, ids[2]).created_at
+    scene.write(lambda: scene.store.prune(young, 0, MANY, receipts_before=young))
+    for cursor in ids[:2]:
+        rising, falling = Page(limit=MANY, cursor=cursor), Page(limit=MANY, cursor=cursor, descending=True)
+        assert [one for one, _ in found(scene, application, endpoint, page=rising)] == ids[2:]
+        assert found(scene, application, endpoint, page=falling) == []

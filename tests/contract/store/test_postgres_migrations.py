@@ -22,6 +22,8 @@ from ringback.store.sql.tables import Many
 
 FIRST_SCHEMA = Path(__file__).with_name("postgres_schema_1.sql")
 NEWEST = len(database.migrations())
+# The first that has functions for programs to call.
+PUBLISH_SCHEMA = 3
 ALL = Page(limit=MANY)
 # What statements about endpoints ask for since a later schema than the first.
 LATER = {6: "(SELECT o.sealed FROM ringback_endpoint_option o WHERE o.endpoint_key = e.key)"}
@@ -164,6 +166,35 @@ def test_older_nodes_go_on_meanwhile(monkeypatch, schema):
             published = new.publish(application, admit=False)
             old.now = new.now
             assert published.message.id in {work.message_id for work in old.take()}
+
+
+@pytest.mark.parametrize("schema", range(PUBLISH_SCHEMA, NEWEST))
+def test_who_may_publish_with_sql_may_go_on(monkeypatch, schema):
+    """A right that was taken from all or given to some holds for what takes the place of the functions."""
+    url = left_by(monkeypatch, schema)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE ROLE publisher_of_old")
+        try:
+            connection.execute(
+                "REVOKE ALL ON FUNCTION ringback.publish(text, text, jsonb, text, text[], text) FROM PUBLIC"
+            )
+            connection.execute(
+                "GRANT EXECUTE ON FUNCTION ringback.publish(text, text, jsonb, text, text[], text) TO publisher_of_old"
+            )
+            database.migrate(url)
+            rights = connection.execute(
+                "SELECT p.proargtypes[2]::regtype::text, array_agg(a.grantee::regrole::text ORDER BY 1)"
+                " FROM pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a"
+                " WHERE p.pronamespace = 'ringback'::regnamespace AND p.proname = 'publish' GROUP BY 1"
+            ).fetchall()
+            owner = connection.execute("SELECT current_user").fetchone()[0]
+            assert {kind: set(names) for kind, names in rights} == {
+                "jsonb": {owner, "publisher_of_old"},
+                "text": {owner, "-"},
+                "bytea": {owner, "-"},
+            }
+        finally:
+            connection.execute("DROP OWNED BY publisher_of_old; DROP ROLE publisher_of_old")
 
 
 def test_several_nodes_migrate_at_once(monkeypatch):

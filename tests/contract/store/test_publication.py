@@ -3,6 +3,7 @@
 
 import asyncio
 import contextlib
+from datetime import UTC, datetime
 
 import apsw
 import pytest
@@ -107,6 +108,36 @@ def test_a_commit_makes_the_message_and_its_deliveries(shop):
     assert shop.deliveries(message.id) == {wanted.id: ("waiting", 0)}
     (work,) = shop.scene.take()
     assert (work.message_id, work.payload, work.endpoint.id) == (message.id, BODY, wanted.id)
+
+
+def test_for_later_and_with_tags(shop):
+    """With each library a message may have tags and be for later, and a repetition must say both again."""
+    shop.scene.endpoint(shop.acme)
+    at = datetime.fromtimestamp((shop.scene.now + LEASE) / 1000, UTC)
+    told = {"tags": ("a", "b"), "deliver_at": at, "idempotency_key": "once"}
+
+    async def story(lent):
+        accepted = await lent.publish(shop.outbox, "acme", "order.paid", BODY, **told)
+        again = await lent.publish(shop.outbox, "acme", "order.paid", BODY, **told)
+        with pytest.raises(Conflict):
+            await lent.publish(shop.outbox, "acme", "order.paid", BODY, **told | {"tags": ("a",)})
+        await lent.publish(shop.outbox, "acme", "order.paid", BODY, tags=("b",))
+        await lent.commit()
+        return accepted, again
+
+    accepted, again = run(shop, story)
+    assert (again.replayed, again.message.id) == (True, accepted.message.id)
+    later, plain = sorted(shop.messages(), key=lambda message: message.deliver_at is None)
+    assert later == accepted.message
+    assert (later.tags, later.deliver_at) == (("a", "b"), round(at.timestamp() * 1000))
+    assert (plain.tags, plain.deliver_at) == (("b",), None)
+    shop.scene.now = later.deliver_at - 1
+    assert [work.message_id for work in shop.scene.take()] == [plain.id]
+    shop.scene.now = later.deliver_at
+    assert [work.message_id for work in shop.scene.take()] == [later.id]
+    for tag, ids in (("a", {later.id}), ("b", {later.id, plain.id})):
+        tagged = shop.scene.store.messages(shop.acme.id, MessageFilter(tag=tag), Page())
+        assert {message.id for message in tagged} == ids
 
 
 def test_a_rollback_leaves_nothing(shop):

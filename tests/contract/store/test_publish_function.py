@@ -3,6 +3,7 @@
 import contextlib
 import json
 import threading
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
@@ -12,7 +13,7 @@ from scene import LEASE, PostgresDatabase, Scene
 
 from ringback import ids, policy
 from ringback.errors import Conflict
-from ringback.model import EndpointState
+from ringback.model import DeliveryState, EndpointState
 from ringback.observe import Observer
 from ringback.outbox import Outbox
 from ringback.store import MessageFilter, Page
@@ -50,12 +51,17 @@ def tx(database):
 
 
 @pytest.fixture
-def outbox(scene):
+def committer(scene):
     committer = Committer(
         scene.store, clock=lambda: scene.now, observer=Observer(), handover=NoWorker(), deadline=LEASE
     )
     # Not closed: that would close the store, which is everybody's.
     committer.start()
+    return committer
+
+
+@pytest.fixture
+def outbox(scene, committer):
     return Outbox(committer, clock=lambda: scene.tick(1))
 
 
@@ -182,6 +188,30 @@ def test_a_key_is_one_key_at_every_door(scene, tx, acme, outbox, *, options, cha
     assert raised.value.sqlstate == "RB409"
 
 
+@pytest.mark.parametrize(
+    ("tags", "at"),
+    [(["a", "b#/\\:"], None), (None, 123_999), (["a"], 0), ([], None)],
+)
+def test_terms_are_the_same_at_every_door(scene, tx, acme, committer, *, tags, at):
+    """Tags and a time are kept as in Python, to the millisecond, and a key stands for a message with these."""
+    outbox = Outbox(committer)  # at the time of PostgreSQL's clock
+    endpoint = scene.endpoint(acme)
+    moment = None if at is None else datetime.now(UTC).replace(microsecond=at) + timedelta(days=2)
+    said = {"idempotency_key": "one", "tags": None if tags is None else tuple(tags), "deliver_at": moment}
+    first = outbox.publish(acme.id, "order.paid", b'{"id": 1}', **said).result().message
+    in_sql = {"tags": tags, "deliver_at": moment}
+    assert publish(tx, acme, idempotency_key="one", **in_sql) == first.id
+    with pytest.raises(psycopg.Error, match="different request"):
+        publish(tx, acme, idempotency_key="one", deliver_at=moment, tags=["other"])
+    second = scene.store.message(acme.id, publish(tx, acme, **in_sql))
+    assert (second.tags, second.deliver_at) == (first.tags, first.deliver_at)
+    delivery = scene.delivery(acme.id, second.id, endpoint.id)
+    assert (delivery.state, delivery.attempts) == (DeliveryState.WAITING, 0)
+    assert delivery.due_at == (second.deliver_at or second.created_at)
+    for tag in tags or ():
+        assert second in scene.store.messages(acme.id, MessageFilter(tag=tag), Page())
+
+
 # --- Refusals ----------------------------------------------------------------------------------------------
 
 
@@ -206,6 +236,16 @@ def test_a_key_is_one_key_at_every_door(scene, tx, acme, outbox, *, options, cha
         ({"channels": ["a", "b c"]}, "RB422", "channels"),
         ({"channels": ["a", "a"]}, "RB422", "channels: names something twice"),
         ({"idempotency_key": ""}, "RB422", "idempotency_key"),
+        ({"deliver_at": "2020-01-01T00:00:00Z"}, "RB422", "deliver_at: lies in the past"),
+        ({"deliver_at": "-infinity"}, "RB422", "deliver_at: lies in the past"),
+        ({"deliver_at": "9000-01-01T00:00:00Z"}, "RB422", "deliver_at: is at most 90 days ahead"),
+        ({"deliver_at": "infinity"}, "RB422", "deliver_at: is at most 90 days ahead"),
+        ({"tags": [f"t{number}" for number in range(11)]}, "RB422", "tags: has at most 10"),
+        ({"tags": ["a", None]}, "RB422", "tags: each is 1 to 128"),
+        ({"tags": [""]}, "RB422", "tags: each is 1 to 128"),
+        ({"tags": ["a b"]}, "RB422", "tags: each is 1 to 128"),
+        ({"tags": ["x" * 129]}, "RB422", "tags: each is 1 to 128"),
+        ({"tags": ["a", "a"]}, "RB422", "tags: names something twice"),
         ({"idempotency_key": "a\tb"}, "RB422", "idempotency_key"),
         ({"event_id": "taken"}, "RB409", "event id taken was used"),
     ],

@@ -154,5 +154,6 @@ def _attempts(
         status_class=query.status_code_class,
         event_types=query.event_types,
         channel=query.channel,
+        tag=query.tag,
     )
     return store.attempts(owner, where, page)

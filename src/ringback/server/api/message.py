@@ -12,11 +12,13 @@ from falcon.asgi import Response
 
 from ringback import ids
 from ringback.access import Right
-from ringback.drafts import ApplicationDraft, ExampleDraft, MessageDraft, MessageRequest
-from ringback.errors import Conflict, FieldError, InvalidInput, MissingPayload, NoExample
+from ringback.drafts import ApplicationDraft, ExampleDraft, MessageDraft
+from ringback.errors import Conflict, InvalidInput, MissingPayload, NoExample
 from ringback.examples import PING, PING_PAYLOAD, example_payload
-from ringback.model import Delivery, Duration, Endpoint, Message, Standing
+from ringback.message_request import MessageRequest
+from ringback.model import Delivery, Endpoint, Message, Standing
 from ringback.outbox import Outbox
+from ringback.publication import of_each
 from ringback.server.api.validation import PublishQuery, check_draft, check_drafts
 from ringback.server.bodies import UNKNOWN, Bodies, decode_json, decode_known
 from ringback.server.operation import operation
@@ -59,7 +61,7 @@ PLAINLY = PublishQuery()
 class BatchIn(msgspec.Struct, forbid_unknown_fields=True):
     """Several messages to publish."""
 
-    messages: tuple[MessageDraft, ...]
+    messages: tuple[MessageRequest, ...]
 
 
 class DestinationQuery(PageQuery):
@@ -84,7 +86,6 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
     draft: MessageDraft
     application: ApplicationDraft | None = None
     ignored: tuple[str, ...] = ()
-    keep_for: Duration | None = None
 
 
 def decode_message(
@@ -102,8 +103,14 @@ def decode_message(
             raise
     # Most requests end above: what few say is looked for only in those that say more.
     request, ignored = decode_known(body, decoder, strict=strict)
-    request.check_retention()
-    return Asked(request.message(), request.application, ignored, request.keep_for)
+    request = _checked(request)
+    return Asked(request, request.application, ignored)
+
+
+def _checked(request: MessageRequest) -> MessageRequest:
+    resolved = request.resolved()
+    resolved.check()
+    return resolved
 
 
 class Messages:
@@ -128,7 +135,7 @@ class Messages:
         if asked.application is not None and Right.OPERATE in req.context.caller.principal.rights:
             await self._outbox.ensure_application(app, asked.application)
         key = req.get_header("idempotency-key")
-        accepted = await self._outbox.publish_draft(app, asked.draft, key, asked.keep_for)
+        accepted = await self._outbox.publish_draft(app, asked.draft, key)
         resp.status = HTTP_202
         resp.data = encode(message_out(accepted.message, with_content=query.with_content))
 
@@ -143,8 +150,13 @@ class Messages:
     async def on_post_batch(self, req: Request, resp: Response, app: str) -> None:
         """Publish up to a hundred messages, all checked before any is stored."""
         query = parse(req, PublishQuery)
-        batch = (await self._bodies.decode(req, BATCH)).messages
-        _check_batch(batch)
+        asked = (await self._bodies.decode(req, BATCH)).messages
+        if not 1 <= len(asked) <= MAX_BATCH:
+            raise InvalidInput.at("body", "messages", msg=f"has 1 to {MAX_BATCH} entries")
+        batch = of_each(asked, _checked)
+        created = next((one.application for one in batch if one.application is not None), None)
+        if created is not None and Right.OPERATE in req.context.caller.principal.rights:
+            await self._outbox.ensure_application(app, created)
         if query.validate:
             await check_drafts(self._outbox, batch)
         pending = self._outbox.publish_batch(app, batch, req.get_header("idempotency-key"))
@@ -273,6 +285,7 @@ def _filter(query: HistoryQuery) -> MessageFilter:
         after=optional_instant(query.after),
         event_types=query.event_types,
         channel=query.channel,
+        tag=query.tag,
     )
 
 
@@ -292,18 +305,3 @@ def _destinations(
     owner = store.application(app).id
     message = store.message(owner, msg)
     return message, store.deliveries(owner, message.id, page)
-
-
-def _check_batch(batch: tuple[MessageDraft, ...]) -> None:
-    if not 1 <= len(batch) <= MAX_BATCH:
-        raise InvalidInput.at("body", "messages", msg=f"has 1 to {MAX_BATCH} entries")
-    faults: list[FieldError] = []
-    for index, draft in enumerate(batch):
-        try:
-            draft.check()
-        except InvalidInput as error:
-            faults += [
-                msgspec.structs.replace(f, loc=("body", "messages", index, *f.loc[1:])) for f in error.fields
-            ]
-    if faults:
-        raise InvalidInput(*faults)

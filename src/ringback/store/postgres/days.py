@@ -20,6 +20,10 @@ PARTED = (
     ("ringback_delivery", "WITH (fillfactor = 60)"),
     ("ringback_attempt", ""),
 )
+# Not an index of the whole table: to make that, once there are deliveries, would have everyone wait.
+_BY_ENDPOINT = (
+    "CREATE INDEX ringback_delivery_{0}_of_endpoint ON ringback_delivery_{0} (endpoint_key, message_key)"
+)
 
 
 class Day(msgspec.Struct, frozen=True, order=True):
@@ -40,12 +44,13 @@ class Day(msgspec.Struct, frozen=True, order=True):
     def make(self) -> str:
         """Return the statements that make its partitions."""
         first, end = self.keys
-        return ";".join(
+        tables = (
             f"CREATE TABLE IF NOT EXISTS {table}_{self.name} (LIKE {table}"
             f" INCLUDING DEFAULTS INCLUDING GENERATED) {options};"
             f"ALTER TABLE {table} ATTACH PARTITION {table}_{self.name} FOR VALUES FROM ({first}) TO ({end})"
             for table, options in PARTED
         )
+        return ";".join([*tables, _BY_ENDPOINT.format(self.name)])
 
     def drop(self) -> str:
         """Return the statement that removes its partitions with all that is in them."""

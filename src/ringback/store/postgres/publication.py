@@ -28,8 +28,10 @@ from ringback.store.sql.tables import Row
 _ACCEPT = (
     "SELECT message_id, application_id, accepted_at, skipped, replayed, problem, detail FROM ringback.accept("
     "CAST(? AS text), CAST(? AS text), CAST(CAST(? AS text) AS bigint), CAST(? AS text), CAST(? AS bytea),"
-    " CAST(? AS text), CAST(? AS text), CAST(? AS text), CAST(? AS bytea))"
+    " CAST(? AS text), CAST(? AS text), CAST(? AS text), CAST(? AS bytea)"
 )
+_PLAIN = f"{_ACCEPT})"
+_WITH_TERMS = f"{_ACCEPT}, CAST(CAST(? AS text) AS bigint), CAST(? AS text))"
 _PROBLEMS = {"not_found": NotFound, "conflict": Conflict}
 _skipped = msgspec.json.Decoder(dict[str, SkipReason])
 
@@ -51,19 +53,26 @@ class Publication:
 def _accept(caller: Caller, acceptance: Acceptance) -> Accepted:
     _check(caller)
     with explained():
-        (row,) = caller.rows(_ACCEPT, _values(acceptance))
+        (row,) = caller.rows(*_call(acceptance))
     return _accepted(row, acceptance)
 
 
 async def _accept_async(caller: AsyncCaller, acceptance: Acceptance) -> Accepted:
     with explained():
-        (row,) = await caller.rows(_ACCEPT, _values(acceptance))
+        (row,) = await caller.rows(*_call(acceptance))
     return _accepted(row, acceptance)
 
 
 def _check(caller: Caller | AsyncCaller) -> None:
     check_database(caller, POSTGRESQL)
     check_transaction(caller)
+
+
+def _call(acceptance: Acceptance) -> tuple[str, Row]:
+    values, at = _values(acceptance), acceptance.deliver_at
+    if at is None and not acceptance.tags:
+        return _PLAIN, values
+    return _WITH_TERMS, (*values, None if at is None else str(at), names_text(acceptance.tags or None))
 
 
 def _values(acceptance: Acceptance) -> Row:
@@ -95,5 +104,7 @@ def _accepted(row: Row, acceptance: Acceptance) -> Accepted:
         event_id=acceptance.event_id,
         channels=acceptance.channels,
         skipped={} if skipped is None else _skipped.decode(skipped),
+        tags=acceptance.tags or None,
+        deliver_at=acceptance.deliver_at,
     )
     return Accepted(message, replayed=replayed)

@@ -17,10 +17,14 @@ DAYS_AHEAD = 2
 LARGE = 200_000
 _PARTS = (
     Many("DELETE FROM ringback_event WHERE message_key IN ({rows})", "i"),
+    Many("DELETE FROM ringback_terms WHERE message_key IN ({rows})", "i"),
+    Many("DELETE FROM ringback_tag WHERE message_key IN ({rows})", "i"),
     Many("DELETE FROM ringback_attempt WHERE message_key IN ({rows})", "i"),
     Many("DELETE FROM ringback_delivery WHERE message_key IN ({rows})", "i"),
     Many("DELETE FROM ringback_message WHERE key IN ({rows})", "i"),
 )
+# What is not parted by days.
+_BESIDE = ("ringback_event", "ringback_terms", "ringback_tag")
 _LOOK = """
     SELECT m.key, EXISTS (
         SELECT 1 FROM ringback_delivery d WHERE d.message_key = m.key AND d.due_at IS NOT NULL
@@ -76,9 +80,8 @@ class Upkeep(History, Database):
             with self.transaction():
                 # Whoever asks for all of a table makes everyone wait who comes after: rather not for long.
                 self.execute("SET LOCAL lock_timeout = '200ms'")
-                self.execute(
-                    "DELETE FROM ringback_event WHERE message_key >= ? AND message_key < ?", day.keys
-                )
+                for table in _BESIDE:
+                    self.execute(f"DELETE FROM {table} WHERE message_key >= ? AND message_key < ?", day.keys)
                 self.execute(day.drop())
                 self.execute("SET LOCAL lock_timeout = 0")
         except StoreUnavailable:

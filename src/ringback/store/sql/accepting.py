@@ -25,6 +25,8 @@ INSERT_MESSAGES = Many(
     " (key, application_key, id, event_type, event_id, channels, created_at, skipped, payload, inbound, held) {rows}",
     "iittttitbbt",
 )
+_INSERT_TERMS = Many("INSERT INTO ringback_terms (message_key, record) {rows}", "ib")
+_INSERT_TAGS = Many("INSERT INTO ringback_tag (message_key, tag, application_key, message_id) {rows}", "itit")
 _EVENTS = Many(
     """
     WITH wanted (application_key, event_id) AS ({rows})
@@ -69,6 +71,10 @@ class Accepting(Documents):
             self.remember_uses(earlier.new, earlier.renewed)
         if intake.documents:
             self.keep(intake.documents)
+        if intake.terms:
+            self.execute_rows(_INSERT_TERMS, intake.terms)
+        if intake.tags:
+            self.execute_rows(_INSERT_TAGS, intake.tags)
         return answers
 
     def insert(self, messages: Sequence[Row], deliveries: Sequence[Row], lease: Lease) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from ringback import ids
 from ringback.errors import NotFound
-from ringback.model import Attempt, Delivery, DeliveryState, Endpoint, Instant, Message, Standing
+from ringback.model import Attempt, Delivery, DeliveryState, Endpoint, Instant, Message
 from ringback.store import AttemptFilter, MessageFilter, Page
-from ringback.store.sql.catalog import Catalog
+from ringback.store.sql.addressing import Addressing
+from ringback.store.sql.filters import attempt_conditions, conditioned, message_conditions
 from ringback.store.sql.records import (
     ATTEMPT_COLUMNS,
     DELIVERY_COLUMNS,
@@ -21,24 +24,23 @@ from ringback.store.sql.records import (
 )
 from ringback.store.sql.tables import Row
 
-STATUS_CLASS = 100
-ID_STEP = 4
-
-_STANDING = {
-    Standing.SUCCEEDED: "d.state = 'succeeded'",
-    Standing.PENDING: "d.state = 'waiting' AND d.attempts = 0",
-    Standing.SENDING: "d.state = 'leased' OR (d.state = 'waiting' AND d.attempts > 0)",
-    Standing.FAILED: "d.state = 'failed'",
-    Standing.CANCELLED: "d.state = 'cancelled'",
-}
-
-_ATTEMPTS = (
-    f"SELECT {ATTEMPT_COLUMNS} FROM ringback_attempt a"
-    " JOIN ringback_message m ON m.key = a.message_key JOIN ringback_endpoint e ON e.key = a.endpoint_key"
+_ALL = f"SELECT {MESSAGE_COLUMNS} FROM ringback_message m WHERE m.application_key = ?"
+# Through the index of tags: what has one may lie far apart.
+_TAGGED = (
+    f"SELECT {MESSAGE_COLUMNS} FROM ringback_tag tagged CROSS JOIN ringback_message m"
+    " ON m.key = tagged.message_key WHERE tagged.application_key = ? AND tagged.tag = ?"
+)
+_OF_ATTEMPTS = (
+    "JOIN ringback_message m ON m.key = a.message_key JOIN ringback_endpoint e ON e.key = a.endpoint_key"
+)
+_ATTEMPTS = f"SELECT {ATTEMPT_COLUMNS} FROM ringback_attempt a {_OF_ATTEMPTS}"
+_TAGGED_ATTEMPTS = (
+    f"SELECT {ATTEMPT_COLUMNS} FROM ringback_tag tagged CROSS JOIN ringback_attempt a"
+    f" ON a.message_key = tagged.message_key {_OF_ATTEMPTS} WHERE tagged.application_key = ? AND tagged.tag = ?"
 )
 
 
-class History(Catalog):
+class History(Addressing):
     """The verbs that look back."""
 
     def message(self, application_id: str, ref: str) -> Message:
@@ -56,11 +58,13 @@ class History(Catalog):
     def messages(self, application_id: str, where: MessageFilter, page: Page) -> list[Message]:
         """See ``Store``."""
         key, _ = self._application_row(application_id)
-        query, values = f"SELECT {MESSAGE_COLUMNS} FROM ringback_message m WHERE m.application_key = ?", [key]
-        for condition, arguments in _message_conditions(where, self.dialect.in_channel):
-            query += f" AND {condition}"
-            values += arguments
-        return [message_of(row, application_id) for row in self.page(query, values, "m.id", page)]
+        order, query = "m.id", _ALL
+        place: list[Any] = [key]
+        if where.tag is not None:
+            order, query, place = "tagged.message_id", _TAGGED, [key, where.tag]
+            where = msgspec.structs.replace(where, tag=None)
+        query, values = conditioned(query, place, message_conditions(where, self.dialect.in_channel))
+        return [message_of(row, application_id) for row in self.page(query, values, order, page)]
 
     def delivery(self, application_id: str, message_id: str, endpoint_id: str) -> Delivery:
         """See ``Store``."""
@@ -89,33 +93,6 @@ class History(Catalog):
             endpoint = endpoint_of(row[5:], self._vault)
             pairs.append((delivery_of(row[:5], message_id, endpoint.id), endpoint))
         return pairs
-
-    def addressed(
-        self,
-        application_id: str,
-        endpoint_id: str,
-        where: MessageFilter,
-        page: Page,
-        standings: tuple[Standing, ...] | None = None,
-    ) -> list[tuple[Delivery, Message]]:
-        """See ``Store``."""
-        key, application_key, endpoint = self._endpoint_row(application_id, endpoint_id)
-        query = (
-            f"SELECT {DELIVERY_COLUMNS}, {MESSAGE_COLUMNS} FROM ringback_message m"
-            " CROSS JOIN ringback_delivery d ON d.message_key = m.key AND d.endpoint_key = ?"
-            " WHERE m.application_key = ?"
-        )
-        values: list[Any] = [key, application_key]
-        for condition, arguments in _message_conditions(where, self.dialect.in_channel):
-            query += f" AND {condition}"
-            values += arguments
-        if standings is not None:
-            query += f" AND ({' OR '.join(_STANDING[standing] for standing in standings)})"
-        found = []
-        for row in self.page(query, values, "m.id", page):
-            message = message_of(row[5:], application_id)
-            found.append((delivery_of(row[:5], message.id, endpoint.id), message))
-        return found
 
     def expunge_message(self, application_id: str, message_id: str) -> None:
         """See ``Store``."""
@@ -148,19 +125,23 @@ class History(Catalog):
 
     def attempts(self, application_id: str, where: AttemptFilter, page: Page) -> list[Attempt]:
         """See ``Store``."""
-        query, values = f"{_ATTEMPTS} WHERE true", []
-        if where.message_id is not None:
-            query += " AND a.message_key = ?"
-            values.append(self._message_key(application_id, where.message_id))
+        if where.message_id is None and where.endpoint_id is None:
+            raise NotFound("attempts are listed by message or by endpoint")
+        query, values = self._attempts_to_look_at(application_id, where)
         if where.endpoint_id is not None:
             query += " AND a.endpoint_key = ?"
-            values.append(self._endpoint_row(application_id, where.endpoint_id)[0])
-        if not values:
-            raise NotFound("attempts are listed by message or by endpoint")
-        for condition, arguments in _attempt_conditions(where, self.dialect.in_channel):
-            query += f" AND {condition}"
-            values += arguments
+            values = [*values, self._endpoint_row(application_id, where.endpoint_id)[0]]
+        query, values = conditioned(query, values, attempt_conditions(where, self.dialect.in_channel))
         return [attempt_of(row) for row in self.page(query, values, "a.id", page)]
+
+    def _attempts_to_look_at(self, application_id: str, where: AttemptFilter) -> tuple[str, list[Any]]:
+        if where.message_id is not None:
+            key = self._message_key(application_id, where.message_id)
+            return f"{_ATTEMPTS} WHERE a.message_key = ?", [key]
+        application_key, _ = self._application_row(application_id)
+        if where.tag is not None and self.has_few(application_key, where.tag):
+            return _TAGGED_ATTEMPTS, [application_key, where.tag]
+        return f"{_ATTEMPTS} WHERE true", []
 
     def prune_by_age(self, table: str, before: Instant, limit: int) -> None:
         """Remove the rows of a table that are older than an instant, up to *limit*."""
@@ -178,40 +159,3 @@ class History(Catalog):
         if found is None:
             raise NotFound(f"there is no message {message_id}")
         return int(found[0])
-
-
-def _message_conditions(where: MessageFilter, in_channel: str) -> list[tuple[str, list[Any]]]:
-    conditions: list[tuple[str, list[Any]]] = []
-    if where.before is not None:
-        # The id bound uses the index, the instant decides: ids are only exact to 4 ms.
-        bound = ids.earliest(ids.MESSAGE, where.before + ID_STEP)
-        conditions.append(("m.id < ? AND m.created_at < ?", [bound, where.before]))
-    if where.after is not None:
-        bound = ids.earliest(ids.MESSAGE, where.after)
-        conditions.append(("m.id >= ? AND m.created_at >= ?", [bound, where.after]))
-    return conditions + _kind_conditions(where.event_types, where.channel, in_channel)
-
-
-def _attempt_conditions(where: AttemptFilter, in_channel: str) -> list[tuple[str, list[Any]]]:
-    conditions: list[tuple[str, list[Any]]] = []
-    if where.before is not None:
-        conditions.append(("a.started_at < ?", [where.before]))
-    if where.after is not None:
-        conditions.append(("a.started_at >= ?", [where.after]))
-    if where.ok is not None:
-        conditions.append((f"a.kind {'=' if where.ok else '<>'} 'success'", []))
-    if where.status_class is not None:
-        least = where.status_class
-        conditions.append(("a.status BETWEEN ? AND ?", [least, least + STATUS_CLASS - 1 if least else 0]))
-    return conditions + _kind_conditions(where.event_types, where.channel, in_channel)
-
-
-def _kind_conditions(
-    event_types: tuple[str, ...] | None, channel: str | None, in_channel: str
-) -> list[tuple[str, list[Any]]]:
-    conditions: list[tuple[str, list[Any]]] = []
-    if event_types is not None:
-        conditions.append((f"m.event_type IN ({', '.join('?' * len(event_types))})", list(event_types)))
-    if channel is not None:
-        conditions.append((in_channel, [channel]))
-    return conditions

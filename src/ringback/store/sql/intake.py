@@ -9,7 +9,7 @@ from ringback.model import Endpoint, Instant, Message, Trigger
 from ringback.policy import Step, next_state
 from ringback.store import Acceptance, Accepted, Admit, Document, Lease, Work
 from ringback.store.sql.catalog import UNNAMED
-from ringback.store.sql.records import inbound_record, names_text, skipped_text
+from ringback.store.sql.records import inbound_record, names_text, skipped_text, terms_record
 from ringback.store.sql.routes import Route
 from ringback.store.sql.tables import Row
 
@@ -31,6 +31,8 @@ class Intake:
         self.messages: list[Row] = []
         self.deliveries: list[Row] = []
         self.documents: list[Document] = []
+        self.terms: list[Row] = []
+        self.tags: list[Row] = []
         self.accepted: dict[str, Message] = {}
         self._new_key = new_key
         self._lease = lease
@@ -56,6 +58,8 @@ class Intake:
             skipped=skipped,
             inbound=acceptance.inbound,
             held=held,
+            tags=acceptance.tags or None,
+            deliver_at=acceptance.deliver_at,
         )
         key = self._new_key(message.created_at)
         self.messages.append(
@@ -74,7 +78,21 @@ class Intake:
             )
         )
         self.accepted[message.id] = message
+        if message.tags is not None or message.deliver_at is not None:
+            self.terms.append((key, terms_record(message)))
+            self.tags += [(key, tag, route.key, message.id) for tag in message.tags or ()]
+        if message.deliver_at is not None and message.deliver_at > message.created_at:
+            return self._schedule(message, message.deliver_at, key, targets)
         return self._deliver(message, acceptance.payload, key, targets)
+
+    def _schedule(
+        self, message: Message, at: Instant, key: int, targets: Sequence[tuple[int, Endpoint]]
+    ) -> Accepted:
+        # Without an ordering key: until its time has come, it stands in the way of nothing that comes later.
+        self.deliveries += [
+            (key, endpoint_key, WAITING, 0, at, None, SCHEDULED, None) for endpoint_key, _ in targets
+        ]
+        return Accepted(message, scheduled=len(targets))
 
     def _deliver(
         self, message: Message, payload: bytes, key: int, targets: Sequence[tuple[int, Endpoint]]

@@ -19,6 +19,7 @@ from ringback.model import (
     EventType,
     Held,
     Inbound,
+    Instant,
     Message,
     Outcome,
     OutcomeKind,
@@ -35,7 +36,8 @@ ENDPOINT_COLUMNS = (
     " (SELECT o.sealed FROM ringback_endpoint_option o WHERE o.endpoint_key = e.key)"
 )
 MESSAGE_COLUMNS = (
-    "m.id, m.event_type, m.event_id, m.channels, m.created_at, m.skipped, m.payload, m.inbound, m.held"
+    "m.id, m.event_type, m.event_id, m.channels, m.created_at, m.skipped, m.payload, m.inbound, m.held,"
+    " (SELECT terms.record FROM ringback_terms terms WHERE terms.message_key = m.key)"
 )
 DELIVERY_COLUMNS = "d.state, d.attempts, d.due_at, d.trigger, d.reason"
 ATTEMPT_COLUMNS = (
@@ -62,6 +64,17 @@ _options = msgspec.json.Decoder(Options)
 _names = msgspec.json.Decoder(tuple[str, ...])
 _skipped = msgspec.json.Decoder(dict[str, SkipReason])
 _inbound = msgspec.json.Decoder(Inbound)
+
+
+class Terms(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What few messages have; kept apart, so that it costs the others nothing."""
+
+    tags: tuple[str, ...] | None = None
+    deliver_at: Instant | None = None
+
+
+_terms = msgspec.json.Decoder(Terms)
+_NO_TERMS = Terms()
 
 
 def application_of(record: bytes) -> Application:
@@ -127,7 +140,8 @@ def _context_of_options(endpoint_id: str) -> str:
 
 def message_of(row: Row, application_id: str) -> Message:
     """Read a message from ``MESSAGE_COLUMNS``."""
-    message_id, event_type, event_id, channels, created_at, skipped, payload, inbound, held = row
+    message_id, event_type, event_id, channels, created_at, skipped, payload, inbound, held, record = row
+    terms = _NO_TERMS if record is None else _terms.decode(record)
     return Message(
         id=message_id,
         application_id=application_id,
@@ -139,7 +153,15 @@ def message_of(row: Row, application_id: str) -> Message:
         skipped={} if skipped is None else _skipped.decode(skipped),
         inbound=inbound_of(inbound),
         held=None if held is None else Held(held),
+        tags=terms.tags,
+        deliver_at=terms.deliver_at,
     )
+
+
+def terms_record(message: Message) -> bytes | None:
+    """Return what few messages have as it is kept, None where this one has nothing of it."""
+    terms = Terms(message.tags or None, message.deliver_at)
+    return None if terms == _NO_TERMS else _encode(terms)
 
 
 def inbound_of(record: bytes | None) -> Inbound | None:

@@ -12,6 +12,8 @@ from ringback.store.sql.tables import Many
 COUNT_CEILING = 100_000
 MAX_FAULTS = 20
 _PARTS = (
+    Many("DELETE FROM ringback_terms WHERE message_key IN ({rows})", "i"),
+    Many("DELETE FROM ringback_tag WHERE message_key IN ({rows})", "i"),
     Many("DELETE FROM ringback_attempt WHERE message_key IN ({rows})", "i"),
     Many("DELETE FROM ringback_delivery WHERE message_key IN ({rows})", "i"),
     Many("DELETE FROM ringback_message WHERE key IN ({rows})", "i"),
