@@ -53,8 +53,8 @@ class Desk:
         """See ``Handover``."""
         if not self._open or endpoint.state is not EndpointState.ENABLED:
             return False
-        if endpoint.handler is not None and (endpoint.ordered or endpoint.handler not in self._handlers):
-            # Where order matters, deliveries are taken from the store, which knows it.
+        # Where order matters, deliveries are taken from the store, which knows it.
+        if endpoint.ordered or (endpoint.handler is not None and endpoint.handler not in self._handlers):
             return False
         if not self._serves(endpoint):
             return False

@@ -76,7 +76,8 @@ class ApplicationDraft(Draft):
 class EndpointDraft(Draft):
     """An endpoint to create or to replace another with.
 
-    ``retry_schedule`` is in seconds; None means the server's. ``secret`` of None has one generated.
+    ``retry_schedule`` is in seconds; None means the server's. ``secret`` of None has one generated. With *ordered*, it
+    gets its messages one at a time, in the order of acceptance.
     """
 
     aliases: ClassVar[Mapping[str, str]] = {"filterTypes": "eventTypes", "rateLimit": "throttleRate"}
@@ -93,6 +94,7 @@ class EndpointDraft(Draft):
     secret: str | None = None
     retry_schedule: tuple[float, ...] | None = None
     header_family: HeaderFamily = HeaderFamily.WEBHOOK
+    ordered: bool = False
 
     @property
     def schedule(self) -> tuple[Duration, ...] | None:
@@ -384,6 +386,7 @@ def endpoint_draft(record: Endpoint) -> EndpointDraft:
         disabled=record.state is EndpointState.DISABLED,
         retry_schedule=None if schedule is None else tuple(delay / 1000 for delay in schedule),
         header_family=record.header_family,
+        ordered=record.ordered,
     )
 
 

@@ -9,7 +9,8 @@ import msgspec
 from ringback import ids
 from ringback.lanes import Lane
 from ringback.model import Attempt, Instant, Outcome
-from ringback.store import Settlement, Work
+from ringback.policy import Decision
+from ringback.store import Pending, Settlement, Work
 
 
 class Job(msgspec.Struct, gc=False):
@@ -22,6 +23,9 @@ class Job(msgspec.Struct, gc=False):
     outcome: Outcome | None = None
     seconds: float = 0.0
     settled: Settlement | None = None
+    decision: Decision | None = None
+    # Whether the end of an attempt is in the store, for who has to wait for that.
+    kept: Pending[bool] | None = None
 
     def attempt(self, outcome: Outcome, seconds: float, entropy: Callable[[int], bytes]) -> Attempt:
         """Return the record of the attempt; *entropy* returns that many random bytes."""

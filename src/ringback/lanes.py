@@ -63,7 +63,8 @@ class Lane:
         """How many deliveries to hold in memory: a few seconds' worth."""
         if self.endpoint.state is not EndpointState.ENABLED or pacing.probing(self.breaker):
             return 0
-        rate = self.concurrency.limit / max(self.seconds, 0.001)
+        limit = 1 if self.endpoint.in_order else self.concurrency.limit
+        rate = limit / max(self.seconds, 0.001)
         if self.endpoint.throttle_rate is not None:
             rate = min(rate, self.endpoint.throttle_rate)
         return max(MIN_BUFFER, min(MAX_BUFFER, round(rate * BUFFER_SECONDS)))
@@ -77,7 +78,7 @@ class Lane:
             return None
         alone = self.endpoint.handler is not None or self.endpoint.throttle_rate is not None
         limit = pacing.share_of(self.concurrency.limit, 1 if alone else workers)
-        if pacing.probing(self.breaker):
+        if pacing.probing(self.breaker) or self.endpoint.in_order:
             limit = 1
         if self.in_flight >= limit:
             return None
@@ -186,7 +187,7 @@ class Lanes:
     def add(self, work: Work) -> Lane:
         """Queue a delivery."""
         lane = self.lane(work.endpoint)
-        if work.attempts:
+        if _is_retry(work):
             lane.retries.append(work)
         else:
             lane.fresh.append(work)
@@ -240,7 +241,7 @@ class Lanes:
         """Free the slot of an attempt that held it for *seconds*; tell whether the circuit opened or closed."""
         changed = lane.finished(outcome, seconds, now, self._breaker_rest)
         self.in_flight -= 1
-        if work.attempts:
+        if _is_retry(work):
             self.retries_in_flight -= 1
         self.wake(lane)
         return changed
@@ -251,7 +252,7 @@ class Lanes:
         lane.share.in_flight -= 1
         lane.charge(-lane.seconds)
         self.in_flight -= 1
-        self.retries_in_flight -= bool(work.attempts)
+        self.retries_in_flight -= _is_retry(work)
         self.wake(lane)
 
     def _enqueue(self, share: Share) -> None:
@@ -318,3 +319,8 @@ class Lanes:
 
     def _retry_may_start(self) -> bool:
         return not self._fresh or self.retries_in_flight < max(1, self._slots // RETRY_SHARE)
+
+
+def _is_retry(work: Work) -> bool:
+    # Where there is an order, what is tried again goes in its turn like any other.
+    return work.attempts > 0 and not work.endpoint.in_order

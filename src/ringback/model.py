@@ -155,9 +155,10 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     ``event_types`` and ``channels`` of None match everything. ``throttle_rate`` is in messages per second.
     ``retry_schedule`` overrides the server's: the delays between attempts. ``secrets`` come current first.
     ``failing_since`` is the first failure since the last success. A URL of ``handler:NAME`` stands for a Python
-    function of the application; ``ordered`` says that it takes messages with the same key one after the other.
-    ``manner`` is that of the sender whom a sandbox plays. ``credentials`` are sent along, and of a message is sent what
-    ``transformation`` makes of it.
+    function of the application; ``ordered`` says that it takes messages with the same key one after the other, and of
+    a place on the network that it gets all its messages so, in the order of acceptance. ``manner`` is that of the
+    sender whom a sandbox plays. ``credentials`` are sent along, and of a message is sent what ``transformation`` makes
+    of it.
     """
 
     id: str
@@ -193,6 +194,11 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     def handler(self) -> str | None:
         """The name of the handler that this endpoint stands for, None where it is a place on the network."""
         return self.url[len(HANDLER_SCHEME) :] if self.url.startswith(HANDLER_SCHEME) else None
+
+    @property
+    def in_order(self) -> bool:
+        """Whether it gets its messages one at a time, in the order of acceptance."""
+        return self.ordered and self.handler is None
 
 
 class NodeState(enum.StrEnum):

@@ -512,6 +512,7 @@ class Outbox:
             throttle_rate=draft.throttle_rate,
             retry_schedule=draft.schedule,
             header_family=draft.header_family,
+            ordered=draft.ordered,
             manner=draft.manner if isinstance(draft, drafts.PlayedDraft) else None,
             state=EndpointState.DISABLED if draft.disabled else EndpointState.ENABLED,
             disabled_reason=MANUALLY if draft.disabled else None,

@@ -276,11 +276,35 @@ def judge_endpoint(
     return Health(since) if endpoint.failing_since is None else None
 
 
+# --- Order -------------------------------------------------------------------------------------------------
+
+
+def in_turn(due: Sequence[Instant], now: Instant, *, under_way: bool) -> int:
+    """Return how many deliveries may be taken now for an endpoint that gets its messages one at a time, in order.
+
+    Those that are due, from the first on: one that is tried again later holds up all behind it. None at all while one
+    is *under_way*, which may be one behind the first: somebody has asked for an older message again.
+
+    Args:
+        due: When each of the first that are not at rest may be taken, in the order of their acceptance.
+        now: The present instant.
+        under_way: Whether an attempt at any of them may be under way.
+    """
+    if under_way:
+        return 0
+    return next((place for place, due_at in enumerate(due) if due_at > now), len(due))
+
+
+def holds(step: Step) -> bool:
+    """Tell whether a delivery holds up those behind it after *step*: it is not at rest."""
+    return next_state(DeliveryState.LEASED, step) not in AT_REST
+
+
 # --- Handlers ----------------------------------------------------------------------------------------------
 
 # A handler that was begun so often without an end is taken to kill its process.
 MAX_BEGUN = 3
-# Why a delivery is given back: a handler takes the messages of one key in their order.
+# Why a delivery is given back: its endpoint has an order, or its handler takes the messages of one key in theirs.
 BEHIND_ANOTHER = "earlier_message_first"
 # The detail of an outcome: the message does not fit the type that the handler asks for.
 MISFIT = "model_mismatch"

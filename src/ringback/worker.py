@@ -33,7 +33,7 @@ from ringback.model import Duration, Endpoint, EndpointState, Instant, Outcome, 
 from ringback.observe import BatchTaken, CircuitChanged, LeaseLost, Observer, StepFailed
 from ringback.policy import Decision, RetrySchedule, Step
 from ringback.quotas import Quotas
-from ringback.store import Accepted, Lease, Quota, Settlement, Store, Work
+from ringback.store import Accepted, Lease, Pending, Quota, Settlement, Store, Work
 from ringback.store.commit import TOKEN_BITS, Committer
 
 DUE_ENDPOINTS = 5_000
@@ -192,26 +192,27 @@ class Worker:
     # --- Deliveries come in -------------------------------------------------------------------------------
 
     def _receive(self, accepted: Sequence[Accepted]) -> None:
+        now = self._clock()
         for one in accepted:
             for work in one.works:
-                self._queue(work)
+                self._queue(work, now)
             if any(self._serves(endpoint.handler) for endpoint in one.spilled):
                 self._starved = True
         if self._starved and self._desk.total < self._settings.memory // 2:
             self._feed_wanted.set()
         self._pump()
 
-    def _queue(self, work: Work) -> None:
+    def _queue(self, work: Work, now: Instant) -> None:
         if self._stopping:
-            self._postpone(work, self._clock(), "draining")
+            self._postpone(work, now, "draining")
             return
         lane = self._lane(work.endpoint)
-        if not pacing.admits(lane.breaker, self._clock()):
+        if work.endpoint.updated_at > lane.endpoint.updated_at:
+            self._adopt(lane, work.endpoint)
+        if not pacing.admits(lane.breaker, now):
             self._postpone(work, lane.breaker.reopens_at or 0, "circuit_open")
             return
         self._lanes.add(work)
-        if work.endpoint.updated_at > lane.endpoint.updated_at:
-            self._adopt(lane, work.endpoint)
 
     def _lane(self, endpoint: Endpoint) -> Lane:
         lane = self._lanes.get(endpoint.id)
@@ -250,8 +251,10 @@ class Worker:
                 if count:
                     self._desk.release(endpoint_id, count)
         self._observer.emit(BatchTaken(count=len(works), seconds=self._monotonic() - started))
+        now = self._clock()
         for work in works:
-            self._queue(work)
+            # At one instant for all, so that none of them is put off and the next is not.
+            self._queue(work, now)
         self._pump()
         return len(works)
 
@@ -298,7 +301,11 @@ class Worker:
             self._observer.emit(StepFailed(step="deliver", error=error))
             job.outcome = Outcome(kind=OutcomeKind.UNKNOWN, detail="internal_error")
         self._settle(job)
-        self._free_slot(job)
+        try:
+            if job.kept is not None:
+                await self._keep_order(job, job.kept)
+        finally:
+            self._free_slot(job)
         self._pump()
 
     async def _send(self, job: Job) -> None:
@@ -343,7 +350,10 @@ class Worker:
         reason = outcome.body.decode(errors="replace")[:MAX_REASON] if decision.step is Step.CANCEL else None
         attempt = job.attempt(outcome, job.seconds, self._entropy)
         settlement = Settlement(work=work, decision=decision, attempt=attempt, health=health, reason=reason)
-        self._committer.settle(settlement)
+        if work.endpoint.in_order:
+            job.decision, job.kept = decision, self._committer.settle_surely(settlement)
+        else:
+            self._committer.settle(settlement)
         if decision.due_at is not None:
             self._alarms.at(decision.due_at, now)
         if health is not None:
@@ -351,6 +361,19 @@ class Worker:
             self._unsettled.add(lane.endpoint.id)
             if health.disable is not None:
                 self._refresh_wanted.set()
+
+    async def _keep_order(self, job: Job, kept: Pending[bool]) -> None:
+        """Let the next of an ordered endpoint go when the end of this one is durable, and is its end."""
+        assert job.decision is not None  # noqa: S101 - it came with what is waited for
+        if policy.holds(job.decision.step):
+            self._give_back(job.lane, policy.BEHIND_ANOTHER, job.decision.due_at)
+        try:
+            is_over = await kept
+        except Exception:  # noqa: BLE001 - the committer has told the observer, whatever it ran into
+            is_over = False
+        if not is_over:
+            # What became of it in the store is not known here, so what comes next is for the store to say.
+            self._give_back(job.lane, policy.BEHIND_ANOTHER)
 
     def _interrupt(self, job: Job) -> None:
         # Stopping took too long to wait for its end. Another worker need not wait for the lease's.
@@ -375,6 +398,9 @@ class Worker:
             self._refresh_wanted.set()
         if changed:
             self._heed_circuit(lane, now)
+        if lane.endpoint.in_order and not len(lane):
+            # Until now, nothing more could be taken.
+            self._feed_wanted.set()
         if self._starved and len(lane) <= lane.buffer // 2:
             self._desk.set_buffer(lane.endpoint.id, self._quotas.buffer_of(lane))
             self._feed_wanted.set()
@@ -383,6 +409,8 @@ class Worker:
         # It waited too long in memory for its lease to cover an attempt, which a fresh lease will; or for this node.
         self._lanes.abandoned(job.lane, job.work)
         self._postpone(job.work, job.started_at, reason)
+        if job.work.endpoint.in_order:
+            self._give_back(job.lane, reason)
         self._feed_wanted.set()
         self._pump()
 
@@ -465,6 +493,8 @@ class Worker:
     def _adopt(self, lane: Lane, endpoint: Endpoint) -> None:
         if endpoint.throttle_rate != lane.endpoint.throttle_rate:
             lane.bucket = None
+        if endpoint.in_order and not lane.endpoint.in_order:
+            self._give_back(lane, policy.BEHIND_ANOTHER)
         lane.endpoint = endpoint
         self._desk.set_buffer(endpoint.id, lane.buffer)
         if endpoint.state is EndpointState.PAUSED:

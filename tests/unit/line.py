@@ -362,6 +362,11 @@ class Line:
         """Return the state of the one delivery of a message."""
         return (await self.delivery(application, message_id)).state
 
+    async def state_at(self, application, message_id, endpoint_id):
+        """Return the state of a message's delivery to one of several endpoints."""
+        found = await self.outbox.read(lambda store: store.delivery(application, message_id, endpoint_id))
+        return found.state
+
     async def attempts(self, application, message_id):
         """Return a message's attempts."""
         return await self.outbox.read(

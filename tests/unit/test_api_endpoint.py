@@ -212,3 +212,16 @@ def test_tenants_do_not_see_each_other(api):
         assert api.get(f"/app/other/endpoint/{ref}").status_code == 404
         assert api.patch(f"/app/other/endpoint/{ref}", {"description": "x"}).status_code == 404
         assert api.delete(f"/app/other/endpoint/{ref}").status_code == 404
+
+
+def test_an_endpoint_may_have_an_order(api):
+    """It is off unless asked for, a PUT without it keeps it, and null is no answer to the question."""
+    assert api.endpoint("acme")["ordered"] is False
+    assert api.endpoint("acme", uid="hook", ordered=True)["ordered"] is True
+    put = api.put(EP, {"url": "https://example.com/new"})
+    assert (put.json["url"], put.json["ordered"]) == ("https://example.com/new", True)
+    assert api.put(EP, {"url": "https://example.com/new", "ordered": False}).json["ordered"] is False
+    assert api.patch(EP, {"ordered": True}).json["ordered"] is True
+    assert api.patch(EP, {"description": "d"}).json["ordered"] is True
+    for body in ({"ordered": None}, {"ordered": "yes"}):
+        assert faults(api.patch(EP, body)) == [("body", "ordered")]

@@ -608,3 +608,46 @@ def test_why_nothing_handles_a_received_message():
     assert policy.held(puzzling, matched=True) is Held.QUARANTINED
     assert policy.held(understood, matched=False) is Held.UNHANDLED
     assert policy.held(understood, matched=True) is None
+
+
+# --- Order ---------------------------------------------------------------------------------------------------
+
+instants = st.lists(st.integers(NOW - HOUR, NOW + HOUR), max_size=20)
+
+
+@PROPERTY
+@given(instants)
+def test_in_order_nobody_overtakes(due):
+    """What may be taken is the longest beginning of which all is due."""
+    count = policy.in_turn(due, NOW, under_way=False)
+    assert all(due_at <= NOW for due_at in due[:count])
+    assert count == len(due) or due[count] > NOW
+
+
+@PROPERTY
+@given(instants)
+def test_in_order_nothing_goes_beside_another(due):
+    """While one is under way, nothing may be taken, whatever is due."""
+    assert policy.in_turn(due, NOW, under_way=True) == 0
+
+
+@PROPERTY
+@given(instants, st.integers(0, HOUR))
+def test_in_order_time_only_adds(due, later):
+    """What may be taken now may be taken later, unless somebody has taken it."""
+    assert policy.in_turn(due, NOW, under_way=False) <= policy.in_turn(due, NOW + later, under_way=False)
+
+
+@pytest.mark.parametrize(
+    ("step", "holds"),
+    [
+        (Step.SUCCEED, False),
+        (Step.EXHAUST, False),
+        (Step.CANCEL, False),
+        (Step.RETRY, True),
+        (Step.POSTPONE, True),
+    ],
+)
+def test_what_is_not_at_rest_holds_up_those_behind_it(step, holds):
+    """Whatever its end was, what has ended stands in nobody's way."""
+    assert policy.holds(step) is holds

@@ -189,6 +189,11 @@ ENDPOINTS = {
     "Endpoint.headerFamily": _word(
         "The names of the signature's headers: `webhook-id` and so on, or `svix-id`.", "webhook"
     ),
+    "Endpoint.ordered": _word(
+        "Whether its messages go there one at a time, in the order of acceptance: one that fails holds up those behind"
+        " it until it succeeds or is given up.",
+        False,
+    ),
     "EndpointOut.state": _word(
         "`enabled`, `paused` (deliveries wait) or `disabled` (nothing is kept).", "enabled"
     ),

@@ -114,6 +114,7 @@ class EndpointOut(Shape):
     failing_since: datetime | None
     retry_schedule: tuple[float, ...] | None
     header_family: str
+    ordered: bool
 
 
 class EventTypeOut(Shape):
@@ -330,6 +331,7 @@ def endpoint_out(record: Endpoint) -> EndpointOut:
         failing_since=None if record.failing_since is None else moment(record.failing_since),
         retry_schedule=None if schedule is None else tuple(delay / 1000 for delay in schedule),
         header_family=record.header_family,
+        ordered=record.ordered,
     )
 
 

@@ -114,13 +114,15 @@ class _Batch(msgspec.Struct):
     accepts: list[_Operation] = []
     settlements: list[Settlement] = []
     writes: list[_Operation] = []
+    # The settlements that somebody waits for, each with its place among them.
+    awaited: list[tuple[int, _Operation]] = []
 
     def __len__(self) -> int:
         return len(self.accepts) + len(self.settlements) + len(self.writes)
 
     def patience(self, until: float) -> float:
         """Return how many seconds to wait for more: for settlements alone nobody waits, so they may have company."""
-        if self.accepts or self.writes:
+        if self.accepts or self.writes or self.awaited:
             return 0.0
         return max(0.0, until - time.perf_counter())
 
@@ -128,6 +130,8 @@ class _Batch(msgspec.Struct):
         if operation.kind == "accept":
             self.accepts.append(operation)
         elif operation.kind == "settle":
+            if operation.pending is not None:
+                self.awaited.append((len(self.settlements), operation))
             self.settlements.append(operation.argument)
         else:
             self.writes.append(operation)
@@ -282,6 +286,16 @@ class Committer:
         """End a lease. Nobody waits: a settlement that is lost costs a repeated attempt, never a message."""
         self._queue.put(_Operation("settle", settlement, None, None))
 
+    def settle_surely(self, settlement: Settlement) -> Pending[bool]:
+        """End a lease for somebody who waits; tell whether it was still held.
+
+        Raises:
+            Unavailable: This node is shutting down.
+            StoreUnavailable: The store failed.
+        """
+        settled: Pending[bool] = self._submit("settle", settlement)
+        return settled
+
     @property
     def grain(self) -> Duration:
         """The step in which retention goes; see ``Store``."""
@@ -396,6 +410,7 @@ class Committer:
             (operation.loop, operation.pending, *_value_or_error(value))
             for operation, value in zip(batch.writes + batch.accepts, written + accepted, strict=True)
         ]
+        outcomes += [(one.loop, one.pending, held[place], None) for place, one in batch.awaited]
         _resolve(outcomes)
         try:
             self._observer.emit(BatchCommitted(rows=len(batch), seconds=finished - started))
@@ -445,7 +460,8 @@ class Committer:
 
     def _fail(self, batch: _Batch, error: Exception) -> None:
         self._handover.withdraw()
-        _resolve([(op.loop, op.pending, None, error) for op in batch.writes + batch.accepts])
+        waiting = [*batch.writes, *batch.accepts, *(operation for _, operation in batch.awaited)]
+        _resolve([(op.loop, op.pending, None, error) for op in waiting])
         self._observer.emit(StoreFailed(error=f"{type(error).__name__}: {error}"))
 
     def _tell_accepted(

@@ -37,7 +37,7 @@ from ringback.signing.standard import shown_key
 from ringback.store import Store
 
 # What Svix clients cannot send in a PUT, and so must not lose by one.
-KEPT = frozenset({"headers", "retry_schedule", "header_family"})
+KEPT = frozenset({"headers", "retry_schedule", "header_family", "ordered"})
 # Source: the Svix server; the values of these are never shown again.
 SENSITIVE = frozenset(
     {

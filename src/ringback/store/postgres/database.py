@@ -30,6 +30,7 @@ DIALECT = Dialect(
     in_channel="coalesce(m.channels, '[]')::jsonb @> jsonb_build_array(?::text)",
     unsent="d.unsent",
     unfinished="ringback_unfinished u WHERE u.endpoint_key = e.key",
+    queue="ringback_queue u WHERE u.endpoint_key = e.key",
     live="live_key IS NOT NULL",
     live_key="live_key",
 )

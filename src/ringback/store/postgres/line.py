@@ -24,9 +24,9 @@ from ringback.store.postgres.database import Database, make_day
 from ringback.store.postgres.days import SERIAL_BITS, SERIALS_AT_ONCE, Day, day_of, first_key
 from ringback.store.postgres.floors import Floors
 from ringback.store.sql.accepting import INSERT_MESSAGES
-from ringback.store.sql.handling import Handling
 from ringback.store.sql.intake import LEASED
 from ringback.store.sql.line import ENDED, INSERT_ATTEMPTS, taken
+from ringback.store.sql.ordering import FREE, ROWS_IN_ORDER, Ordering, oldest_in_order
 from ringback.store.sql.records import ENDPOINT_COLUMNS, endpoint_of
 from ringback.store.sql.tables import Many, Row
 
@@ -140,6 +140,7 @@ _TAKE = Many(
     """,
     "iiii",
 )
+_CLAIM = "SELECT pg_try_advisory_xact_lock(hashtextextended('ringback.in_order', ?))"
 _LEASE = Many(
     """
     WITH taken (message_key, endpoint_key, due_at, token) AS ({rows})
@@ -190,19 +191,25 @@ _DUE = """
         ) AS born
         WHERE l.until <= ? GROUP BY born.endpoint_key
     )
-    SELECT e.key, e.id, min(due.oldest) AS oldest, CASE WHEN e.deleted_at IS NULL THEN e.handler END
-    FROM due JOIN ringback_endpoint e ON e.key = due.endpoint_key
-    WHERE (e.state <> 'paused' OR e.deleted_at IS NOT NULL) AND due.oldest <= ?
-    GROUP BY e.key ORDER BY oldest LIMIT ?
+    SELECT * FROM (
+        SELECT e.key, e.id, CASE
+            WHEN {free} THEN min(due.oldest)
+            ELSE ({in_order})
+        END AS oldest, CASE WHEN e.deleted_at IS NULL THEN e.handler END
+        FROM due JOIN ringback_endpoint e ON e.key = due.endpoint_key
+        WHERE (e.state <> 'paused' OR e.deleted_at IS NOT NULL) AND due.oldest <= ?
+        GROUP BY e.key
+    ) AS found WHERE oldest <= ? ORDER BY oldest LIMIT ?
 """
 
 
 MILLISECOND = 1 << SERIAL_BITS  # as keys have it
 
 
-class PostgresLine(Handling, Database):
+class PostgresLine(Ordering, Database):
     """The verbs of the line that PostgreSQL has its own way of doing."""
 
+    rows_in_order = Many(f"{ROWS_IN_ORDER.text} FOR UPDATE OF d SKIP LOCKED", ROWS_IN_ORDER.kinds)
     _serial = _serials_end = 0
     _last_key = 0
 
@@ -319,7 +326,8 @@ class PostgresLine(Handling, Database):
     def _due(self, now: Instant, limit: int) -> list[DueEndpoint]:
         floors = self._floors.known()
         busy = array_literal("i", list(floors)), array_literal("i", list(floors.values()))
-        found = self.rows(_DUE, (*busy, now, now, limit))
+        query = _DUE.format(free=FREE, in_order=oldest_in_order(self.dialect))
+        found = self.rows(query, (*busy, now, now, now, limit))
         idle = floors.keys() - {row[0] for row in found}
         if idle:
             # Behind the floor nothing is due. Before it, something may have come in late.
@@ -331,8 +339,7 @@ class PostgresLine(Handling, Database):
         """See ``Store``."""
         self._end_born_leases(now)
         targets = self._targets(quotas)
-        if not targets:
-            return []
+        works = self._take_in_order(targets, lease, now)
         found = self.rows_for(
             _TAKE, [(key, quota, self._floors.floor(key), now) for key, (_, _, quota) in targets.items()]
         )
@@ -342,12 +349,30 @@ class PostgresLine(Handling, Database):
                 sorted(found, key=lambda row: row[-1]), key=lambda row: row[-1]
             )
         }
-        works: list[Work] = []
         for key, (endpoint, deleted, quota) in targets.items():
             self._floors.taken(key, quota, [row[-2] for row in by_endpoint.get(key, [])])
             works += self._judge(by_endpoint.get(key, []), key, endpoint, lease, now, deleted=deleted)
         self.execute_rows(_LEASE, [(*work.key, lease.until, lease.token) for work in works])
         return works
+
+    def _take_in_order(
+        self, targets: dict[int, tuple[Endpoint, bool, int]], lease: Lease, now: Instant
+    ) -> list[Work]:
+        """Take for those of the targets that have an order, and leave the others."""
+        ordered = [
+            key
+            for key, (endpoint, deleted, _) in targets.items()
+            if endpoint.in_order and not deleted and endpoint.state is EndpointState.ENABLED
+        ]
+        works: list[Work] = []
+        for key in ordered:
+            endpoint, _, quota = targets.pop(key)
+            works += self.take_in_order(key, endpoint, quota, lease, now)
+        return works
+
+    def claim(self, endpoint_key: int) -> bool:
+        """See ``Ordering``."""
+        return bool(self.rows(_CLAIM, (endpoint_key,))[0][0])
 
     def _targets(self, quotas: Sequence[Quota]) -> dict[int, tuple[Endpoint, bool, int]]:
         """Return the endpoints that may be taken for: each with whether it is deleted, and its quota."""

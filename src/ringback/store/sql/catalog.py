@@ -34,6 +34,8 @@ _LIVE_ENDPOINTS = (
     f"SELECT e.key, {ENDPOINT_COLUMNS} FROM ringback_endpoint e"
     " WHERE e.application_key = ? AND e.deleted_at IS NULL"
 )
+_PUT_IN_ORDER = "INSERT INTO ringback_in_order SELECT key FROM ringback_endpoint"
+_LEAVE_ORDER = "DELETE FROM ringback_in_order WHERE endpoint_key = ?"
 _USES = Many(
     """
     WITH wanted (scope, name) AS ({rows})
@@ -185,6 +187,8 @@ class Catalog(Tables):
             (record.id, key, *self._endpoint_values(record)),
         )
         self._keep_options(record)
+        if record.in_order:
+            self.execute(f"{_PUT_IN_ORDER} WHERE id = ?", (record.id,))
         self.bump_catalog()
         self.announce(
             record.application_id, record.created_at, lambda owner: [operational.created(owner, record)]
@@ -229,11 +233,14 @@ class Catalog(Tables):
         if (new.credentials, new.transformation) != (old.credentials, old.transformation):
             self.execute("DELETE FROM ringback_endpoint_option WHERE endpoint_key = ?", (key,))
             self._keep_options(new)
+        if new.in_order != old.in_order:
+            self.execute(f"{_PUT_IN_ORDER} WHERE key = ?" if new.in_order else _LEAVE_ORDER, (key,))
         if new.ordered and not old.ordered:
+            unfinished = self.dialect.unfinished.replace("e.key", "?")
             self.execute(
-                "UPDATE ringback_delivery SET ordering_key = ?"
-                " WHERE endpoint_key = ? AND due_at IS NOT NULL AND ordering_key IS NULL",
-                (UNNAMED, key),
+                "UPDATE ringback_delivery SET ordering_key = ? WHERE endpoint_key = ? AND due_at IS NOT NULL"
+                f" AND ordering_key IS NULL AND message_key IN (SELECT message_key FROM {unfinished})",
+                (UNNAMED, key, key),
             )
         self.bump_catalog()
         self.announce(old.application_id, new.updated_at, lambda owner: operational.changed(owner, old, new))

@@ -33,6 +33,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
         in_channel: Whether the channels of a message ``m`` include a value.
         unsent: Whether a delivery ``d`` has failed before or for good, as the index of those has it.
         unfinished: The deliveries of the endpoint ``e`` that are not at rest: what stands after FROM.
+        queue: Those of them that were not born leased, or are so no more: ``u`` stands for one.
         live: That a delivery is not at rest, as the index by ordering keys has it.
         live_key: The ordering key of those.
     """
@@ -41,6 +42,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     in_channel: str
     unsent: str
     unfinished: str
+    queue: str
     live: str
     live_key: str
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from ringback.model import EndpointState, Instant
 from ringback.policy import MAX_BEGUN, Step
 from ringback.store import DueEndpoint, Lease, Quota, Work
-from ringback.store.sql.handling import Handling
 from ringback.store.sql.intake import LEASED
 from ringback.store.sql.line import ENDED, INSERT_ATTEMPTS, taken
+from ringback.store.sql.ordering import FREE, ROWS_IN_ORDER, Ordering, oldest_in_order
 from ringback.store.sql.records import ENDPOINT_COLUMNS, endpoint_of
 from ringback.store.sql.tables import Many, Row
 from ringback.store.sqlite.database import Database
@@ -72,10 +72,10 @@ _DUE = """
         )
         FROM active WHERE active.endpoint_key IS NOT NULL
     )
-    SELECT e.id, (
+    SELECT e.id, CASE WHEN {free} THEN (
         SELECT min(due_at) FROM ringback_delivery INDEXED BY ringback_delivery_due
         WHERE endpoint_key = e.key AND due_at IS NOT NULL
-    ) AS oldest, iif(e.deleted_at IS NULL, e.handler, NULL)
+    ) ELSE ({in_order}) END AS oldest, iif(e.deleted_at IS NULL, e.handler, NULL)
     FROM active CROSS JOIN ringback_endpoint e ON e.key = active.endpoint_key
     WHERE (e.state <> 'paused' OR e.deleted_at IS NOT NULL) AND oldest <= ?
     ORDER BY oldest LIMIT ?
@@ -90,8 +90,10 @@ _TAKE = """
 """
 
 
-class SQLiteLine(SQLiteIntake, Handling, Database):
+class SQLiteLine(SQLiteIntake, Ordering, Database):
     """The verbs of the line that SQLite has its own way of doing."""
+
+    rows_in_order = ROWS_IN_ORDER
 
     # --- Settling -----------------------------------------------------------------------------------------
 
@@ -116,7 +118,13 @@ class SQLiteLine(SQLiteIntake, Handling, Database):
 
     def due(self, now: Instant, limit: int) -> list[DueEndpoint]:
         """See ``Store``."""
-        return [DueEndpoint(*row) for row in self.rows(_DUE, (now, limit))]
+        query = _DUE.format(free=FREE, in_order=oldest_in_order(self.dialect))
+        return [DueEndpoint(*row) for row in self.rows(query, (now, limit))]
+
+    def claim(self, endpoint_key: int) -> bool:
+        """See ``Ordering``: whoever writes is alone."""
+        del endpoint_key
+        return True
 
     def take(self, quotas: Sequence[Quota], lease: Lease, now: Instant) -> list[Work]:
         """See ``Store``."""
@@ -133,6 +141,10 @@ class SQLiteLine(SQLiteIntake, Handling, Database):
         endpoint = endpoint_of(tuple(columns), self._vault)
         if deleted_at is None and endpoint.state is EndpointState.PAUSED:
             return []
+        if deleted_at is None and endpoint.in_order and endpoint.state is EndpointState.ENABLED:
+            works = self.take_in_order(key, endpoint, quota.limit, lease, now)
+            self._lease(works, lease)
+            return works
         found = self.rows(_TAKE, (key, now, quota.limit))
         if not found:
             return []
@@ -144,8 +156,12 @@ class SQLiteLine(SQLiteIntake, Handling, Database):
         deadly = [row for row in found if row[9] >= MAX_BEGUN]
         self._put_to_rest(deadly, key, ENDED[Step.EXHAUST], "crashed")
         living = [row for row in found if row[9] < MAX_BEGUN]
-        self.execute_rows(_LEASE, [(row[0], key, lease.until, lease.token) for row in living])
-        return [taken(row, key, endpoint, lease) for row in living]
+        works = [taken(row, key, endpoint, lease) for row in living]
+        self._lease(works, lease)
+        return works
+
+    def _lease(self, works: Sequence[Work], lease: Lease) -> None:
+        self.execute_rows(_LEASE, [(*work.key, lease.until, lease.token) for work in works])
 
     def _put_to_rest(self, rows: Sequence[Row], key: int, state: str, reason: str) -> None:
         self.execute_rows(_PUT_TO_REST, [(row[0], key, state, reason) for row in rows])

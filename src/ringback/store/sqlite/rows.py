@@ -16,6 +16,9 @@ DIALECT = Dialect(
     unfinished=(
         "ringback_delivery INDEXED BY ringback_delivery_due WHERE endpoint_key = e.key AND due_at IS NOT NULL"
     ),
+    queue=(
+        "ringback_delivery u INDEXED BY ringback_delivery_due WHERE u.endpoint_key = e.key AND u.due_at IS NOT NULL"
+    ),
     live="due_at IS NOT NULL AND ordering_key IS NOT NULL",
     live_key="ordering_key",
 )
