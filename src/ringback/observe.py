@@ -106,6 +106,13 @@ class EndpointDisabled(Event, frozen=True):
     reason: str
 
 
+class SecretShown(Event, frozen=True):
+    """Somebody was shown what an endpoint's messages are signed with, in the session of that id."""
+
+    endpoint: Endpoint
+    session_id: str
+
+
 class CircuitChanged(Event, frozen=True):
     """An endpoint's circuit breaker opened (deliveries wait) or closed (they flow again)."""
 
@@ -164,6 +171,7 @@ CATALOGUE: tuple[type[Event], ...] = (
     AttemptFinished,
     DeliveryPostponed,
     EndpointDisabled,
+    SecretShown,
     CircuitChanged,
     LeaseLost,
     BatchTaken,

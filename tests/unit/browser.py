@@ -135,6 +135,8 @@ class Page(HTMLParser):
             form.boxes[given["name"], given.get("value", "on")] = "checked" in given
         elif tag == "input":
             form.fields.append((given["name"], given.get("value", "")))
+        elif tag == "textarea":
+            form.fields.append((given["name"], ""))
         elif tag == "select":
             self._select = given["name"]
             form.fields.append((given["name"], ""))
@@ -165,6 +167,9 @@ class Page(HTMLParser):
         """Take up text."""
         if "title" in self._open:
             self.title += data
+        if "textarea" in self._open:
+            name, before = self.forms[-1].fields[-1]
+            self.forms[-1].fields[-1] = name, before + data
         if not {"script", "style", "head"} & set(self._open):
             self._written.append(data)
             if self._label is not None:

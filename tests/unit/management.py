@@ -222,6 +222,7 @@ def site_of(api, **settings):
         "sources": Sources(api.committer),
         "keys": api.keys,
         "sessions": sessions,
+        "observer": api.observer,
         "live": Live(api.observer),
         "readiness": lambda: api.standing["reason"],
         "clock": api.keys.clock,

@@ -32,6 +32,7 @@ from ringback.observe import (
     Observer,
     PollFinished,
     RequestRefused,
+    SecretShown,
     StepFailed,
     StoreFailed,
 )
@@ -128,6 +129,7 @@ def _subscribe(observer: Observer) -> None:
     observer.subscribe(FoundByPoll, _found_by_poll)
     observer.subscribe(AttemptFinished, _attempt)
     observer.subscribe(EndpointDisabled, _disabled)
+    observer.subscribe(SecretShown, _secret_shown)
     observer.subscribe(CircuitChanged, _circuit)
     observer.subscribe(LeaseLost, _lease_lost)
     observer.subscribe(StoreFailed, _store_failed)
@@ -264,6 +266,10 @@ def _postponed(event: DeliveryPostponed) -> None:
 
 def _disabled(event: EndpointDisabled) -> None:
     _tell(logging.WARNING, "endpoint disabled", endpoint_id=event.endpoint.id, reason=event.reason)
+
+
+def _secret_shown(event: SecretShown) -> None:
+    _tell(logging.WARNING, "secret shown", endpoint_id=event.endpoint.id, session_id=event.session_id)
 
 
 def _circuit(event: CircuitChanged) -> None:

@@ -227,6 +227,7 @@ class Node:
             sources=sources,
             keys=keys,
             sessions=sessions,
+            observer=self.observer,
             live=Live(self.observer),
             readiness=self._reason_against,
             clock=self._clock,

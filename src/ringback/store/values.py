@@ -180,7 +180,10 @@ class MessageFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AttemptFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which attempts: of a message or an endpoint, by time, success, class of HTTP status (0, 100 … 500)."""
+    """Which attempts: of a message or an endpoint, by time, success, class of HTTP status (0, 100 … 500).
+
+    Without *answers* what receivers answered is left out, which is most of what there is to read.
+    """
 
     message_id: str | None = None
     endpoint_id: str | None = None
@@ -191,6 +194,7 @@ class AttemptFilter(msgspec.Struct, frozen=True, kw_only=True):
     event_types: tuple[str, ...] | None = None
     channel: str | None = None
     tag: str | None = None
+    answers: bool = True
 
 
 class Tally(msgspec.Struct, frozen=True, kw_only=True):

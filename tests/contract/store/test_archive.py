@@ -1,12 +1,13 @@
 """What was sent, looked back on: an endpoint's messages, how it fares, what is expunged; and changes made once."""
 
+import msgspec
 import pytest
 from scene import MANY
 
 from ringback.errors import Conflict, MissingPayload, NotFound
-from ringback.model import DeliveryState, Standing
+from ringback.model import DeliveryState, Outcome, OutcomeKind, Standing
 from ringback.policy import Step
-from ringback.store import Idempotency, MessageFilter, Page, Tally
+from ringback.store import AttemptFilter, Idempotency, MessageFilter, Page, Tally
 
 ALL = MessageFilter()
 PAGE = Page(limit=MANY, descending=True)
@@ -235,3 +236,15 @@ def test_a_place_that_is_gone(scene, application, endpoint):
         rising, falling = Page(limit=MANY, cursor=cursor), Page(limit=MANY, cursor=cursor, descending=True)
         assert [one for one, _ in found(scene, application, endpoint, page=rising)] == ids[2:]
         assert found(scene, application, endpoint, page=falling) == []
+
+
+def test_attempts_are_read_without_their_answers_on_request(scene, store, application, endpoint):
+    """All else about them is the same: for who looks at many."""
+    (work,) = scene.publish(application).works
+    answer = Outcome(kind=OutcomeKind.REFUSED, status=500, body=b"sorry")
+    scene.settle(work, Step.EXHAUST, attempt=scene.attempt(work, answer))
+    where = AttemptFilter(endpoint_id=endpoint.id, answers=False)
+    (whole,) = scene.attempts_of(application, work.message_id)
+    (bare,) = store.attempts(application.id, where, PAGE)
+    assert (whole.outcome.body, bare.outcome.body) == (b"sorry", b"")
+    assert msgspec.structs.replace(bare, outcome=whole.outcome) == whole

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from ringback.api_keys import ApiKeys
+from ringback.observe import Observer
 from ringback.outbox import Outbox
 from ringback.server.health import Readiness
 from ringback.server.pages.live import Live
@@ -22,6 +23,7 @@ class Behind(msgspec.Struct, frozen=True, kw_only=True):
         sources: Where webhooks come in.
         keys: The API keys.
         sessions: Who is signed in.
+        observer: Is told what people did that others may ask about.
         live: Tells open pages that something happened.
         readiness: Says why this node should get no requests now; None when it should.
         clock: Returns the present instant.
@@ -34,6 +36,7 @@ class Behind(msgspec.Struct, frozen=True, kw_only=True):
     sources: Sources
     keys: ApiKeys
     sessions: Sessions
+    observer: Observer
     live: Live
     readiness: Readiness
     clock: Callable[[], int]

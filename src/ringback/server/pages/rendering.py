@@ -31,6 +31,7 @@ class Item(msgspec.Struct, frozen=True):
 MENU = (
     Item("", "Overview"),
     Item("messages", "Messages"),
+    Item("applications", "Applications"),
 )
 
 _ENVIRONMENT = environment(TEMPLATES, {**FILTERS, "segment": segment})

@@ -7,7 +7,11 @@ from collections.abc import Sequence
 import msgspec
 
 from ringback.access import Need, Place, Right
+from ringback.server.pages.applications import Applications
 from ringback.server.pages.behind import Behind
+from ringback.server.pages.endpoint_secrets import EndpointSecrets
+from ringback.server.pages.endpoint_settings import EndpointSettings
+from ringback.server.pages.endpoints import Endpoints
 from ringback.server.pages.files import Files
 from ringback.server.pages.overview import Overview
 from ringback.server.pages.page import Action
@@ -18,6 +22,8 @@ LOOK = Need(Right.READ, Place.ORGANISATION)
 OPERATE = Need(Right.OPERATE, Place.ORGANISATION)
 # Whoever has a session, for whichever place.
 ANYBODY = Need(None, Place.SHARED)
+SECRETS = Need(Right.SEE_SECRETS, Place.ORGANISATION)
+ROTATION = Need(Right.ROTATE_SECRETS, Place.ORGANISATION)
 OPEN = None
 
 
@@ -45,7 +51,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 def entries(behind: Behind) -> tuple[Entry, ...]:
     """Return the table."""
-    return (*_everybody(behind), *_operators(behind))
+    return (*_everybody(behind), *_operators(behind), *_applications(behind), *_endpoints(behind))
 
 
 def _everybody(behind: Behind) -> tuple[Entry, ...]:
@@ -64,3 +70,37 @@ def _everybody(behind: Behind) -> tuple[Entry, ...]:
 
 def _operators(behind: Behind) -> tuple[Entry, ...]:
     return (Entry("GET", "", Overview(behind).show, LOOK),)
+
+
+def _applications(behind: Behind) -> tuple[Entry, ...]:
+    applications = Applications(behind)
+    one = "applications/{app}"
+    return (
+        Entry("GET", "applications", applications.show_all, LOOK),
+        Entry("GET", "applications/new", applications.draft, OPERATE),
+        Entry("POST", "applications/new", applications.create, OPERATE),
+        Entry("GET", one, applications.show, LOOK),
+        Entry("GET", f"{one}/edit", applications.edit, OPERATE),
+        Entry("POST", f"{one}/edit", applications.change, OPERATE),
+        Entry("POST", f"{one}/delete", applications.remove, OPERATE),
+    )
+
+
+def _endpoints(behind: Behind) -> tuple[Entry, ...]:
+    endpoints, settings, secrets = Endpoints(behind), EndpointSettings(behind), EndpointSecrets(behind)
+    one = "applications/{app}/endpoints/{ep}"
+    return (
+        Entry("GET", "applications/{app}/endpoints/new", settings.draft, OPERATE),
+        Entry("POST", "applications/{app}/endpoints/new", settings.create, OPERATE),
+        Entry("GET", one, endpoints.show, LOOK),
+        Entry("GET", f"{one}/attempts", endpoints.attempts, LOOK),
+        Entry("GET", f"{one}/messages", endpoints.messages, LOOK),
+        Entry("POST", f"{one}/state", endpoints.move, OPERATE),
+        Entry("POST", f"{one}/example", endpoints.send_example, OPERATE),
+        Entry("POST", f"{one}/delete", endpoints.remove, OPERATE),
+        Entry("GET", f"{one}/edit", settings.edit, OPERATE),
+        Entry("POST", f"{one}/edit", settings.change, OPERATE),
+        Entry("GET", f"{one}/secret", secrets.ask, SECRETS),
+        Entry("POST", f"{one}/secret", secrets.rotate, ROTATION),
+        Entry("POST", f"{one}/secret/show", secrets.show, SECRETS),
+    )

@@ -12,6 +12,7 @@ from ringback.model import (
     EndpointState,
     Held,
     NodeState,
+    Outcome,
     OutcomeKind,
     SkipReason,
     Standing,
@@ -97,6 +98,24 @@ def outcome(kind: OutcomeKind) -> str:
     return OUTCOMES[kind]
 
 
+def went(what: Outcome) -> Badge:
+    """Return how an attempt went."""
+    if what.ok:
+        return STANDINGS[Standing.SUCCEEDED]
+    return Badge(OUTCOMES[what.kind], "late" if what.kind is OutcomeKind.AGAIN else "bad", "bad")
+
+
+def standing(value: str) -> Badge:
+    """Return how the standing of that name is shown."""
+    return STANDINGS[Standing(value)]
+
+
+def failure(kind: OutcomeKind, status: int, detail: str) -> str:
+    """Return what happened, with what there is to refine it, such as ``Refused by the receiver: 503``."""
+    more = str(status) if status else detail.replace("_", " ")
+    return f"{OUTCOMES[kind]}: {more}" if more else OUTCOMES[kind]
+
+
 def skipped(reason: SkipReason) -> str:
     """Return why an endpoint gets nothing."""
     return SKIPPED[reason]
@@ -110,6 +129,9 @@ def trigger(what: Trigger) -> str:
 FILTERS: dict[str, Callable[..., Any]] = {
     "badge": badge,
     "outcome": outcome,
+    "went": went,
+    "standing": standing,
+    "failure": failure,
     "skipped": skipped,
     "trigger": trigger,
 }

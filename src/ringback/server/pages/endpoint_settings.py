@@ -1,0 +1,159 @@
+"""The form of an endpoint's settings: where it is, what it gets, and how fast."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ringback.drafts import EndpointDraft
+from ringback.errors import InvalidInput, RingbackError
+from ringback.model import Application, Endpoint
+from ringback.policy import parse_duration
+from ringback.server.api.endpoint import SENSITIVE
+from ringback.server.pages.applications import PLACE
+from ringback.server.pages.behind import Behind
+from ringback.server.pages.endpoints import pair, way
+from ringback.server.pages.forms import REFUSED, faults, names, pairs, status_of, written_pairs
+from ringback.server.pages.page import Page, Said, Visit, see
+from ringback.server.pages.rendering import page
+
+# What most people fill in; the rest of the form is folded away.
+FIRST = ("url", "description", "eventTypes")
+TEXTS = (
+    *FIRST,
+    "uid",
+    "channels",
+    "headers",
+    "throttleRate",
+    "retrySchedule",
+    "metadata",
+)
+SECOND = 1000
+# Stands for the value of a header that is secret.
+DOTS = "\u2022" * 8
+
+
+class EndpointSettings:
+    """What an endpoint is told to be.
+
+    Args:
+        behind: What is asked.
+    """
+
+    def __init__(self, behind: Behind) -> None:
+        self._behind = behind
+
+    async def draft(self, visit: Visit) -> Page:
+        """Ask for a new one."""
+        application = await self._behind.outbox.read(lambda store: store.application(visit.parts["app"]))
+        return _form(visit, application, None, {})
+
+    async def create(self, visit: Visit) -> Page:
+        """Make it."""
+        application = await self._behind.outbox.read(lambda store: store.application(visit.parts["app"]))
+        try:
+            draft = EndpointDraft(**typed(visit))
+            endpoint = await self._behind.outbox.create_endpoint(application.id, draft)
+        except REFUSED as error:
+            return _form(visit, application, None, _written(visit), error)
+        return see(visit, way(endpoint), Said("The endpoint is there. Send it an example to try it."))
+
+    async def edit(self, visit: Visit) -> Page:
+        """Ask for the settings."""
+        application, endpoint = await self._pair(visit)
+        return _form(visit, application, endpoint, _values(endpoint))
+
+    async def change(self, visit: Visit) -> Page:
+        """Change them."""
+        application, endpoint = await self._pair(visit)
+        try:
+            changes = typed(visit)
+            changes["headers"] = _unmasked(changes["headers"], endpoint.headers)
+            await self._behind.outbox.change_endpoint(application.id, endpoint.id, changes)
+        except REFUSED as error:
+            return _form(visit, application, endpoint, _written(visit), error)
+        return see(visit, way(endpoint), Said("The settings are changed."))
+
+    async def _pair(self, visit: Visit) -> tuple[Application, Endpoint]:
+        return await self._behind.outbox.read(lambda store: pair(store, visit))
+
+
+def typed(visit: Visit) -> dict[str, Any]:
+    """Return what the form says, as a draft has it.
+
+    Raises:
+        InvalidInput: A line of it cannot be read.
+    """
+    form = visit.form
+    return {
+        "url": form.get("url"),
+        "description": form.get("description"),
+        "uid": form.get("uid") or None,
+        "event_types": names(form.get("eventTypes")),
+        "channels": names(form.get("channels")),
+        "headers": _pairs("headers", form.get("headers")),
+        "metadata": _pairs("metadata", form.get("metadata")),
+        # A number that is none is left to the draft's rules, which say what it may be.
+        "throttle_rate": (form.number("throttleRate") or 0) if form.get("throttleRate") else None,
+        "retry_schedule": _schedule(form.get("retrySchedule")),
+    }
+
+
+def _pairs(name: str, text: str) -> dict[str, str]:
+    try:
+        return pairs(text)
+    except InvalidInput as error:
+        raise InvalidInput.at(name, msg=error.fields[0].msg) from None
+
+
+def _schedule(text: str) -> tuple[float, ...] | None:
+    try:
+        found = tuple(parse_duration(part) / SECOND for part in names(text) or ())
+    except ValueError as error:
+        raise InvalidInput.at("retrySchedule", msg=str(error)) from None
+    return found or None
+
+
+def _unmasked(headers: dict[str, str], before: Mapping[str, str]) -> dict[str, str]:
+    """Return headers as typed, with what they were where dots still stand for it."""
+    return {name: before.get(name, value) if value == DOTS else value for name, value in headers.items()}
+
+
+def _values(endpoint: Endpoint) -> dict[str, Any]:
+    delays = endpoint.retry_schedule or ()
+    return {
+        "url": endpoint.url,
+        "description": endpoint.description,
+        "uid": endpoint.uid or "",
+        "eventTypes": "\n".join(endpoint.event_types or ()),
+        "channels": "\n".join(endpoint.channels or ()),
+        "headers": written_pairs(
+            {name: DOTS if name.lower() in SENSITIVE else value for name, value in endpoint.headers.items()}
+        ),
+        "throttleRate": endpoint.throttle_rate or "",
+        "retrySchedule": ", ".join(f"{delay / SECOND:g}s" for delay in delays),
+        "metadata": written_pairs(endpoint.metadata),
+    }
+
+
+def _written(visit: Visit) -> dict[str, str]:
+    return {name: visit.form.get(name) for name in TEXTS}
+
+
+def _form(
+    visit: Visit,
+    application: Application,
+    endpoint: Endpoint | None,
+    values: dict[str, Any],
+    error: RingbackError | None = None,
+) -> Page:
+    wrong = {} if error is None else faults(error)
+    given = {
+        "place": PLACE,
+        "application": application,
+        "endpoint": endpoint,
+        "values": {**dict.fromkeys(TEXTS, ""), **values},
+        "faults": wrong,
+        "more": not wrong.keys() <= {"", *FIRST},
+    }
+    return page(visit, "endpoint_form.html", given, status=200 if error is None else status_of(error))

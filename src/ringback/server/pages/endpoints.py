@@ -1,0 +1,226 @@
+"""Pages about endpoints: how one fares, what was tried, and what can be done about it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ringback.drafts import MessageDraft
+from ringback.errors import NoExample, NotFound
+from ringback.examples import PING, PING_PAYLOAD, example_payload
+from ringback.model import Application, Attempt, Delivery, Endpoint, Instant, Message, Standing
+from ringback.server.pages.applications import PLACE
+from ringback.server.pages.behind import Behind
+from ringback.server.pages.confirming import Question, confirm
+from ringback.server.pages.fare import Fare, fare
+from ringback.server.pages.forms import REFUSED
+from ringback.server.pages.incident import summary
+from ringback.server.pages.page import Page, Said, Visit, see, segment
+from ringback.server.pages.rendering import page
+from ringback.server.pages.slices import Slice, part, sliced
+from ringback.store import AttemptFilter, MessageFilter, Store
+from ringback.store import Page as Part
+
+LATEST = 300
+SHOWN = 10
+MAX_KINDS = 200
+CLASSES = (("200", "2xx"), ("300", "3xx"), ("400", "4xx"), ("500", "5xx"), ("0", "No answer"))
+# What the buttons of an endpoint's page do, and what is said then.
+STATES = {
+    "pause": "Paused. What is accepted for it waits.",
+    "resume": "Resumed. What waited is being delivered.",
+    "enable": "Enabled.",
+    "disable": "Disabled. Nothing is kept for it from now on.",
+}
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """An endpoint as it stands."""
+
+    application: Application
+    endpoint: Endpoint
+    fare: Fare
+    circuit_until: Instant | None
+    kinds: tuple[str, ...]
+
+
+class Endpoints:
+    """The endpoints of applications.
+
+    Args:
+        behind: What is asked.
+    """
+
+    def __init__(self, behind: Behind) -> None:
+        self._behind = behind
+
+    async def show(self, visit: Visit) -> Page:
+        """Show how one fares."""
+        now = self._behind.clock()
+        found = await self._behind.outbox.read(lambda store: _found(store, visit, now))
+        return page(
+            visit,
+            "endpoint.html",
+            {
+                "place": PLACE,
+                "application": found.application,
+                "endpoint": found.endpoint,
+                "fare": found.fare,
+                "circuit_until": found.circuit_until,
+                "kinds": found.kinds,
+                "shown": SHOWN,
+                "now": now,
+                "summary": summary(found.endpoint, found.fare, now),
+                "way": way(found.endpoint),
+            },
+        )
+
+    async def attempts(self, visit: Visit) -> Page:
+        """Show what was tried, newest first."""
+        asked, went, status_class = part(visit), visit.query.get("went"), visit.query.get("class")
+        where = AttemptFilter(
+            endpoint_id=visit.parts["ep"],
+            ok={"well": True, "wrong": False}.get(went),
+            status_class=int(status_class) if status_class in dict(CLASSES) else None,
+            answers=False,
+        )
+
+        def look_up(store: Store) -> tuple[Application, Endpoint, list[Attempt]]:
+            application, endpoint = pair(store, visit)
+            return application, endpoint, store.attempts(application.id, where, asked)
+
+        application, endpoint, found = await self._behind.outbox.read(look_up)
+        rows: Slice[Attempt] = sliced(visit, found, asked, lambda one: one.id)
+        given = {"application": application, "endpoint": endpoint, "attempts": rows, "way": way(endpoint)}
+        chosen = {"went": went, "status_class": status_class, "classes": CLASSES}
+        return page(visit, "endpoint_attempts.html", {"place": PLACE, **given, **chosen})
+
+    async def messages(self, visit: Visit) -> Page:
+        """Show the messages that it gets or got, newest first, and how each went."""
+        asked, wanted = part(visit), visit.query.get("standing")
+        standings = (Standing(wanted),) if wanted in set(Standing) else None
+        kind = visit.query.get("type")
+        where = MessageFilter(event_types=(kind,) if kind else None)
+
+        def look_up(store: Store) -> tuple[Application, Endpoint, list[tuple[Delivery, Message]]]:
+            application, endpoint = pair(store, visit)
+            return (
+                application,
+                endpoint,
+                store.addressed(application.id, endpoint.id, where, asked, standings),
+            )
+
+        application, endpoint, found = await self._behind.outbox.read(look_up)
+        rows: Slice[tuple[Delivery, Message]] = sliced(visit, found, asked, lambda row: row[1].id)
+        given = {"application": application, "endpoint": endpoint, "rows": rows, "way": way(endpoint)}
+        chosen = {"standing": wanted, "kind": kind, "standings": [one.value for one in Standing]}
+        return page(visit, "endpoint_messages.html", {"place": PLACE, **given, **chosen})
+
+    async def move(self, visit: Visit) -> Page:
+        """Pause, resume, enable or disable it."""
+        application, endpoint = await self._pair(visit)
+        step = visit.form.get("step")
+        if step not in STATES:
+            raise NotFound("there is no such step")
+        if step == "disable" and not visit.form.ticked("sure"):
+            return confirm(visit, _whether_to_disable(visit, endpoint))
+        outbox = self._behind.outbox
+        if step == "pause":
+            await outbox.pause_endpoint(application.id, endpoint.id)
+        elif step == "resume":
+            await outbox.resume_endpoint(application.id, endpoint.id)
+        else:
+            await outbox.change_endpoint(application.id, endpoint.id, {"disabled": step == "disable"})
+        return see(
+            visit, way(endpoint), Said(STATES[step], "wait" if step in {"pause", "disable"} else "good")
+        )
+
+    async def send_example(self, visit: Visit) -> Page:
+        """Send an example to it alone, whatever it listens to."""
+        application, endpoint = await self._pair(visit)
+        kind = visit.form.get("type") or PING
+        try:
+            draft = MessageDraft(event_type=kind, payload=await self._example(kind))
+            accepted = await self._behind.outbox.publish_example(application.id, endpoint.id, draft)
+        except (*REFUSED, NoExample) as error:
+            return see(visit, way(endpoint), Said(_sentence(error.detail), "bad"))
+        said = Said(
+            f"The example {accepted.message.id} is queued: what comes of it is below in a moment.", "wait"
+        )
+        return see(visit, way(endpoint), said)
+
+    async def remove(self, visit: Visit) -> Page:
+        """Delete it, when that is confirmed."""
+        application, endpoint = await self._pair(visit)
+        if visit.form.ticked("sure"):
+            await self._behind.outbox.remove_endpoint(application.id, endpoint.id)
+            return see(visit, f"{PLACE}/{segment(application.id)}", Said("The endpoint is deleted."))
+        return confirm(
+            visit,
+            Question(
+                title="Delete the endpoint",
+                question=f"Delete the endpoint {endpoint.url}?",
+                points=(
+                    "What waits for it is cancelled.",
+                    "What was sent to it stays on record until its retention ends.",
+                ),
+                action=visit.link(f"{way(endpoint)}/delete"),
+                button="Delete the endpoint",
+                back=visit.link(way(endpoint)),
+                tone="bad",
+                hidden={"sure": "yes"},
+            ),
+        )
+
+    async def _pair(self, visit: Visit) -> tuple[Application, Endpoint]:
+        return await self._behind.outbox.read(lambda store: pair(store, visit))
+
+    async def _example(self, kind: str) -> msgspec.Raw:
+        if kind == PING:
+            return msgspec.Raw(PING_PAYLOAD)
+        event_type = await self._behind.outbox.read(lambda store: store.event_type(kind))
+        return msgspec.Raw(example_payload(event_type, 0))
+
+
+def way(endpoint: Endpoint) -> str:
+    """Return the way to an endpoint's page from the first one."""
+    return f"{PLACE}/{segment(endpoint.application_id)}/endpoints/{segment(endpoint.id)}"
+
+
+def pair(store: Store, visit: Visit) -> tuple[Application, Endpoint]:
+    """Return the application and its endpoint that an address names."""
+    application = store.application(visit.parts["app"])
+    return application, store.endpoint(application.id, visit.parts["ep"])
+
+
+def _found(store: Store, visit: Visit, now: Instant) -> Found:
+    application, endpoint = pair(store, visit)
+    where = AttemptFilter(endpoint_id=endpoint.id, answers=False)
+    latest = store.attempts(application.id, where, Part(limit=LATEST, descending=True))
+    kinds = store.event_types(Part(limit=MAX_KINDS), archived=False)
+    return Found(
+        application=application,
+        endpoint=endpoint,
+        fare=fare(latest, now),
+        circuit_until=store.circuits().get(endpoint.id),
+        kinds=(PING, *(kind.name for kind in kinds if kind.schemas)),
+    )
+
+
+def _whether_to_disable(visit: Visit, endpoint: Endpoint) -> Question:
+    return Question(
+        title="Disable the endpoint",
+        question=f"Disable {endpoint.url}?",
+        points=(
+            "What is accepted from now on is not kept for it; the record says why.",
+            "What waits for it is cancelled. To keep messages for later, pause it instead.",
+        ),
+        action=visit.link(f"{way(endpoint)}/state"),
+        button="Disable the endpoint",
+        back=visit.link(way(endpoint)),
+        tone="bad",
+        hidden={"step": "disable", "sure": "yes"},
+    )
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."

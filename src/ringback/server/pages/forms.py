@@ -1,0 +1,57 @@
+"""What forms of settings have in common: several names in one field, and what is wrong with which field."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from ringback.errors import Conflict, InvalidInput, LimitReached, RingbackError
+
+# What a page says again, beside what was typed, when a form cannot be done as it stands.
+REFUSED = (InvalidInput, Conflict, LimitReached)
+_SEPARATORS = re.compile(r"[\s,]+")
+
+
+def names(text: str) -> tuple[str, ...] | None:
+    """Return the names in a field, written with commas, spaces or on lines of their own; None for an empty one."""
+    found = tuple(dict.fromkeys(name for name in _SEPARATORS.split(text) if name))
+    return found or None
+
+
+def pairs(text: str) -> dict[str, str]:
+    """Return the pairs in a field, ``NAME: VALUE`` on a line each.
+
+    Raises:
+        InvalidInput: A line has no colon.
+    """
+    found = {}
+    for line in filter(None, (line.strip() for line in text.splitlines())):
+        name, colon, value = line.partition(":")
+        if not colon or not name.strip():
+            raise InvalidInput.at("pairs", msg=f"write NAME: VALUE on each line, not {line[:60]!r}")
+        found[name.strip()] = value.strip()
+    return found
+
+
+def written_pairs(values: Mapping[str, str]) -> str:
+    """Write pairs as ``pairs`` reads them."""
+    return "\n".join(f"{name}: {value}" for name, value in values.items())
+
+
+def faults(error: RingbackError) -> dict[str, str]:
+    """Return what is wrong by the name of the field; what is wrong with none of them stands under an empty name."""
+    if not isinstance(error, InvalidInput):
+        return {"": error.detail}
+    found: dict[str, str] = {}
+    for fault in error.fields:
+        parts = [str(part) for part in fault.loc if part not in {"body", "query"}]
+        name = parts[0] if parts else ""
+        told = fault.msg if len(parts) < 2 else f"{'.'.join(parts[1:])} {fault.msg}"  # noqa: PLR2004 - has a part below
+        found[name] = f"{found[name]}; {told}" if name in found else told
+    return found
+
+
+def status_of(error: RingbackError) -> int:
+    """Return the status of a page that says what is wrong with its form."""
+    return HTTPStatus.BAD_REQUEST if isinstance(error, InvalidInput) else error.status
