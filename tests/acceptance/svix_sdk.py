@@ -26,6 +26,9 @@ FORMER_METHODS = {
     "endpoint.upsert": "endpoint.update",
     "endpoint.set_headers": "endpoint.update_headers",
     "event_type.upsert": "event_type.update",
+    "ingest.endpoint.set_headers": "ingest.endpoint.update_headers",
+    "ingest.endpoint.upsert": "ingest.endpoint.update",
+    "ingest.source.upsert": "ingest.source.update",
 }
 FORMER_FIELDS = {"eventTypes": "filterTypes"}
 STEP = 0.05
