@@ -436,6 +436,11 @@ def value_here(text: str) -> str:
     return value
 
 
+def variable_here(name: str) -> str | None:
+    """Return the value of an environment variable that is no setting, None where it is not set or empty."""
+    return os.environ.get(name) or None
+
+
 def colour_wanted() -> bool:
     """Tell whether the environment allows colour (https://no-color.org, and terminals that have none)."""
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -7,7 +7,6 @@ import json
 import secrets
 from urllib.parse import urlsplit
 
-import pytest
 from svix_sdk import until
 
 FIELDS = ("name", "type", "uid", "metadata")
@@ -88,7 +87,9 @@ def test_endpoint_life(sdk):
     assert sdk.call("ingest.endpoint.get", uid, "shop") == made
     changed = {"url": "https://example.com/b", "uid": "shop", "throttleRate": 5, "description": "d"}
     assert sdk.call("ingest.endpoint.upsert", uid, "shop", changed)["id"] == made["id"]
-    assert sdk.call("ingest.endpoint.upsert", uid, "other", {"url": "https://example.com/c"})["uid"] == "other"
+    assert (
+        sdk.call("ingest.endpoint.upsert", uid, "other", {"url": "https://example.com/c"})["uid"] == "other"
+    )
     assert [row["uid"] for row in sdk.call("ingest.endpoint.list", uid)["data"]] == ["other", "shop"]
     sdk.call("ingest.endpoint.set_headers", uid, "shop", {"headers": {"x-a": "1", "authorization": "2"}})
     shown = sdk.call("ingest.endpoint.get_headers", uid, "shop")

@@ -7,6 +7,7 @@ Every command lives in the module of its name and is imported only when it is us
 from __future__ import annotations
 
 import importlib
+import keyword
 import os
 import sys
 from collections.abc import Sequence
@@ -69,6 +70,7 @@ COMMANDS = (
     "dev",
     "doctor",
     "event-type",
+    "import",
     "inbox",
     "nodes",
     "openapi",
@@ -94,7 +96,8 @@ class Commands(click.Group):
         """Return a command by its name, None when there is none."""
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"ringback.cli.{cmd_name.replace('-', '_')}")
+        name = f"{cmd_name.replace('-', '_')}{'_' if keyword.iskeyword(cmd_name) else ''}"
+        module = importlib.import_module(f"ringback.cli.{name}")
         command: click.Command = module.command
         return command
 

@@ -33,6 +33,7 @@ from ringback.secrecy import masked
 from ringback.store.values import (
     BROWSER,
     EXPIRING,
+    NOBODY,
     Acceptance,
     Accepted,
     AttemptFilter,
@@ -375,6 +376,10 @@ class Store(Protocol):
         """Keep documents in place of those with the same ids; remove those without a body."""
         ...
 
+    def document(self, collection: str, document_id: str) -> bytes | None:
+        """Return the body of one document, None where there is none with that id."""
+        ...
+
     def documents(self, collection: str, page: Page) -> list[Document]:
         """Return a page of a collection's documents, in the order of their ids."""
         ...
@@ -543,6 +548,7 @@ def _path(url: str) -> str:
 __all__ = [
     "BROWSER",
     "EXPIRING",
+    "NOBODY",
     "Acceptance",
     "Accepted",
     "Admit",

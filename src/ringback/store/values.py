@@ -48,6 +48,8 @@ class Document(msgspec.Struct, frozen=True):
 
 # Payloads that are to be forgotten: the ids are INSTANT.APPLICATION.MESSAGE, the instant in thirteen digits.
 EXPIRING = "ringback.expiring"
+# In place of an endpoint's id: that of none.
+NOBODY = ""
 
 
 class Acceptance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -56,8 +58,9 @@ class Acceptance(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     With *inbound* it was received, ``application`` is a source's id, and an event that was received before is
     answered with the first message's id. Otherwise it was published, and ``application`` is no source. *documents* are
     kept in the same transaction, unless it is refused or was accepted before. With *only*, the id or uid of an
-    endpoint, it is for that one alone, whatever it listens to. Its payload is to be forgotten after
-    *payload_until*: a document in the collection ``EXPIRING`` says so. Nothing is delivered before *deliver_at*.
+    endpoint, it is for that one alone, whatever it listens to; with ``NOBODY``, for none: a record of what another
+    server sent. Its payload is to be forgotten after *payload_until*: a document in the collection ``EXPIRING`` says
+    so. Nothing is delivered before *deliver_at*.
     """
 
     application: str

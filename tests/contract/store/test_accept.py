@@ -8,7 +8,7 @@ from scene import MANY
 
 from ringback.errors import Conflict, NotFound
 from ringback.model import DeliveryState, EndpointState, SkipReason, Trigger
-from ringback.store import Accepted, Idempotency, MessageFilter, Page
+from ringback.store import NOBODY, Accepted, Idempotency, MessageFilter, Page
 
 
 def key(name="k", fingerprint=b"same"):
@@ -50,6 +50,18 @@ def test_an_endpoint_that_gets_nothing_is_named_with_the_reason(scene, fields, r
     assert accepted.message.skipped == {skipped.id: reason}
     assert scene.store.message(application.id, accepted.message.id).skipped == {skipped.id: reason}
     assert scene.store.deliveries(application.id, accepted.message.id, Page()) == []
+
+
+def test_a_message_for_nobody(scene):
+    """What another server sent is kept as a record: nothing is delivered, until somebody has it sent again."""
+    application = scene.application()
+    endpoint = scene.endpoint(application)
+    accepted = scene.publish(application, only=NOBODY)
+    assert (accepted.works, accepted.spilled, accepted.message.skipped) == ((), (), {})
+    assert scene.store.message(application.id, accepted.message.id) == accepted.message
+    assert scene.due() == []
+    scene.write(scene.store.resend, application.id, accepted.message.id, endpoint.id, scene.now)
+    assert scene.due() == [endpoint.id]
 
 
 def test_a_shared_channel_is_enough(scene):

@@ -32,6 +32,17 @@ def test_the_last_body_is_the_one(scene):
     assert kept(scene) == [("a", b"3")]
 
 
+def test_one_document(scene):
+    """A single document is found by its id, and by no other or in another collection."""
+    keep(scene, ("orders", "a", b"1"), ("orders", "ab", b"\x00"), ("refunds", "b", b"2"))
+    assert [scene.store.document("orders", name) for name in ("a", "ab", "b", "")] == [
+        b"1",
+        b"\x00",
+        None,
+        None,
+    ]
+
+
 def test_collections_are_apart(scene):
     """The same id in another collection is another document."""
     keep(scene, ("orders", "a", b"1"), ("refunds", "a", b"2"))

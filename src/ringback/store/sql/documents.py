@@ -33,6 +33,13 @@ class Documents(Catalog):
         if removed:
             self.execute_rows(_REMOVE, removed)
 
+    def document(self, collection: str, document_id: str) -> bytes | None:
+        """See ``Store``."""
+        found = self.row(
+            "SELECT body FROM ringback_document WHERE collection = ? AND id = ?", (collection, document_id)
+        )
+        return None if found is None else bytes(found[0])
+
     def documents(self, collection: str, page: Page) -> list[Document]:
         """See ``Store``."""
         rising = page.backwards == page.descending
