@@ -1,4 +1,4 @@
-"""What was sent, looked back on: how an endpoint fares, and forgetting contents on request."""
+"""What was sent, looked back on: how an endpoint fares; cancelling, and forgetting contents, on request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EXPUNGED = b"EXPUNGED"
 
 
 class Archive:
-    """Counts and expunges; made by ``Outbox.archive``.
+    """Counts, cancels and expunges; made by ``Outbox.archive``.
 
     Args:
         committer: Writes and reads the store.
@@ -52,6 +52,21 @@ class Archive:
         def change(store: Store) -> None:
             owner = store.application(application).id
             store.expunge_message(owner, store.message(owner, message).id)
+
+        return self._committer.write(change)
+
+    def cancel_message(self, application: str, message: str) -> Pending[int]:
+        """Cancel what waits to be delivered of a message, by its id or event id; return how many deliveries that were.
+
+        What is being sent at the moment is left alone, and what has come to rest stays as it is.
+
+        Raises:
+            NotFound: There is no such message.
+        """
+
+        def change(store: Store) -> int:
+            owner = store.application(application).id
+            return store.cancel_message(owner, store.message(owner, message).id)
 
         return self._committer.write(change)
 

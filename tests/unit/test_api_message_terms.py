@@ -50,6 +50,20 @@ def test_for_later(api):
     assert api.message("acme")["deliverAt"] is None
 
 
+def test_cancelled(api):
+    """A message for later can be cancelled, by id or event id; only an administrator may."""
+    api.endpoint("acme")
+    api.message("acme", eventId="evt", deliverAt=ahead(days=3).isoformat())
+    for scope in ("publish", "read"):
+        assert api.post(f"{MSG}/evt/cancel", token=api.key(scope)).status_code == 403
+    for count in (1, 0):
+        result = api.post(f"{MSG}/evt/cancel")
+        assert (result.status_code, result.json) == (200, {"canceled": count})
+    (row,) = listed(api.get(f"{MSG}/evt/endpoint", "expanded_statuses=true"))["data"]
+    assert (row["statusText"], row["nextAttempt"], row["reason"]) == ("canceled", None, "on_request")
+    assert api.post(f"{MSG}/none/cancel").status_code == 404
+
+
 def test_for_now(api):
     """A time that has come or that passed a moment ago is now."""
     endpoint = api.endpoint("acme")

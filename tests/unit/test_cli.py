@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import create_server
 
@@ -134,6 +135,27 @@ def test_publish_sends_the_payload_byte_for_byte(capsys):
     assert payload.encode() in body
     sent = json.loads(body)
     assert (sent["eventType"], sent["eventId"], sent["channels"]) == ("invoice.paid", "e1", ["eu", "id"])
+
+
+def test_publish_for_later_and_with_tags():
+    """A time is taken as it is written everywhere, or from now; tags may be repeated; nonsense is told."""
+    with server(202, b'{"id": "msg_1"}') as (url, seen):
+        client = ["--url", url, "--token", TOKEN]
+        assert (
+            run([*PUBLISH, "{}", "--tag", "a", "--tag", "b", "--deliver-at", "2099-01-02T03:04:05", *client])
+            == 0
+        )
+        assert run([*PUBLISH, "{}", "--deliver-at", "2h", *client]) == 0
+        assert run([*PUBLISH, "{}", *client]) == 0
+        assert run([*PUBLISH, "{}", "--deliver-at", "999999999d", *client]) == 0
+        assert run([*PUBLISH, "{}", "--deliver-at", "tomorrow", *client]) == 2
+        assert run([*PUBLISH, "{}", "--tag", "a b", *client]) == 1
+    first, second, third, last = [json.loads(body) for _, _, body in seen]
+    assert last["deliverAt"].startswith("9999-12-31")
+    assert (first["tags"], first["deliverAt"]) == (["a", "b"], "2099-01-02T03:04:05Z")
+    ahead = datetime.fromisoformat(second["deliverAt"]) - datetime.now(UTC)
+    assert timedelta(hours=1, minutes=55) < ahead <= timedelta(hours=2)
+    assert not {"tags", "deliverAt"} & third.keys()
 
 
 def test_publish_reads_a_file_and_standard_input(tmp_path):

@@ -6,14 +6,13 @@ import contextlib
 import itertools
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import click
 import msgspec
 
-from ringback import policy
 from ringback.cli import DONE, PARTLY_FAILED
+from ringback.cli.moment import Moment
 from ringback.cli.options import STORE_SETTINGS, Command, json_option, settings_options
 from ringback.cli.output import print_json, print_table
 from ringback.cli.received import (
@@ -43,27 +42,6 @@ ATTEMPTS = Page(limit=100, descending=True)
 CANCELLED_AT_ONCE = 500
 
 
-class _Moment(click.ParamType):  # type: ignore[type-arg] # generic in later versions of click only
-    """A time: RFC 3339, or how long ago."""
-
-    name = "TIME"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Instant:
-        """Return the instant that *value* means."""
-        if isinstance(value, int):
-            return value
-        with contextlib.suppress(ValueError):
-            return system_clock() - policy.parse_duration(str(value))
-        try:
-            moment = datetime.fromisoformat(str(value))
-            aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-            return round(aware.timestamp() * 1000)
-        except (ValueError, OverflowError):
-            self.fail(
-                f"{value!r} is neither a time such as 2026-03-02T04:05:06Z nor an age such as 2h", param, ctx
-            )
-
-
 source_argument = click.argument("source_ref", metavar="SOURCE")
 store_options = settings_options(STORE_SETTINGS)
 limit_option = click.option(
@@ -85,7 +63,7 @@ types_option = click.option(
 
 def _time_option(name: str, words: str) -> Callable[[Command], Command]:
     told = f"Only what was received {words}: a time (RFC 3339), or how long ago, such as 2h."
-    return click.option(name, type=_Moment(), metavar="TIME", help=told)
+    return click.option(name, type=Moment(), metavar="TIME", help=told)
 
 
 since_option = _time_option("--since", "since then")

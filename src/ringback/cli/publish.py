@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
@@ -10,10 +11,14 @@ import click
 import msgspec
 
 from ringback.cli.client import Client
+from ringback.cli.moment import Moment
 from ringback.cli.options import CLIENT_SETTINGS, json_option, settings_options
 from ringback.cli.output import print_json
 from ringback.config import Settings
-from ringback.drafts import MessageDraft
+from ringback.drafts import checked_json
+from ringback.errors import InvalidInput
+from ringback.model import Instant
+from ringback.publication import draft_of
 
 
 @click.command("publish", short_help="Publish a message through a running server.")
@@ -22,6 +27,15 @@ from ringback.drafts import MessageDraft
 @click.argument("payload", metavar="[@FILE|-|JSON]", default="-")
 @click.option("--event-id", metavar="ID", help="Your own id for the event, unique in the application.")
 @click.option("--channel", "channels", metavar="NAME", multiple=True, help="A channel; may be repeated.")
+@click.option(
+    "--tag", "tags", metavar="NAME", multiple=True, help="A name to find the message by; may be repeated."
+)
+@click.option(
+    "--deliver-at",
+    type=Moment(ahead=True),
+    metavar="TIME",
+    help="Nothing is delivered before this time, such as 2026-12-24T09:00:00Z or 2h from now.",
+)
 @click.option("--idempotency-key", metavar="KEY", help="Publishing again with the same key changes nothing.")
 @click.option("--validate", is_flag=True, help="Publish only what obeys the newest schema of its event type.")
 @settings_options(CLIENT_SETTINGS)
@@ -34,6 +48,8 @@ def command(
     payload: str,
     event_id: str | None,
     channels: tuple[str, ...],
+    tags: tuple[str, ...],
+    deliver_at: Instant | None,
     idempotency_key: str | None,
     validate: bool,
     as_json: bool,
@@ -43,7 +59,15 @@ def command(
     The payload is a JSON object: given as it is, read from a FILE after @, or from standard input (-). It is
     delivered byte for byte.
     """
-    draft = _draft(event_type, _payload(payload), event_id, channels or None)
+    draft = draft_of(
+        event_type,
+        _checked(_payload(payload)),
+        event_id=event_id,
+        channels=channels or None,
+        tags=tags or None,
+        deliver_at=None if deliver_at is None else datetime.fromtimestamp(deliver_at / 1000, UTC),
+    )
+    draft.check()
     headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
     client = Client(settings.url, settings.token)
     query = "?validate=true" if validate else ""
@@ -71,15 +95,8 @@ def _payload(argument: str) -> bytes:
     return argument.encode()
 
 
-def _draft(
-    event_type: str, payload: bytes, event_id: str | None, channels: tuple[str, ...] | None
-) -> MessageDraft:
+def _checked(payload: bytes) -> bytes:
     try:
-        msgspec.json.decode(payload, type=msgspec.Raw)
-    except msgspec.DecodeError as error:
-        raise click.UsageError(f"the payload is not JSON: {error}") from None
-    draft = MessageDraft(
-        event_type=event_type, payload=msgspec.Raw(payload), event_id=event_id, channels=channels
-    )
-    draft.check()
-    return draft
+        return checked_json(payload)
+    except InvalidInput as error:
+        raise click.UsageError(f"the payload {error.fields[0].msg}") from None

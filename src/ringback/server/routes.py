@@ -86,6 +86,7 @@ def _management() -> Iterable[Entry]:
         (f"{one_application}/msg", Messages, "all"),
         (f"{one_application}/msg/batch", Messages, "batch"),
         (one_message, Messages, None),
+        (f"{one_message}/cancel", Messages, "cancel"),
         *_deliveries(one_application),
         *_authentication(),
     )

@@ -228,6 +228,7 @@ ENDPOINTS = {
     "EndpointStats.pending": _word("Deliveries that have not been tried yet.", 3),
     "EndpointStats.fail": _word("Attempts that failed.", 4),
     "EndpointStats.sending": _word("Deliveries that are being tried, or will be again.", 1),
+    "CancelOut.canceled": _word("How many deliveries were cancelled.", 1),
     "EndpointStats.canceled": _word("Deliveries that were cancelled.", 0),
 }
 EVENT_TYPES = {

@@ -161,6 +161,12 @@ class EndpointMessageOut(Shape):
     next_attempt: datetime | None
 
 
+class CancelOut(Shape):
+    """How many deliveries were cancelled; Ringback's own."""
+
+    canceled: int
+
+
 class EndpointStats(Shape):
     """How an endpoint fared in a window of time."""
 

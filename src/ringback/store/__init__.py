@@ -366,6 +366,10 @@ class Store(Protocol):
         """Forget a message's payload; what still waits to be delivered of it is cancelled. Raises ``NotFound``."""
         ...
 
+    def cancel_message(self, application_id: str, message_id: str) -> int:
+        """Cancel what waits to be delivered of a message; return how many deliveries. Raises ``NotFound``."""
+        ...
+
     def expunge_attempt(self, application_id: str, message_id: str, attempt_id: str, trace: bytes) -> None:
         """Keep *trace* in place of what the receiver answered. Raises ``NotFound``."""
         ...

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from scene import LEASE, MANY, Scene
 
+from ringback.errors import NotFound
 from ringback.model import DeliveryState, EndpointState, Standing
 from ringback.policy import DAY, Step
 from ringback.store import AttemptFilter, Idempotency, MessageFilter, Page
@@ -127,6 +128,38 @@ def test_expunged_and_brought_forward(scene, application, endpoint):
     assert [work.message_id for work in scene.take()] == [wanted]
     scene.tick(2 * LATER)
     assert [work.message_id for work in scene.take()] == [wanted]  # the lease has run out
+
+
+def test_cancelled(scene, application, endpoint):
+    """What waits is cancelled, for later or to be tried again; what is sent or done stays. It can be sent again."""
+    ended, sent = (scene.endpoint(application) for _ in range(2))
+    accepted = scene.publish(application)
+    works = {work.endpoint.id: work for work in accepted.works}
+    assert scene.settle(works[endpoint.id], Step.RETRY, scene.now + LATER)
+    assert scene.settle(works[ended.id], Step.SUCCEED)
+    later = schedule(scene, application)
+
+    def states(message):
+        found = scene.store.deliveries(application.id, message.id, ALL)
+        return {one.id: (delivery.state, delivery.reason) for delivery, one in found}
+
+    cancelled = (DeliveryState.CANCELLED, "on_request")
+    assert scene.write(scene.store.cancel_message, application.id, accepted.message.id) == 1
+    assert states(accepted.message) == {
+        endpoint.id: cancelled,
+        ended.id: (DeliveryState.SUCCEEDED, None),
+        sent.id: (DeliveryState.LEASED, None),
+    }
+    assert scene.settle(works[sent.id], Step.SUCCEED)
+    assert scene.write(scene.store.cancel_message, application.id, later.message.id) == 3
+    assert scene.write(scene.store.cancel_message, application.id, later.message.id) == 0
+    assert set(states(later.message).values()) == {cancelled}
+    scene.tick(2 * LATER)
+    assert scene.take() == []
+    scene.write(scene.store.resend, application.id, later.message.id, endpoint.id, scene.now)
+    assert [work.message_id for work in scene.take()] == [later.message.id]
+    with pytest.raises(NotFound):
+        scene.write(scene.store.cancel_message, application.id, scene.id("msg"))
 
 
 def test_retention_waits(scene, database, application, endpoint):

@@ -37,6 +37,7 @@ from ringback.server.unknown import Request
 from ringback.server.wire import (
     FAIL,
     STATUSES,
+    CancelOut,
     DestinationListing,
     EmptyResponse,
     EndpointMessageOut,
@@ -224,6 +225,12 @@ class Messages:
     async def on_get_batch(self, req: Request, resp: Response, app: str) -> None:
         """Show the message whose event id is "batch", which the address of batches would hide."""
         await self.on_get(req, resp, app, "batch")
+
+    @operation("message.cancel", {200: CancelOut})
+    async def on_post_cancel(self, req: Request, resp: Response, app: str, msg: str) -> None:
+        """Cancel what waits to be delivered of a message, such as one that is for later."""
+        parse(req, Query)
+        reply(resp, CancelOut(canceled=await self._outbox.archive.cancel_message(app, msg)))
 
     @operation("message.expunge-content", {204: None})
     async def on_delete_content(self, req: Request, resp: Response, app: str, msg: str) -> None:

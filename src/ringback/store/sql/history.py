@@ -9,6 +9,7 @@ import msgspec
 from ringback import ids
 from ringback.errors import NotFound
 from ringback.model import Attempt, Delivery, DeliveryState, Endpoint, Instant, Message
+from ringback.policy import Step, next_state
 from ringback.store import AttemptFilter, MessageFilter, Page
 from ringback.store.sql.addressing import Addressing
 from ringback.store.sql.filters import attempt_conditions, conditioned, message_conditions
@@ -105,6 +106,20 @@ class History(Addressing):
             " WHERE message_key = ? AND due_at IS NOT NULL",
             (DeliveryState.CANCELLED.value, "expunged", key),
         )
+
+    def cancel_message(self, application_id: str, message_id: str) -> int:
+        """See ``Store``."""
+        self.execute(
+            "UPDATE ringback_delivery SET state = ?, due_at = NULL, begun = 0, reason = ?"
+            " WHERE message_key = ? AND state = ?",
+            (
+                next_state(DeliveryState.WAITING, Step.CANCEL).value,
+                "on_request",
+                self._message_key(application_id, message_id),
+                DeliveryState.WAITING.value,
+            ),
+        )
+        return self.changes()
 
     def expunge_attempt(self, application_id: str, message_id: str, attempt_id: str, trace: bytes) -> None:
         """See ``Store``."""
