@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -126,9 +127,13 @@ class Walk:
 
     def _messages(self, app: str, endpoint: str) -> None:
         self._do("endpoint.send_example", app, endpoint, {"eventType": "svix.ping"})
-        message = self._do("message.create", app, {"eventType": "walk", "payload": {"n": 1}})["id"]
+        asked = {"eventType": "walk", "payload": {"n": 1}, "tags": ["walk:1"], "deliverAt": _soon()}
+        message = self._do("message.create", app, asked)["id"]
         self._expect("message.get", self._do("message.get", app, message)["eventType"], "walk")
         self._expect("message.list", len(self._do("message.list", app)["data"]), 2)
+        (tagged,) = self._do("message.list", app, tag="walk:1")["data"]
+        self._expect("message.create", (tagged["id"], tagged["tags"]), (message, ["walk:1"]))
+        self._expect("message.create", tagged["deliverAt"] is not None, wanted=True)
         attempts = until(lambda: self._do("message_attempt.list_by_msg", app, message)["data"])
         attempt = attempts[0]["id"]
         self._expect("message_attempt.list_by_msg", attempts[0]["status"], 0)
@@ -178,6 +183,10 @@ class Walk:
     def _expect(self, name: str, found: Any, wanted: Any) -> None:
         if found != wanted:
             self.failures[name] = f"{found!r} is not {wanted!r}"
+
+
+def _soon() -> str:
+    return (datetime.now(UTC) + timedelta(milliseconds=500)).isoformat()
 
 
 def column(version: str, database: str) -> str:

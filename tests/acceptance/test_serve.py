@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from socket import create_server
 
 import pytest
@@ -239,6 +240,25 @@ def test_what_has_not_been_sent_is_kept_for_the_next_start(tmp_path, store):
             receiver.until(lambda: len(receiver.succeeded) == len(published))
             assert server.stop() == 0
     assert receiver.succeeded == {("/hook", message): 1 for message in published}
+
+
+def test_what_is_for_later_outlives_the_server(tmp_path, store):
+    """A server that accepted a message for later is killed; the next one delivers it, once and not before its time."""
+    with receiving() as receiver:
+        with serving(tmp_path, **store) as (server, api):
+            subscribe(api, receiver)
+            at = datetime.now(UTC) + timedelta(seconds=4)
+            later = api.post("/app/acme/msg", PUBLISHED | {"deliverAt": at.isoformat(), "tags": ["later"]})
+            first = publish(api)
+            receiver.until(lambda: receiver.succeeded)
+            server.kill()
+        with serving(tmp_path, **store) as (server, api):
+            receiver.until(lambda: len(receiver.succeeded) == 2)
+            assert datetime.now(UTC) >= at
+            (found,) = api.get("/app/acme/msg?tag=later")["data"]
+            assert (found["id"], found["deliverAt"]) == (later["id"], later["deliverAt"])
+            assert server.stop() == 0
+    assert receiver.succeeded == {("/hook", first): 1, ("/hook", later["id"]): 1}
 
 
 # --- Two processes -----------------------------------------------------------------------------------------

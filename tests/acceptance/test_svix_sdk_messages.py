@@ -59,6 +59,47 @@ def test_messages_are_read_and_listed(sdk, app):
     assert sdk.refused("message.get", app, "nobody").status == 404
 
 
+def test_tags(sdk, app, receiver):
+    """Messages, an endpoint's messages and attempts are found by tag."""
+    endpoint = sdk.endpoint(app, f"{receiver.url}/200")["id"]
+    plain, marked = sdk.publish(app), sdk.publish(app, tags=["plan:gold", "eu"])
+    assert (plain["tags"], marked["tags"]) == (None, ["plan:gold", "eu"])
+    for message in (plain, marked):
+        rested(sdk, app, message)
+    for method, arguments in (
+        ("message.list", (app,)),
+        ("message_attempt.list_attempted_messages", (app, endpoint)),
+        ("message_attempt.list_by_endpoint", (app, endpoint)),
+        ("message_attempt.list_by_msg", (app, marked["id"])),
+    ):
+        rows = sdk.call(method, *arguments, tag="eu")["data"]
+        assert [row.get("msgId", row["id"]) for row in rows] == [marked["id"]], method
+        assert sdk.call(method, *arguments, tag="us")["data"] == [], method
+    body = {"eventType": "a", "payload": {}, "tags": ["no spaces"]}
+    assert sdk.faults("message.create", app, body) == [("body", "tags", "0")]
+
+
+def test_for_later(sdk, app, receiver):
+    """A message for later is pending until its time, and arrives then; a time without an offset is UTC."""
+    endpoint = sdk.endpoint(app, f"{receiver.url}/later")["id"]
+    at = datetime.now(UTC) + timedelta(seconds=1.5)
+    message = sdk.publish(app, deliverAt=at.replace(tzinfo=None).isoformat())
+    told = datetime.fromisoformat(message["deliverAt"])
+    assert timedelta(0) <= at - told < timedelta(milliseconds=1)
+    (row,) = sdk.call("message_attempt.list_attempted_messages", app, endpoint)["data"]
+    assert (row["status"], row["nextAttempt"]) == (PENDING, message["deliverAt"])
+    assert sdk.call("message_attempt.list_attempted_messages", app, endpoint, status=PENDING)["data"] == [row]
+    receiver.until(lambda: arrived(receiver, "/later"))
+    assert datetime.now(UTC) >= told
+    assert rested(sdk, app, message) == {endpoint: SUCCESS}
+    for wrong in (timedelta(minutes=-2), timedelta(days=91)):
+        body = {"eventType": "a", "payload": {}, "deliverAt": (at + wrong).isoformat()}
+        assert sdk.faults("message.create", app, body) == [("body", "deliverAt")]
+    expunged = sdk.publish(app, deliverAt=(at + timedelta(days=1)).isoformat())
+    sdk.call("message.expunge_content", app, expunged["id"])
+    assert sdk.call("message_attempt.list_attempted_messages", app, endpoint, status=PENDING)["data"] == []
+
+
 def test_event_ids(sdk, app):
     """An event id is taken once in an application, and free in every other."""
     sdk.publish(app, eventId="evt")
