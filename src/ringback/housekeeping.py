@@ -16,6 +16,8 @@ from ringback.store.commit import Committer
 TASK_STEP = 500
 PRUNE_STEP = 500
 PRUNE_EVERY = policy.MINUTE
+# Source: Svix lists the tasks of the last 90 days.
+TASK_RETENTION = 90 * policy.DAY
 
 
 class Housekeeping:
@@ -53,6 +55,7 @@ class Housekeeping:
         """
         while await self._committer.write(partial(_expire, now)):
             pass
+        await self._committer.write(lambda store: store.forget_tasks(now - TASK_RETENTION))
         before = now - self._retention
         before -= before % self._committer.grain
         receipts_before = min(before, now - policy.RECEIPT_RETENTION)

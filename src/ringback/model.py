@@ -89,6 +89,7 @@ class SkipReason(enum.StrEnum):
     EVENT_TYPE = "event_type"  # the endpoint does not listen to this event type
     CHANNEL = "channel"  # the endpoint listens to other channels
     DISABLED = "disabled"  # the endpoint was disabled when the message was accepted
+    ADDRESSED = "addressed"  # the message was for one endpoint alone
 
 
 class Held(enum.StrEnum):
@@ -325,8 +326,8 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
 class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Something that happened, exactly as it was published or received. ``payload`` of None has been pruned.
 
-    ``skipped`` maps the id of each endpoint that gets nothing to the reason. Nothing is delivered before
-    ``deliver_at``.
+    ``skipped`` maps the id of each endpoint that gets nothing to the reason; ``*`` stands for all but one. Nothing is
+    delivered before ``deliver_at``.
     """
 
     id: str

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from ringback import drafts, ids, policy, redelivery
+from ringback import drafts, ids, redelivery
 from ringback.archive import Archive
 from ringback.changes import (
     changed_headers,
@@ -41,8 +41,8 @@ from ringback.model import (
     Instant,
 )
 from ringback.publication import acceptance_of, draft_of, of_each
-from ringback.redelivery import Window
 from ringback.repetition import idempotency, rotated_once
+from ringback.replays import Replays
 from ringback.signing import standard
 from ringback.store import Acceptance, Accepted, Document, Idempotency, Page, Pending, Store, Task
 from ringback.store.commit import Committer
@@ -197,15 +197,8 @@ class Outbox:
         *,
         idempotency_key: str | None = None,
     ) -> Pending[Task]:
-        """Deliver again what failed at an endpoint, of messages accepted from *since* to *until* (None: now)."""
-        now = self._clock()
-        end = now if until is None else until
-        policy.check_recover_window(since, end)
-        key = idempotency("recover", idempotency_key, (endpoint, since, until))
-        task_id = ids.new_id(ids.TASK, now, self._entropy(ids.ENTROPY_BYTES))
-        return self._committer.write(
-            redelivery.recovering(application, endpoint, Window(task_id, since, end, now), key)
-        )
+        """Deliver again what failed at an endpoint; see ``Replays.recover``."""
+        return self.replays.recover(application, endpoint, since, until, idempotency_key=idempotency_key)
 
     # --- Applications -------------------------------------------------------------------------------------
 
@@ -460,6 +453,11 @@ class Outbox:
     def options(self) -> DeliveryOptions:
         """How endpoints are sent to."""
         return DeliveryOptions(self._committer, self._clock)
+
+    @property
+    def replays(self) -> Replays:
+        """Many messages delivered again."""
+        return Replays(self._committer, self._clock, self._entropy)
 
     # --- Looking ------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from ringback.server.needs import need_of
 from ringback.signed_tokens import Signer
 
 APP = "/api/v1/app/{app}"
+TASKS = "/background-task"
 SIGNER = Signer(secrets=("the secret that signs the tokens",))
 RECENT = iso(system_clock() - 3_600_000)
 # A body that each route would take, so that what is told of is the id and never the body.
@@ -24,6 +25,9 @@ BODIES = {
     f"PUT {APP}/endpoint/{{ep}}": {"url": "https://example.com/other"},
     f"PATCH {APP}/endpoint/{{ep}}": {"description": "other"},
     f"POST {APP}/endpoint/{{ep}}/recover": {"since": RECENT},
+    f"POST {APP}/endpoint/{{ep}}/replay-missing": {"since": RECENT},
+    f"POST {APP}/endpoint/{{ep}}/bulk-replay": {"since": RECENT},
+    f"POST {APP}/bulk-replay": {"since": RECENT},
     f"POST {APP}/endpoint/{{ep}}/send-example": {"eventType": "invoice.paid"},
     f"PUT {APP}/endpoint/{{ep}}/headers": {"headers": {"x-other": "1"}},
     f"PATCH {APP}/endpoint/{{ep}}/headers": {"headers": {"x-other": "1"}},
@@ -43,6 +47,9 @@ MANAGING = {
 }
 PORTAL = MANAGING | {
     "POST /endpoint/{ep}/recover",
+    "POST /endpoint/{ep}/replay-missing",
+    "POST /endpoint/{ep}/bulk-replay",
+    "POST /bulk-replay",
     "POST /endpoint/{ep}/secret/rotate",
     "POST /msg/{msg}/endpoint/{ep}/resend",
 }
@@ -104,7 +111,9 @@ def placed(api, place):
 def ask(api, route, ids, key, query=""):
     """Send a request to a route with these ids; return the answer."""
     method, template = route.split(" ")
-    path = template.format_map({**NOBODY, "source": "src", "name": "invoice.paid", "token": "tok"} | ids)
+    path = template.format_map(
+        {**NOBODY, "source": "src", "name": "invoice.paid", "token": "tok", "task": "qtask"} | ids
+    )
     body = BODIES.get(route, {}) if method in {"POST", "PUT", "PATCH"} else None
     return api.send(method, path, body, token=key, query=query)
 
@@ -188,11 +197,34 @@ def test_above_the_applications(api, acme):
 
 def test_event_types_are_shared(api, acme):
     """Whoever has a token may know the event types, and only an administrator changes them."""
-    shared = set(placed(api, Place.SHARED)) - {"POST /api/v1/auth/logout"}
+    shared = {one for one in placed(api, Place.SHARED) if TASKS not in one} - {"POST /api/v1/auth/logout"}
     assert shared == {"GET /api/v1/event-type", "GET /api/v1/event-type/{name}"}
     for route in shared:
         for key in (*acme.keys.values(), api.key("publish")):
             assert ask(api, route, {}, key).status_code == 200, route
+
+
+def test_tasks_are_one_s_own(api, acme, globex):
+    """Another application's task is told of as one that there is none of, and is in no list."""
+    body = {"since": RECENT, "limit": 1}
+    task = api.post("/app/globex/bulk-replay", body).json["id"]
+    own = api.post("/app/acme/bulk-replay", body, token=acme.keys["redeliver"]).json["id"]
+    nobody = f"qtask_{'0' * 27}"
+    for route in [one for one in placed(api, Place.SHARED) if f"{TASKS}/" in one]:
+        for scope, key in acme.keys.items():
+            hidden = told(ask(api, route, {"task": task}, key), {"task": task})
+            assert hidden == told(ask(api, route, {"task": nobody}, key), {"task": nobody}), (route, scope)
+            assert hidden[0] in ({404} if scope == "admin" else {403, 404}), (route, scope)
+    for scope in ("read", "portal", "admin", "signed"):
+        listed = api.get("/background-task", token=acme.keys[scope]).json["data"]
+        assert [one["id"] for one in listed] == [own]
+        assert listed == api.get("/background-task", "app_id=acme", token=acme.keys[scope]).json["data"]
+        assert api.get(f"/background-task/{own}", token=acme.keys[scope]).status_code == 200
+        for other in ("globex", globex.ids["app"], "nobody"):
+            answer = api.get("/background-task", f"app_id={other}", token=acme.keys[scope])
+            assert (answer.status_code, answer.json["data"]) == (200, [])
+    for scope, status in {"read": 403, "publish": 403, "redeliver": 200}.items():
+        assert api.post(f"/background-task/{own}/cancel", token=acme.keys[scope]).status_code == status
 
 
 def test_scopes(api, acme):
@@ -209,7 +241,7 @@ def test_scopes(api, acme):
             "view-secrets": method == "GET" and secret,
             "rotate-secrets": secret or below.endswith("/secret/rotate"),
             "manage-endpoints": secret or f"{method} {below}" in MANAGING,
-            "redeliver": below.endswith(("/recover", "/resend")),
+            "redeliver": below.endswith(("/recover", "/resend", "/replay-missing", "/bulk-replay")),
         }
         allowed["signed"] = allowed["portal"]
         for scope, key in acme.keys.items():

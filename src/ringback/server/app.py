@@ -13,6 +13,7 @@ from ringback.server.api.api_token import ApiTokens
 from ringback.server.api.application import Applications
 from ringback.server.api.attempt import Attempts
 from ringback.server.api.authentication import Authentication
+from ringback.server.api.background_task import BackgroundTasks
 from ringback.server.api.endpoint import Endpoints
 from ringback.server.api.event_type import EventTypes
 from ringback.server.api.message import Messages
@@ -20,6 +21,7 @@ from ringback.server.api.node import Nodes
 from ringback.server.api.operational_endpoint import OperationalEndpoints
 from ringback.server.api.received import Received
 from ringback.server.api.reference import Reference
+from ringback.server.api.replay import Replaying
 from ringback.server.api.source import SourceResource
 from ringback.server.api.source_endpoint import SourceEndpoints
 from ringback.server.auth import Guard, Tokens
@@ -96,6 +98,7 @@ def create_app(
         Applications: Applications(outbox, bodies),
         Attempts: Attempts(outbox),
         Authentication: Authentication(outbox, tokens, bodies, public_url),
+        BackgroundTasks: BackgroundTasks(outbox),
         Endpoints: Endpoints(outbox, bodies),
         EventTypes: EventTypes(outbox, bodies),
         Health: Health(outbox, readiness),
@@ -105,6 +108,7 @@ def create_app(
         OperationalEndpoints: OperationalEndpoints(outbox, bodies),
         Received: Received(sources, bodies),
         Reference: Reference(functools.partial(document, routes())),
+        Replaying: Replaying(outbox, bodies),
         SourceEndpoints: SourceEndpoints(outbox, bodies),
         SourceResource: SourceResource(sources, bodies, public_url),
     }

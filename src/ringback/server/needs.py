@@ -8,6 +8,7 @@ from ringback.access import Need, Place, Right
 
 _APPLICATION = "/api/v1/app/{app}"
 _EVENT_TYPES = "/api/v1/event-type"
+_TASKS = "/api/v1/background-task"
 _TOKENS = "/api/v1/auth/"
 _LOGOUT = "/api/v1/auth/logout"
 _INGEST = "/ingest/api/v1/source"
@@ -29,6 +30,9 @@ _RIGHTS = {
     ("HEAD", "/endpoint/{ep}/secret"): Right.SEE_SECRETS,
     ("POST", "/endpoint/{ep}/secret/rotate"): Right.ROTATE_SECRETS,
     ("POST", "/endpoint/{ep}/recover"): Right.REDELIVER,
+    ("POST", "/endpoint/{ep}/replay-missing"): Right.REDELIVER,
+    ("POST", "/endpoint/{ep}/bulk-replay"): Right.REDELIVER,
+    ("POST", "/bulk-replay"): Right.REDELIVER,
     ("POST", "/msg/{msg}/endpoint/{ep}/resend"): Right.REDELIVER,
 }
 # Sources are shown with their addresses, and whoever knows one may knock.
@@ -38,10 +42,8 @@ _SECRET_SOURCES = frozenset({_INGEST, f"{_INGEST}/{{source}}"})
 @functools.cache
 def need_of(method: str, template: str) -> Need:
     """Return what an address asks for; of one that is not known here, everything."""
-    if template == _EVENT_TYPES or template.startswith(f"{_EVENT_TYPES}/"):
-        return Need(None, Place.SHARED) if method in _LOOKS else Need(Right.OPERATE, Place.ORGANISATION)
-    if template == _LOGOUT:
-        return Need(None, Place.SHARED)
+    if template == _LOGOUT or template.startswith((_EVENT_TYPES, _TASKS)):
+        return _need_of_shared(method, template)
     looking = Right.READ if method in _LOOKS else Right.OPERATE
     if template == _APPLICATION:
         return Need(looking, Place.APPLICATION if method in _LOOKS else Place.ORGANISATION)
@@ -51,3 +53,12 @@ def need_of(method: str, template: str) -> Need:
     if template.startswith(_TOKENS) or template in _SECRET_SOURCES or template.endswith("/secret"):
         return Need(Right.OPERATE, Place.ORGANISATION)
     return Need(looking, Place.ORGANISATION)
+
+
+def _need_of_shared(method: str, template: str) -> Need:
+    if template.startswith(_TASKS):
+        # Each caller sees those of its own application: the resource looks.
+        return Need(Right.READ if method in _LOOKS else Right.REDELIVER, Place.SHARED)
+    if method in _LOOKS or template == _LOGOUT:
+        return Need(None, Place.SHARED)
+    return Need(Right.OPERATE, Place.ORGANISATION)

@@ -8,6 +8,7 @@ from ringback.server.api.api_token import ApiTokens
 from ringback.server.api.application import Applications
 from ringback.server.api.attempt import Attempts
 from ringback.server.api.authentication import Authentication
+from ringback.server.api.background_task import BackgroundTasks
 from ringback.server.api.endpoint import Endpoints
 from ringback.server.api.event_type import EventTypes
 from ringback.server.api.message import Messages
@@ -15,6 +16,7 @@ from ringback.server.api.node import Nodes
 from ringback.server.api.operational_endpoint import OperationalEndpoints
 from ringback.server.api.received import Received
 from ringback.server.api.reference import Reference
+from ringback.server.api.replay import Replaying
 from ringback.server.api.source import SourceResource
 from ringback.server.api.source_endpoint import SourceEndpoints
 from ringback.server.health import Health
@@ -36,6 +38,7 @@ PARTS = {
     "msg": "A message: its id or your event id.",
     "name": "The name of an event type.",
     "source": "A source: its id or your uid.",
+    "task": "A background task: its id.",
     "token": "A token: its id.",
 }
 
@@ -46,6 +49,7 @@ TAGS = {
     "Event Type": "Kinds of messages that endpoints can subscribe to.",
     "Message": "What is published to the endpoints of an application.",
     "Message Attempt": "Where messages stand at endpoints, and every try at delivering them.",
+    "Background Task": "Long work, such as delivering many messages again.",
     "Operational Webhook Endpoint": "Places that operators are told at what happens to endpoints and deliveries.",
     "Operational Webhook Message": "What operators were told.",
     "Operational Webhook Message Attempt": "Where that stands, and every try at delivering it.",
@@ -88,7 +92,19 @@ def _management() -> Iterable[Entry]:
         (one_message, Messages, None),
         (f"{one_message}/cancel", Messages, "cancel"),
         *_deliveries(one_application),
+        *_tasks(),
         *_authentication(),
+    )
+
+
+def _tasks() -> Iterable[Entry]:
+    one_task = f"{BASE}/background-task/{{task}}"
+    return (
+        (f"{BASE}/background-task", BackgroundTasks, "all"),
+        (one_task, BackgroundTasks, None),
+        (f"{one_task}/pause", BackgroundTasks, "pause"),
+        (f"{one_task}/resume", BackgroundTasks, "resume"),
+        (f"{one_task}/cancel", BackgroundTasks, "cancel"),
     )
 
 
@@ -139,6 +155,9 @@ def _endpoints(owner: str, endpoints: type[Endpoints]) -> Iterable[Entry]:
         (f"{one_endpoint}/pause", endpoints, "pause"),
         (f"{one_endpoint}/resume", endpoints, "resume"),
         (f"{one_endpoint}/recover", endpoints, "recover"),
+        (f"{one_endpoint}/replay-missing", Replaying, "missing"),
+        (f"{one_endpoint}/bulk-replay", Replaying, "bulk"),
+        (f"{owner}/bulk-replay", Replaying, "all"),
         (f"{one_endpoint}/secret", endpoints, "secret"),
         (f"{one_endpoint}/secret/rotate", endpoints, "rotate"),
         (f"{one_endpoint}/headers", endpoints, "headers"),

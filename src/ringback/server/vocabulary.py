@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from ringback import drafts, ids, message_request, operational, policy, source_drafts
+from ringback import drafts, ids, message_request, operational, policy, replays, source_drafts
 from ringback.api_keys import MAX_NAME
 from ringback.server.paging import MAX_LIMIT
 
@@ -34,6 +34,7 @@ _AS = {
     "MessageEndpoint": "Endpoint",
     "EventTypeFromOpenApi": "EventType",
     "HeadersPatch": "Headers",
+    "ApplicationReplay": "EndpointReplay",
 }
 
 
@@ -230,6 +231,60 @@ ENDPOINTS = {
     "EndpointStats.sending": _word("Deliveries that are being tried, or will be again.", 1),
     "CancelOut.canceled": _word("How many deliveries were cancelled.", 1),
     "EndpointStats.canceled": _word("Deliveries that were cancelled.", 0),
+}
+TASKS = {
+    "BackgroundTask.id": _id("Its id.", ids.TASK),
+    "BackgroundTask.status": _word("`running`, also while it is paused, or `finished`.", "running"),
+    "task": _word("What it does.", "endpoint.bulk-replay"),
+    "BackgroundTask.data": _word("How far it has come."),
+    "BackgroundTask.updatedAt": _time("When it last made progress."),
+    "messagesSent": _word("How many messages it has sent.", 120),
+    "messagesWaiting": _word("How many it has made due that wait for their first attempt.", 3),
+    "TaskData.state": _word("`running`, `paused`, `finished` or `cancelled`.", "running"),
+    "progress": _word("Which part of its window of time it has looked through, from 0 to 1.", 0.25),
+    "TaskData.appId": _word(
+        "The id of the application, or of the source, that it is about.", "app_2yZ1oq0NoLt7AbTqV6CV6FvyOfl"
+    ),
+    "endpoints": _word("How many endpoints it is about.", 1),
+    "TaskData.limit": _word("How many messages to send at most; null for no bound.", None),
+    "TaskData.rate": _word("How many messages it makes due per second, or null.", 20),
+    "rate": _word(
+        "How many messages per second, at all endpoints together; null: as fast as they are taken.",
+        20,
+        minimum=1,
+        maximum=replays.MAX_RATE,
+    ),
+    "limit": _word("How many messages at most.", None, minimum=1, maximum=replays.MAX_LIMIT),
+    "endpointIds": _word(
+        "At these endpoints, by id or uid; null is all that are enabled.",
+        ["orders"],
+        minItems=1,
+        maxItems=replays.MAX_NAMES,
+    ),
+    "channel": _word("What is in this channel only.", None),
+    "EndpointReplay.status": _word(
+        "What stands so only: 0 success, 2 fail, 3 to be tried again, 4 canceled.", 2
+    ),
+    "statuses": _word("The same, for several.", [2, 4], minItems=1, maxItems=replays.MAX_NAMES),
+    "statusCodeClass": _word("What was last answered so only; 0 is no answer.", 500),
+    "outcomes": _word(
+        "What the last attempt came to only.", ["timeout"], minItems=1, maxItems=replays.MAX_NAMES
+    ),
+    "EndpointReplay.eventTypes": _word(
+        "Only messages of these types; `*` stands for any characters.",
+        ["invoice.*"],
+        minItems=1,
+        maxItems=replays.MAX_NAMES,
+    ),
+    "EndpointReplay.preview": _word("Whether to tell only what would be sent.", False),
+    "ReplayPreview.messages": _word("How many messages.", 120),
+    "oldest": _time("When the oldest of them was accepted, or null."),
+    "newest": _time("When the newest of them was accepted, or null.", THEN),
+    "estimatedMinutes": _word(
+        "How long that takes at the rate asked for, or at those of the endpoints; null where there is none.",
+        0.1,
+    ),
+    "complete": _word("Whether all were counted; of a million messages no more are looked at.", True),
 }
 EVENT_TYPES = {
     "EventType.name": _word(
@@ -478,6 +533,8 @@ PARAMETERS = {
     "?validate": _word("Whether to refuse payloads that do not obey the newest schema of their event type."),
     "?endpoint_id": _word("What is about this endpoint only: its id or your uid."),
     "?expanded_statuses": _word("Whether to tell cancelled deliveries (4) from failed ones (2)."),
+    "?task": _word("What does this only."),
+    "?app_id": _word("What is about this application or source only: its id or your uid."),
     "?status": _word("What has this status only."),
     "?status_code_class": _word("Attempts with such an answer only; 0 is none."),
     "?get_if_exists": _word(
@@ -490,5 +547,14 @@ PARAMETERS = {
     "?until": _time("The end of the window; without it, now.", THEN),
 }
 WORDS = (
-    COMMON | APPLICATIONS | ENDPOINTS | EVENT_TYPES | MESSAGES | SOURCES | NODES | AUTHENTICATION | PARAMETERS
+    COMMON
+    | APPLICATIONS
+    | ENDPOINTS
+    | TASKS
+    | EVENT_TYPES
+    | MESSAGES
+    | SOURCES
+    | NODES
+    | AUTHENTICATION
+    | PARAMETERS
 )

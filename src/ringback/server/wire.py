@@ -257,7 +257,7 @@ class HeadersOut(Shape):
 
 
 class RecoverOut(Shape):
-    """A recovery under way."""
+    """A task that was begun."""
 
     id: str
     status: str
@@ -428,11 +428,11 @@ def attempt_out(record: Attempt, *, with_content: bool = True) -> MessageAttempt
 
 
 def recover_out(task: Task) -> RecoverOut:
-    """Show a recovery."""
+    """Show a task that was begun."""
     return RecoverOut(
         id=task.id,
         status="finished" if task.done else "running",
-        task="endpoint.recover",
+        task=task.kind,
         updated_at=moment(task.updated_at),
     )
 

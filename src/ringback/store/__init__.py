@@ -30,6 +30,7 @@ from ringback.model import (
     Standing,
 )
 from ringback.secrecy import masked
+from ringback.store.tasks import Lane, Survey, Task, TaskFilter, TaskKind, TaskState, TaskVerbs
 from ringback.store.values import (
     BROWSER,
     EXPIRING,
@@ -53,7 +54,6 @@ from ringback.store.values import (
     Statement,
     Statistics,
     Tally,
-    Task,
     Token,
     Work,
 )
@@ -76,7 +76,7 @@ class Pending(Protocol[T_co]):
         ...
 
 
-class Store(Protocol):
+class Store(TaskVerbs, Protocol):
     """What the line needs of a database. Arguments named *ref* are an id or a uid.
 
     ``grain`` is the step in which retention goes: with a day, what was accepted on one day goes at once. ``tells`` is
@@ -163,18 +163,6 @@ class Store(Protocol):
             Conflict: An attempt is under way, or the endpoint is disabled.
             MissingPayload: The payload has been removed.
         """
-        ...
-
-    def add_task(self, task: Task) -> None:
-        """Keep a task to be advanced by a worker."""
-        ...
-
-    def task(self, task_id: str) -> Task:
-        """Return a task as it stands; raises ``NotFound``."""
-        ...
-
-    def advance_task(self, now: Instant, limit: int) -> Task | None:
-        """Move up to *limit* deliveries of the oldest open task; return it as it stands, None without one."""
         ...
 
     def replay(
@@ -564,6 +552,7 @@ __all__ = [
     "DueEndpoint",
     "Idempotency",
     "Inspection",
+    "Lane",
     "Lease",
     "MessageFilter",
     "Page",
@@ -574,8 +563,12 @@ __all__ = [
     "Statement",
     "Statistics",
     "Store",
+    "Survey",
     "Tally",
     "Task",
+    "TaskFilter",
+    "TaskKind",
+    "TaskState",
     "Token",
     "Work",
     "examine_store",

@@ -213,22 +213,6 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
     cancelled: int
 
 
-class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """Long work that survives a restart: recover an endpoint's deliveries of messages from since to until.
-
-    ``moved`` counts the deliveries made due so far.
-    """
-
-    id: str
-    application_id: str
-    endpoint_id: str
-    since: Instant
-    until: Instant
-    updated_at: Instant
-    moved: int = 0
-    done: bool = False
-
-
 # The name of tokens that are sessions of browsers; the name of such a session is the id of the token it began with.
 BROWSER = "browser"
 

@@ -30,16 +30,19 @@ from ringback.model import (
     OutcomeKind,
 )
 from ringback.policy import Decision, Health, Step
+from ringback.selection import RECOVERABLE, Selection
 from ringback.store import (
     Acceptance,
     Accepted,
     AttemptFilter,
+    Lane,
     Lease,
     Page,
     Quota,
     Settlement,
     Store,
     Task,
+    TaskKind,
     Work,
     open_store,
 )
@@ -295,13 +298,23 @@ class Scene:
     # Tasks.
 
     def recovery(self, endpoint: Endpoint, since: Instant, until: Instant) -> Task:
+        return self.task(endpoint, since=since, until=until, standings=RECOVERABLE)
+
+    def task(self, *endpoints: Endpoint, how: dict[str, Any] | None = None, **which: Any) -> Task:
+        """Add a task about some endpoints of one application."""
+        window = {"since": 0, "until": self.now + 1}
         task = Task(
-            id=self.id("qtask"),
-            application_id=endpoint.application_id,
-            endpoint_id=endpoint.id,
-            since=since,
-            until=until,
-            updated_at=self.now,
+            **{
+                "id": self.id("qtask"),
+                "application_id": endpoints[0].application_id,
+                "kind": TaskKind.BULK_REPLAY,
+                "selection": Selection(**window | which),
+                "lanes": tuple(Lane(endpoint_id=endpoint.id) for endpoint in endpoints),
+                "breadth": len(endpoints),
+                "created_at": self.now,
+                "updated_at": self.now,
+            }
+            | (how or {})
         )
         self.write(self.store.add_task, task)
         return task

@@ -10,10 +10,13 @@ from ringback.store.postgres.upkeep import Upkeep
 from ringback.store.sql.counts import Counts
 from ringback.store.sql.nodes import Nodes
 from ringback.store.sql.sources import Sources
+from ringback.store.sql.tasks import Tasks
 from ringback.store.sql.tokens import Tokens
 
 
-class PostgresStore(Publication, PostgresLine, Upkeep, Sources, Tokens, Counts, Nodes, Hints, Examination):
+class PostgresStore(
+    Publication, PostgresLine, Upkeep, Sources, Tokens, Tasks, Counts, Nodes, Hints, Examination
+):
     """All verbs of ``ringback.store.Store``; see there. Each base class holds the verbs of one concern.
 
     Args:

@@ -33,6 +33,8 @@ DIALECT = Dialect(
     queue="ringback_queue u WHERE u.endpoint_key = e.key",
     live="live_key IS NOT NULL",
     live_key="live_key",
+    lock="FOR UPDATE",
+    lock_free="FOR UPDATE SKIP LOCKED",
 )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from ringback import policy
 from ringback.model import Endpoint, Instant, Message, Trigger
 from ringback.policy import Step, next_state
+from ringback.selection import ADDRESSED
 from ringback.store import NOBODY, Acceptance, Accepted, Admit, Document, Lease, Work
 from ringback.store.sql.catalog import UNNAMED
 from ringback.store.sql.records import inbound_record, names_text, skipped_text, terms_record
@@ -44,7 +45,7 @@ class Intake:
             targets, skipped = route.fan(acceptance.event_type, acceptance.channels)
         else:
             targets = (route.endpoint(acceptance.only),) if acceptance.only != NOBODY else ()
-            skipped = {}
+            skipped = ADDRESSED
         held = None if acceptance.inbound is None else policy.held(acceptance.inbound, matched=bool(targets))
         if held is not None:
             targets = ()

@@ -1,11 +1,9 @@
-"""The line's verbs that both databases share: settle, resend, and the tasks that move many deliveries."""
+"""The line's verbs that both databases share: settle and resend."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-
-import msgspec
 
 from ringback import ids
 from ringback.errors import Conflict, MissingPayload, NotFound
@@ -21,7 +19,7 @@ from ringback.model import (
     Trigger,
 )
 from ringback.policy import BEHIND_ANOTHER, Step, next_state
-from ringback.store import Lease, Settlement, Task, Work
+from ringback.store import Lease, Settlement, Work
 from ringback.store.sql.announcing import Announcing
 from ringback.store.sql.catalog import UNNAMED
 from ringback.store.sql.records import (
@@ -42,7 +40,7 @@ INSERT_ATTEMPTS = Many(
     "itiittiittitb",
 )
 # What waits behind a delivery that is brought forward need not wait for the time when that would have been tried.
-_FOLLOW = f"""
+FOLLOW = f"""
     UPDATE ringback_delivery AS behind SET due_at = ?
     WHERE endpoint_key = ? AND message_key > ? AND due_at > ? AND state = 'waiting' AND reason = '{BEHIND_ANOTHER}'
     AND ordering_key = (
@@ -55,13 +53,6 @@ _MAKE_DUE = """
     ON CONFLICT (message_key, endpoint_key) DO UPDATE SET state = excluded.state, attempts = 0,
     due_at = excluded.due_at, trigger = excluded.trigger, reason = NULL, lease_token = NULL, begun = 0,
     ordering_key = coalesce(ringback_delivery.ordering_key, excluded.ordering_key)
-"""
-_RECOVERABLE = """
-    SELECT d.message_key, m.created_at, d.state, d.attempts
-    FROM ringback_delivery d INDEXED BY ringback_delivery_unsent
-    CROSS JOIN ringback_message m ON m.key = d.message_key
-    WHERE d.endpoint_key = ? AND d.message_key > ? AND {unsent} AND m.payload IS NOT NULL
-    ORDER BY d.message_key LIMIT ?
 """
 
 
@@ -170,47 +161,13 @@ class Line(Announcing):
         state = None if current is None else DeliveryState(current[0])
         if state is DeliveryState.LEASED:
             raise Conflict("an attempt is under way; wait for its outcome")
+        if state is DeliveryState.WAITING:
+            # It is a person's from now on: no task that had made it due takes it back.
+            self.execute("DELETE FROM ringback_replayed WHERE message_key = ? AND endpoint_key = ?", key)
         after = next_state(state, Step.RESEND).value
         make_due = _MAKE_DUE.format(ordered=self.dialect.ordered, unnamed=UNNAMED)
         self.execute(make_due, (message_key, after, now, endpoint_key))
-        self.execute(_FOLLOW, (now, endpoint_key, message_key, now, endpoint_key, message_key))
-
-    def _recoverable(self, endpoint_key: int, position: int, limit: int) -> list[Row]:
-        return self.rows(_RECOVERABLE.format(unsent=self.dialect.unsent), (endpoint_key, position, limit))
-
-    def add_task(self, task: Task) -> None:
-        """See ``Store``."""
-        self.execute(
-            "INSERT INTO ringback_task VALUES (?, ?, 0, ?)",
-            (task.id, int(task.done), msgspec.json.encode(task)),
-        )
-
-    def task(self, task_id: str) -> Task:
-        """See ``Store``."""
-        found = self.row("SELECT record FROM ringback_task WHERE id = ?", (task_id,))
-        if found is None:
-            raise NotFound(f"there is no task {task_id}")
-        return msgspec.json.decode(found[0], type=Task)
-
-    def advance_task(self, now: Instant, limit: int) -> Task | None:
-        """See ``Store``."""
-        found = self.row("SELECT record, position FROM ringback_task WHERE done = 0 ORDER BY id LIMIT 1")
-        if found is None:
-            return None
-        task, position = msgspec.json.decode(found[0], type=Task), found[1]
-        endpoint = self.row("SELECT key FROM ringback_endpoint WHERE id = ?", (task.endpoint_id,))
-        rows = self._recoverable(endpoint[0], position, limit) if endpoint else []
-        moved = [row for row in rows if _is_meant(row, task)]
-        for row in moved:
-            self.make_due(row[0], endpoint[0] if endpoint else 0, now)
-        task = msgspec.structs.replace(
-            task, moved=task.moved + len(moved), done=len(rows) < limit, updated_at=now
-        )
-        self.execute(
-            "UPDATE ringback_task SET done = ?, position = ?, record = ? WHERE id = ?",
-            (int(task.done), rows[-1][0] if rows else position, msgspec.json.encode(task), task.id),
-        )
-        return task
+        self.execute(FOLLOW, (now, endpoint_key, message_key, now, endpoint_key, message_key))
 
 
 def _ended_row(settlement: Settlement) -> Row:
@@ -243,9 +200,3 @@ def taken(row: Row, endpoint_key: int, endpoint: Endpoint, lease: Lease) -> Work
         inbound=inbound_of(inbound),
         begun=begun,
     )
-
-
-def _is_meant(row: Row, task: Task) -> bool:
-    _, created_at, state, attempts = row
-    untried = state == DeliveryState.WAITING and attempts == 0
-    return task.since <= created_at < task.until and not untried

@@ -179,6 +179,16 @@ def names_text(names: tuple[str, ...] | None) -> str | None:
     return None if names is None else _encode(names).decode()
 
 
+def names_of(text: str | None) -> tuple[str, ...] | None:
+    """Read channels."""
+    return None if text is None else _names.decode(text)
+
+
+def skipped_of(text: str | None) -> dict[str, SkipReason]:
+    """Read the endpoints that get nothing."""
+    return {} if text is None else _skipped.decode(text)
+
+
 def skipped_text(skipped: dict[str, SkipReason]) -> str | None:
     """Return the endpoints that get nothing as they are kept."""
     return _encode(skipped).decode() if skipped else None

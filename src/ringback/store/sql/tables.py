@@ -36,6 +36,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
         queue: Those of them that were not born leased, or are so no more: ``u`` stands for one.
         live: That a delivery is not at rest, as the index by ordering keys has it.
         live_key: The ordering key of those.
+        lock: What stands behind a query whose rows nobody else is to change meanwhile.
+        lock_free: The same, where rows that somebody else has are to be left out.
     """
 
     ordered: str
@@ -45,6 +47,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     queue: str
     live: str
     live_key: str
+    lock: str = ""
+    lock_free: str = ""
 
 
 class Tables(ABC):

@@ -1,0 +1,301 @@
+"""The door for delivering many messages again: previewed, paced, watched, paused, cancelled.
+
+Each replay is a task that the workers advance together: it survives the node that does it, and goes on where it was.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from ringback import ids, policy
+from ringback.errors import Conflict, InvalidInput
+from ringback.model import Endpoint, EndpointState, Instant, OutcomeKind, Standing
+from ringback.repetition import idempotency, once
+from ringback.selection import AT_REST, RECOVERABLE, Selection
+from ringback.store import (
+    Idempotency,
+    Lane,
+    Page,
+    Pending,
+    Store,
+    Task,
+    TaskFilter,
+    TaskKind,
+    TaskState,
+)
+from ringback.store.commit import Committer
+
+MAX_ENDPOINTS = 1_000
+MAX_NAMES = 1_000
+MAX_RATE = 10_000
+MAX_LIMIT = 10_000_000
+# How many messages a preview looks at, so many in one go.
+PREVIEW_LOOKS = 1_000_000
+LOOK = 5_000
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """Which deliveries to make again, and how; for the rest see ``Selection``.
+
+    Args:
+        since: Of messages accepted from then on.
+        until: Of those accepted before; None: before now.
+        endpoints: At the endpoints named by id or uid; None: at all of them.
+        standings: Those that stand so.
+        missing: Those that were never attempted, instead.
+        event_types: Of messages of these types; None: of all.
+        channel: Of messages in this channel.
+        status_class: Those whose last attempt was answered with such an HTTP status: 0, 100 … 500.
+        outcomes: Those whose last attempt came to one of these.
+        rate: How many per second, for all endpoints together; None: as fast as they are taken.
+        limit: How many at most.
+    """
+
+    since: Instant
+    until: Instant | None = None
+    endpoints: tuple[str, ...] | None = None
+    standings: tuple[Standing, ...] = AT_REST
+    missing: bool = False
+    event_types: tuple[str, ...] | None = None
+    channel: str | None = None
+    status_class: int | None = None
+    outcomes: tuple[OutcomeKind, ...] | None = None
+    rate: int | None = None
+    limit: int | None = None
+
+    def selection(self, now: Instant) -> Selection:
+        """Return which deliveries it is about.
+
+        Raises:
+            InvalidInput: It does not obey the rules.
+        """
+        until = (
+            now + 1 if self.until is None else self.until
+        )  # what was accepted this very millisecond counts
+        if self.since >= until:
+            raise InvalidInput.at("body", "since", msg="since must be before until")
+        for name, value, most in (("rate", self.rate, MAX_RATE), ("limit", self.limit, MAX_LIMIT)):
+            if value is not None and not 1 <= value <= most:
+                raise InvalidInput.at("body", name, msg=f"is between 1 and {most}")
+        for name, values in (
+            ("endpointIds", self.endpoints),
+            ("statuses", self.standings),
+            ("eventTypes", self.event_types),
+            ("outcomes", self.outcomes),
+        ):
+            if values is not None and not 1 <= len(values) <= MAX_NAMES:
+                raise InvalidInput.at("body", name, msg=f"has 1 to {MAX_NAMES} entries; leave it out for all")
+        return Selection(
+            since=self.since,
+            until=until,
+            standings=self.standings,
+            missing=self.missing,
+            event_types=self.event_types,
+            channel=self.channel,
+            status_class=self.status_class,
+            outcomes=self.outcomes,
+        )
+
+
+class Preview(msgspec.Struct, frozen=True, kw_only=True):
+    """What a replay would send now: how many messages, and when the oldest and the newest of them were accepted.
+
+    *seconds* is how long that takes at the rate asked for, or at those of the endpoints; None where there is none.
+    Without *complete* there may be more: it is not looked for any further.
+    """
+
+    count: int
+    oldest: Instant | None
+    newest: Instant | None
+    seconds: float | None
+    complete: bool
+
+
+class Replays:
+    """Begins replays and turns them; made by ``Outbox.replays``.
+
+    Args:
+        committer: Writes and reads the store.
+        clock: Returns the present instant.
+        entropy: Returns that many random bytes.
+    """
+
+    def __init__(
+        self, committer: Committer, clock: Callable[[], Instant], entropy: Callable[[int], bytes]
+    ) -> None:
+        self._committer = committer
+        self._clock = clock
+        self._entropy = entropy
+
+    # --- Beginning ----------------------------------------------------------------------------------------
+
+    def recover(
+        self,
+        application: str,
+        endpoint: str,
+        since: Instant,
+        until: Instant | None = None,
+        *,
+        idempotency_key: str | None = None,
+    ) -> Pending[Task]:
+        """Deliver again what failed at an endpoint, of messages accepted from *since* to *until* (None: now).
+
+        Raises:
+            InvalidInput: The window is empty, or longer than 14 days.
+            NotFound: There is no such endpoint.
+            Conflict: The endpoint is disabled, or the key was used for another recovery.
+        """
+        policy.check_recover_window(since, self._clock() if until is None else until)
+        plan = Plan(since=since, until=until, endpoints=(endpoint,), standings=RECOVERABLE)
+        use = idempotency("recover", idempotency_key, (endpoint, since, until))
+        return self._begin(application, TaskKind.RECOVER, plan, use)
+
+    def missing(
+        self,
+        application: str,
+        endpoint: str,
+        since: Instant,
+        until: Instant | None = None,
+        *,
+        idempotency_key: str | None = None,
+    ) -> Pending[Task]:
+        """Deliver what was never attempted at an endpoint and that it wants as it is now.
+
+        Such as what was published before it was made, or while it was disabled. For the rest, see ``recover``; the
+        window may be of any length.
+        """
+        plan = Plan(since=since, until=until, endpoints=(endpoint,), missing=True)
+        use = idempotency("replay", idempotency_key, (endpoint, since, until))
+        return self._begin(application, TaskKind.REPLAY_MISSING, plan, use)
+
+    def begin(self, application: str, plan: Plan, *, idempotency_key: str | None = None) -> Pending[Task]:
+        """Deliver again what *plan* says. What is on its way is never sent twice.
+
+        Raises:
+            InvalidInput: The plan does not obey the rules.
+            NotFound: There is no such application or endpoint.
+            Conflict: An endpoint that is named is disabled, or the key was used for another replay.
+        """
+        use = idempotency("bulk-replay", idempotency_key, plan)
+        return self._begin(application, TaskKind.BULK_REPLAY, plan, use)
+
+    def preview(self, application: str, plan: Plan) -> Pending[Preview]:
+        """Tell what *plan* would send now; for its errors see ``begin``."""
+        selection = plan.selection(self._clock())
+        return self._committer.read(lambda store: _preview(store, application, plan, selection))
+
+    def _begin(self, application: str, kind: TaskKind, plan: Plan, use: Idempotency | None) -> Pending[Task]:
+        now = self._clock()
+        selection = plan.selection(now)
+        task_id = ids.new_id(ids.TASK, now, self._entropy(ids.ENTROPY_BYTES))
+
+        def change(store: Store) -> Task:
+            owner = store.application(application).id
+            targets = _targets(store, owner, plan)
+            task = Task(
+                id=task_id,
+                application_id=owner,
+                kind=kind,
+                selection=selection,
+                lanes=tuple(Lane(endpoint_id=target.id) for target in targets),
+                breadth=len(targets),
+                limit=plan.limit,
+                rate=plan.rate,
+                created_at=now,
+                updated_at=now,
+            )
+            return store.task(once(store, use, owner, now, lambda: _added(store, task)))
+
+        return self._committer.write(change)
+
+    # --- Watching and turning -----------------------------------------------------------------------------
+
+    def tasks(self, where: TaskFilter, page: Page) -> Pending[list[Task]]:
+        """Return a page of tasks, in the order of their ids."""
+        return self._committer.read(lambda store: store.tasks(where, page))
+
+    def task(self, task_id: str) -> Pending[Task]:
+        """Return a task as it stands; raises ``NotFound``."""
+        return self._committer.read(lambda store: store.task(task_id))
+
+    def pause(self, task_id: str) -> Pending[Task]:
+        """Have a task wait. What it has made due and nobody has begun to deliver waits with it.
+
+        Raises:
+            NotFound: There is no such task.
+            Conflict: It is over.
+        """
+        return self._turn(task_id, TaskState.PAUSED)
+
+    def resume(self, task_id: str) -> Pending[Task]:
+        """Have a task that waits go on; for its errors see ``pause``."""
+        return self._turn(task_id, TaskState.RUNNING)
+
+    def cancel(self, task_id: str) -> Pending[Task]:
+        """End a task. What it has made due and nobody has begun to deliver stands as it did before.
+
+        Raises:
+            NotFound: There is no such task.
+        """
+        return self._turn(task_id, TaskState.CANCELLED)
+
+    def _turn(self, task_id: str, state: TaskState) -> Pending[Task]:
+        now = self._clock()
+        return self._committer.write(lambda store: store.turn_task(task_id, state, now))
+
+
+def _targets(store: Store, owner: str, plan: Plan) -> list[Endpoint]:
+    """Return the endpoints of a plan: of those that are named none may be disabled, others are left out."""
+    if plan.endpoints is None:
+        found = store.endpoints(owner, Page(limit=MAX_ENDPOINTS))
+        return [one for one in found if one.state is not EndpointState.DISABLED]
+    named = {target.id: target for target in (store.endpoint(owner, ref) for ref in plan.endpoints)}
+    for target in named.values():
+        if target.state is EndpointState.DISABLED:
+            raise Conflict(f"the endpoint {target.id} is disabled; enable it before anything is sent to it")
+    return list(named.values())
+
+
+def _preview(store: Store, application: str, plan: Plan, selection: Selection) -> Preview:
+    owner = store.application(application).id
+    targets = _targets(store, owner, plan)
+    lanes = [Lane(endpoint_id=target.id) for target in targets]
+    counts: Counter[str] = Counter()
+    times: list[Instant] = []
+    looks, most = PREVIEW_LOOKS, plan.limit or MAX_LIMIT
+    while lanes and looks > 0 and counts.total() < most:
+        lane = lanes.pop()
+        survey = store.survey(owner, lane, selection, min(LOOK, looks))
+        counts[lane.endpoint_id] += survey.count
+        times += [at for at in (survey.oldest, survey.newest) if at is not None]
+        looks -= max(1, survey.looked)
+        if survey.lane is not None:
+            lanes.append(survey.lane)
+    count = min(counts.total(), most)
+    return Preview(
+        count=count,
+        oldest=min(times, default=None),
+        newest=max(times, default=None),
+        seconds=_seconds(count, counts, plan.rate, targets),
+        complete=not lanes or count == most,
+    )
+
+
+def _seconds(count: int, counts: Counter[str], rate: int | None, targets: Sequence[Endpoint]) -> float | None:
+    """Return how long a replay takes at the lowest of the rates that there are, None where there is none."""
+    spans = [
+        min(count, counts[target.id]) / target.throttle_rate
+        for target in targets
+        if target.throttle_rate is not None
+    ]
+    if rate is not None:
+        spans.append(count / rate)
+    return max(spans, default=None)
+
+
+def _added(store: Store, task: Task) -> str:
+    store.add_task(task)
+    return task.id
