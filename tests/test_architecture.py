@@ -56,6 +56,7 @@ EDGES = {"store", "destinations", "reconcilers", "origins"}
 # What Ringback does. It sees the edges' protocols only.
 LINE = {
     "archive",
+    "audience",
     "intake",
     "opening",
     "entrance",

@@ -16,6 +16,7 @@ import msgspec
 
 from ringback import drafts, ids, redelivery
 from ringback.archive import Archive
+from ringback.audience import is_wanted
 from ringback.changes import (
     changed_headers,
     check_inline,
@@ -447,12 +448,19 @@ class Outbox:
     @property
     def archive(self) -> Archive:
         """What was sent, to look back on."""
-        return Archive(self._committer, self._clock)
+        return Archive(self._committer, self._clock, self._entropy)
 
     @property
     def options(self) -> DeliveryOptions:
         """How endpoints are sent to."""
         return DeliveryOptions(self._committer, self._clock)
+
+    def precheck(
+        self, application: str, event_type: str, channels: tuple[str, ...] | None = None
+    ) -> Pending[bool]:
+        """Tell whether any endpoint would be sent such a message now; nothing is published."""
+        MessageDraft(event_type=event_type, payload=msgspec.Raw(b"{}"), channels=channels).check()
+        return self._committer.read(lambda store: is_wanted(store, application, event_type, channels))
 
     @property
     def replays(self) -> Replays:

@@ -207,7 +207,7 @@ class Replays:
                 created_at=now,
                 updated_at=now,
             )
-            return store.task(once(store, use, owner, now, lambda: _added(store, task)))
+            return store.task(once(store, use, owner, now, lambda: added(store, task)))
 
         return self._committer.write(change)
 
@@ -296,6 +296,7 @@ def _seconds(count: int, counts: Counter[str], rate: int | None, targets: Sequen
     return max(spans, default=None)
 
 
-def _added(store: Store, task: Task) -> str:
+def added(store: Store, task: Task) -> str:
+    """Add a task; return its id."""
     store.add_task(task)
     return task.id

@@ -14,11 +14,13 @@ from ringback.server.api.application import Applications
 from ringback.server.api.attempt import Attempts
 from ringback.server.api.authentication import Authentication
 from ringback.server.api.background_task import BackgroundTasks
+from ringback.server.api.contents import Contents
 from ringback.server.api.endpoint import Endpoints
 from ringback.server.api.event_type import EventTypes
 from ringback.server.api.message import Messages
 from ringback.server.api.node import Nodes
 from ringback.server.api.operational_endpoint import OperationalEndpoints
+from ringback.server.api.precheck import Precheck
 from ringback.server.api.received import Received
 from ringback.server.api.reference import Reference
 from ringback.server.api.replay import Replaying
@@ -99,6 +101,7 @@ def create_app(
         Attempts: Attempts(outbox),
         Authentication: Authentication(outbox, tokens, bodies, public_url),
         BackgroundTasks: BackgroundTasks(outbox),
+        Contents: Contents(outbox, bodies),
         Endpoints: Endpoints(outbox, bodies),
         EventTypes: EventTypes(outbox, bodies),
         Health: Health(outbox, readiness),
@@ -106,6 +109,7 @@ def create_app(
         MetricsPage: MetricsPage(metrics, outbox),
         Nodes: Nodes(outbox),
         OperationalEndpoints: OperationalEndpoints(outbox, bodies),
+        Precheck: Precheck(outbox, bodies),
         Received: Received(sources, bodies),
         Reference: Reference(functools.partial(document, routes())),
         Replaying: Replaying(outbox, bodies),

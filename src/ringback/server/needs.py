@@ -18,6 +18,7 @@ _LOOKS = frozenset({"GET", "HEAD"})
 _RIGHTS = {
     ("POST", "/msg"): Right.PUBLISH,
     ("POST", "/msg/batch"): Right.PUBLISH,
+    ("POST", "/msg/precheck/active"): Right.PUBLISH,
     ("POST", "/endpoint"): Right.MANAGE_ENDPOINTS,
     ("PUT", "/endpoint/{ep}"): Right.MANAGE_ENDPOINTS,
     ("PATCH", "/endpoint/{ep}"): Right.MANAGE_ENDPOINTS,

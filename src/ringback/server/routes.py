@@ -9,11 +9,13 @@ from ringback.server.api.application import Applications
 from ringback.server.api.attempt import Attempts
 from ringback.server.api.authentication import Authentication
 from ringback.server.api.background_task import BackgroundTasks
+from ringback.server.api.contents import Contents
 from ringback.server.api.endpoint import Endpoints
 from ringback.server.api.event_type import EventTypes
 from ringback.server.api.message import Messages
 from ringback.server.api.node import Nodes
 from ringback.server.api.operational_endpoint import OperationalEndpoints
+from ringback.server.api.precheck import Precheck
 from ringback.server.api.received import Received
 from ringback.server.api.reference import Reference
 from ringback.server.api.replay import Replaying
@@ -89,6 +91,9 @@ def _management() -> Iterable[Entry]:
         (f"{BASE}/event-type/{{name}}", EventTypes, None),
         (f"{one_application}/msg", Messages, "all"),
         (f"{one_application}/msg/batch", Messages, "batch"),
+        (f"{one_application}/msg/precheck/active", Precheck, None),
+        (f"{one_application}/msg/bulk-expunge", Contents, "bulk"),
+        (f"{one_application}/msg/expunge-all-contents", Contents, "all"),
         (one_message, Messages, None),
         (f"{one_message}/cancel", Messages, "cancel"),
         *_deliveries(one_application),
@@ -162,6 +167,7 @@ def _endpoints(owner: str, endpoints: type[Endpoints]) -> Iterable[Entry]:
         (f"{one_endpoint}/secret/rotate", endpoints, "rotate"),
         (f"{one_endpoint}/headers", endpoints, "headers"),
         (f"{one_endpoint}/stats", endpoints, "stats"),
+        (f"{one_endpoint}/attempt-stats", endpoints, "attempt_stats"),
     )
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from ringback.model import OutcomeKind, Standing
 from ringback.replays import Plan, Preview
@@ -54,15 +55,19 @@ class ApplicationReplay(EndpointReplay, kw_only=True):
     endpoint_ids: tuple[str, ...] | None = None
 
 
-class TaskData(Shape):
-    """How a task stands; all but ``messages_sent`` is Ringback's own."""
+class TaskData(Shape, kw_only=True):
+    """How a task stands; all but ``messages_sent`` and ``messages_purged`` is Ringback's own.
 
-    messages_sent: int
-    messages_waiting: int
+    A task has either what is about sending, or what is about forgetting.
+    """
+
+    messages_sent: int | UnsetType = UNSET
+    messages_purged: int | UnsetType = UNSET
+    messages_waiting: int | UnsetType = UNSET
     state: TaskState
     progress: float
     app_id: str
-    endpoints: int
+    endpoints: int | UnsetType = UNSET
     since: datetime
     until: datetime
     rate: int | None
@@ -113,13 +118,15 @@ def _standings(body: EndpointReplay) -> tuple[Standing, ...]:
 
 def task_out(task: Task) -> BackgroundTaskOut:
     """Show a task."""
+    purges = task.kind is TaskKind.PURGE
     data = TaskData(
-        messages_sent=task.moved - task.unsent,
-        messages_waiting=task.unsent,
+        messages_sent=UNSET if purges else task.moved - task.unsent,
+        messages_purged=task.moved if purges else UNSET,
+        messages_waiting=UNSET if purges else task.unsent,
         state=task.state,
         progress=round(task.progress, 4),
         app_id=task.application_id,
-        endpoints=task.breadth,
+        endpoints=UNSET if purges else task.breadth,
         since=moment(task.selection.since),
         until=moment(task.selection.until),
         rate=task.rate,

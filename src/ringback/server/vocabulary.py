@@ -15,6 +15,7 @@ from msgspec import UNSET
 
 from ringback import drafts, ids, message_request, operational, policy, replays, source_drafts
 from ringback.api_keys import MAX_NAME
+from ringback.archive import MAX_EXPUNGED
 from ringback.server.paging import MAX_LIMIT
 
 NAME = r"^[a-zA-Z0-9_.\-]{1,256}$"
@@ -238,6 +239,22 @@ TASKS = {
     "task": _word("What it does.", "endpoint.bulk-replay"),
     "BackgroundTask.data": _word("How far it has come."),
     "BackgroundTask.updatedAt": _time("When it last made progress."),
+    "EndpointAttemptStats.success": _word("Attempts that succeeded.", 120),
+    "EndpointAttemptStats.fail": _word("Attempts that failed.", 4),
+    "EndpointAttemptStats.canceled": _word("Attempts that ended in wanting nothing more of the message.", 0),
+    "steps": _word("Those steps of the window that had attempts; null where no `step` was asked for."),
+    "AttemptSpell.since": _time("When the step begins."),
+    "AttemptSpell.success": _word("Attempts that succeeded.", 12),
+    "AttemptSpell.fail": _word("Attempts that failed.", 1),
+    "AttemptSpell.canceled": _word("Attempts that ended in wanting nothing more of the message.", 0),
+    "MessagePrecheck.eventType": _word("What would have happened.", "invoice.paid", pattern=NAME),
+    "MessagePrecheck.channels": _names(
+        "The channels it would be in; null is none.", ["project-1"], drafts.MAX_MESSAGE_CHANNELS
+    ),
+    "active": _word("Whether any endpoint would be sent such a message.", True),
+    "BulkExpunge.ids": _word("The messages, by id or event id.", ["invoice-42"], maxItems=MAX_EXPUNGED),
+    "results": _word("What became of each: `expunged` or `not-found`.", {"invoice-42": "expunged"}),
+    "messagesPurged": _word("How many payloads were forgotten, where that is what it does.", UNSET),
     "messagesSent": _word("How many messages it has sent.", 120),
     "messagesWaiting": _word("How many it has made due that wait for their first attempt.", 3),
     "TaskData.state": _word("`running`, `paused`, `finished` or `cancelled`.", "running"),
@@ -543,6 +560,7 @@ PARAMETERS = {
     "?include_archived": _word("Whether to list archived ones as well."),
     "?expunge": _word("Whether to delete it for good."),
     "?reason": _word("What is held for this reason only."),
+    "?step": _word("To count each so many seconds of the window by themselves; at most 1,000 times.", 3600),
     "?since": _time("The beginning of the window; without it, 28 days before the end."),
     "?until": _time("The end of the window; without it, now.", THEN),
 }

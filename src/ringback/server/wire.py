@@ -5,7 +5,7 @@ Instants leave as RFC 3339 in UTC with milliseconds or better; everything is cam
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any, Generic, Literal, TypeVar, Union
 
@@ -33,7 +33,7 @@ from ringback.model import (
     instant_of,
 )
 from ringback.policy import node_state
-from ringback.store import Tally, Task
+from ringback.store import Spell, Tally, Task
 
 T = TypeVar("T")
 
@@ -175,6 +175,24 @@ class EndpointStats(Shape):
     fail: int
     sending: int
     canceled: int
+
+
+class AttemptSpell(Shape):
+    """Attempts in one step of a window, by what came of them; Ringback's own."""
+
+    since: datetime
+    success: int
+    fail: int
+    canceled: int
+
+
+class EndpointAttemptStats(Shape):
+    """Attempts in a window of time, by what came of them; ``steps`` are Ringback's own, None unless asked for."""
+
+    success: int
+    fail: int
+    canceled: int
+    steps: tuple[AttemptSpell, ...] | None
 
 
 class MessageEndpointOut(Shape):
@@ -401,6 +419,20 @@ def stats_out(tally: Tally) -> EndpointStats:
         fail=tally.failed,
         sending=tally.sending,
         canceled=tally.cancelled,
+    )
+
+
+def attempt_stats_out(spells: Sequence[Spell], *, stepwise: bool) -> EndpointAttemptStats:
+    """Show attempts in a window, and those of each of its steps if *stepwise*."""
+    steps = [
+        AttemptSpell(since=moment(one.since), success=one.succeeded, fail=one.failed, canceled=one.cancelled)
+        for one in spells
+    ]
+    return EndpointAttemptStats(
+        success=sum(one.success for one in steps),
+        fail=sum(one.fail for one in steps),
+        canceled=sum(one.canceled for one in steps),
+        steps=tuple(steps) if stepwise else None,
     )
 
 

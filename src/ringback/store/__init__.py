@@ -51,6 +51,7 @@ from ringback.store.values import (
     Pruned,
     Quota,
     Settlement,
+    Spell,
     Statement,
     Statistics,
     Tally,
@@ -342,6 +343,12 @@ class Store(TaskVerbs, Protocol):
         """Count attempts at an endpoint from *since* to before *until*, and deliveries of messages accepted then."""
         ...
 
+    def attempts_by_time(
+        self, application_id: str, endpoint_id: str, since: Instant, until: Instant, step: Duration
+    ) -> list[Spell]:
+        """Count attempts at an endpoint from *since* to before *until*, *step* by step; of none there is nothing."""
+        ...
+
     def attempt(self, application_id: str, message_id: str, attempt_id: str) -> Attempt:
         """Return an attempt; raises ``NotFound``."""
         ...
@@ -560,6 +567,7 @@ __all__ = [
     "Pruned",
     "Quota",
     "Settlement",
+    "Spell",
     "Statement",
     "Statistics",
     "Store",

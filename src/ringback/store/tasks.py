@@ -20,6 +20,7 @@ class TaskKind(enum.StrEnum):
     RECOVER = "endpoint.recover"
     REPLAY_MISSING = "endpoint.replay"
     BULK_REPLAY = "endpoint.bulk-replay"
+    PURGE = "application.purge_content"
 
 
 class TaskState(enum.StrEnum):

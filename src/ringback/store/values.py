@@ -217,6 +217,15 @@ class Tally(msgspec.Struct, frozen=True, kw_only=True):
 BROWSER = "browser"
 
 
+class Spell(msgspec.Struct, frozen=True, kw_only=True):
+    """Attempts at an endpoint in a while that began at *since*, by what came of them."""
+
+    since: Instant
+    succeeded: int
+    failed: int
+    cancelled: int
+
+
 class Token(msgspec.Struct, frozen=True, kw_only=True):
     """An API token as the store knows it: only its SHA-256 digest.
 

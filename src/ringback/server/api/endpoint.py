@@ -20,12 +20,14 @@ from ringback.server.paging import OrderedQuery, Query, descending, listing, opt
 from ringback.server.replies import created, reply
 from ringback.server.unknown import Request
 from ringback.server.wire import (
+    EndpointAttemptStats,
     EndpointOut,
     EndpointStats,
     HeadersOut,
     Listing,
     RecoverOut,
     SecretOut,
+    attempt_stats_out,
     endpoint_out,
     given,
     instant,
@@ -81,6 +83,12 @@ class StatsQuery(Query):
 
     since: datetime | None = None
     until: datetime | None = None
+
+
+class AttemptStatsQuery(StatsQuery):
+    """The window to count in, and the seconds of each step of it that is to be counted by itself."""
+
+    step: int | None = None
 
 
 HEADERS = msgspec.json.Decoder(HeadersIn)
@@ -185,6 +193,20 @@ class Endpoints:
         window = parse(req, StatsQuery)
         since, until = optional_instant(window.since), optional_instant(window.until)
         reply(resp, stats_out(await self._outbox.archive.tally(app, ep, since, until)))
+
+    @operation(
+        "endpoint.get-attempt-stats",
+        {200: EndpointAttemptStats},
+        query=AttemptStatsQuery,
+        raises=(InvalidRange,),
+    )
+    async def on_get_attempt_stats(self, req: Request, resp: Response, app: str, ep: str) -> None:
+        """Count attempts at the endpoint, by default in the last 28 days; with a step, also step by step."""
+        query = parse(req, AttemptStatsQuery)
+        since, until = optional_instant(query.since), optional_instant(query.until)
+        step = None if query.step is None else query.step * 1000
+        spells = await self._outbox.archive.attempts(app, ep, since, until, step)
+        reply(resp, attempt_stats_out(spells, stepwise=step is not None))
 
     @operation("endpoint.get-secret", {200: SecretOut})
     async def on_get_secret(self, req: Request, resp: Response, app: str, ep: str) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ringback import ids
-from ringback.model import Held, Instant
-from ringback.store import Census, Tally
+from ringback.model import Duration, Held, Instant
+from ringback.store import Census, Spell, Tally
 from ringback.store.sql.catalog import Catalog
 
 CEILING = 10_000
@@ -29,6 +29,12 @@ _DEAD = """
 _TRIED = """
     SELECT coalesce(sum(CASE WHEN kind = 'success' THEN 1 ELSE 0 END), 0), count(*) FROM ringback_attempt
     WHERE endpoint_key = ? AND id >= ? AND id < ? AND started_at >= ? AND started_at < ?
+"""
+_TRIED_BY_TIME = """
+    SELECT (started_at - ?) / ? AS part, sum(CASE WHEN kind = 'success' THEN 1 ELSE 0 END),
+        sum(CASE WHEN kind = 'discarded' THEN 1 ELSE 0 END), count(*)
+    FROM ringback_attempt WHERE endpoint_key = ? AND id >= ? AND id < ? AND started_at >= ? AND started_at < ?
+    GROUP BY 1 ORDER BY 1
 """
 _OPEN = """
     SELECT coalesce(sum(CASE WHEN d.state = 'waiting' AND d.attempts = 0 THEN 1 ELSE 0 END), 0), count(*)
@@ -64,6 +70,24 @@ class Counts(Catalog):
             sending=int(unrested - pending),
             cancelled=self._counted(_CANCELLED.format(unsent=self.dialect.unsent), (key, since, until)),
         )
+
+    def attempts_by_time(
+        self, application_id: str, endpoint_id: str, since: Instant, until: Instant, step: Duration
+    ) -> list[Spell]:
+        """See ``Store``."""
+        key, _, _ = self._endpoint_row(application_id, endpoint_id)
+        bounds = ids.earliest(ids.ATTEMPT, since), ids.earliest(ids.ATTEMPT, until + _ID_STEP)
+        return [
+            Spell(
+                since=since + int(part) * step,
+                succeeded=int(succeeded),
+                failed=int(tried - succeeded - cancelled),
+                cancelled=int(cancelled),
+            )
+            for part, succeeded, cancelled, tried in self.rows(
+                _TRIED_BY_TIME, (since, step, key, *bounds, since, until)
+            )
+        ]
 
     def census(self, source_id: str) -> Census:
         """See ``Store``."""

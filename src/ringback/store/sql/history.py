@@ -23,8 +23,17 @@ from ringback.store.sql.records import (
     endpoint_of,
     message_of,
 )
-from ringback.store.sql.tables import Row
+from ringback.store.sql.tables import Many, Row
 
+# What forgets payloads, by the keys of messages.
+EXPUNGE = (
+    Many("UPDATE ringback_message SET payload = NULL WHERE key IN ({rows})", "i"),
+    Many(
+        f"UPDATE ringback_delivery SET state = '{DeliveryState.CANCELLED.value}', due_at = NULL, lease_token = NULL,"
+        " begun = 0, reason = 'expunged' WHERE message_key IN ({rows}) AND due_at IS NOT NULL",
+        "i",
+    ),
+)
 _ALL = f"SELECT {MESSAGE_COLUMNS} FROM ringback_message m WHERE m.application_key = ?"
 # Through the index of tags: what has one may lie far apart.
 _TAGGED = (
@@ -100,12 +109,8 @@ class History(Addressing):
     def expunge_message(self, application_id: str, message_id: str) -> None:
         """See ``Store``."""
         key = self._message_key(application_id, message_id)
-        self.execute("UPDATE ringback_message SET payload = NULL WHERE key = ?", (key,))
-        self.execute(
-            "UPDATE ringback_delivery SET state = ?, due_at = NULL, lease_token = NULL, begun = 0, reason = ?"
-            " WHERE message_key = ? AND due_at IS NOT NULL",
-            (DeliveryState.CANCELLED.value, "expunged", key),
-        )
+        for part in EXPUNGE:
+            self.execute_rows(part, [(key,)])
 
     def cancel_message(self, application_id: str, message_id: str) -> int:
         """See ``Store``."""

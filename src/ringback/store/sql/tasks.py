@@ -11,7 +11,9 @@ from ringback import ids, pacing
 from ringback.errors import NotFound
 from ringback.model import Instant
 from ringback.policy import SECOND
-from ringback.store import Page, Task, TaskFilter, TaskState
+from ringback.store import Page, Task, TaskFilter, TaskKind, TaskState
+from ringback.store.sql.filters import ID_STEP
+from ringback.store.sql.history import EXPUNGE
 from ringback.store.sql.replays import Replays, Target, after, behind
 from ringback.store.tasks import Lane
 
@@ -25,6 +27,13 @@ LOOK = 1_000
 LOOK_AGAIN = SECOND // 5
 SETTLE_AGAIN = SECOND
 
+# How many payloads are forgotten at once.
+PURGE = 200
+
+_NEXT = """
+    SELECT key, id, created_at, payload IS NOT NULL FROM ringback_message
+    WHERE application_key = ? AND id > ? AND id < ? ORDER BY id LIMIT ?
+"""
 _decode = msgspec.json.Decoder(Task).decode
 _SELECT = "SELECT record FROM ringback_background_task"
 
@@ -109,7 +118,7 @@ class Tasks(Replays):
             return None
         task = _decode(found[0])
         if task.state is TaskState.RUNNING:
-            return self._advance(task, now, limit)
+            return self._purge(task, now) if task.kind is TaskKind.PURGE else self._advance(task, now, limit)
         if task.state is not TaskState.FINISHED:
             task = msgspec.structs.replace(task, moved=task.moved - self.take_back(task))
         if task.state is TaskState.CANCELLED:
@@ -168,6 +177,30 @@ class Tasks(Replays):
         rest = rest or after(candidates, lane, look, task.selection)
         if rest is not None:
             step.behind.append(rest)
+
+    def _purge(self, task: Task, now: Instant) -> Task:
+        """Forget the payloads of the messages that come next."""
+        owner_key, _ = self._application_row(task.application_id)
+        lane = task.lanes[0]
+        end = ids.earliest(ids.MESSAGE, task.selection.until + ID_STEP)
+        looked = self.rows(_NEXT, (owner_key, lane.cursor, end, PURGE))
+        meant = [
+            (key,) for key, _, created_at, there in looked if there and created_at < task.selection.until
+        ]
+        for part in EXPUNGE:
+            self.execute_rows(part, meant)
+        ended = len(looked) < PURGE
+        if looked:
+            lane = msgspec.structs.replace(lane, cursor=looked[-1][1], reached=looked[-1][2])
+        task = msgspec.structs.replace(
+            task,
+            lanes=() if ended else (lane,),
+            moved=task.moved + len(meant),
+            state=TaskState.FINISHED if ended else TaskState.RUNNING,
+            updated_at=now,
+        )
+        self._keep(task, None if ended else now)
+        return task
 
     def _keep(self, task: Task, due_at: Instant | None) -> None:
         self.execute(
