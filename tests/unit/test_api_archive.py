@@ -1,6 +1,8 @@
 import pytest
 from management import faults, listed, management, walk
 
+from ringback.outbox import system_clock
+
 
 @pytest.fixture
 def api(tmp_path):
@@ -37,6 +39,79 @@ def test_stats_of_no_window(api, query):
     """A window that is the wrong way round, or longer than 28 days, is refused with a code of its own."""
     result = api.get("/app/acme/endpoint/hook/stats", query)
     assert (result.status_code, result.json["code"]) == (400, "invalid_range")
+
+
+def test_attempts_by_time(api):
+    """Attempts are counted by what came of them, in a window and step by step; steps are neither tiny nor many."""
+    for status in (200, 500, 404):
+        api.message("acme")
+        api.attempt(status=status)
+    path = "/app/acme/endpoint/hook/attempt-stats"
+    assert listed(api.get(path)) == {"success": 1, "fail": 2, "canceled": 0, "steps": None}
+    found = listed(api.get(path, "step=86400"))
+    assert sum(step["success"] for step in found["steps"]) == 1
+    assert sum(step["fail"] for step in found["steps"]) == 2
+    assert listed(api.get(path, "until=2020-01-01T00:00:00&step=3600"))["steps"] == []
+    for step in ("0", "60", "-1", "99999999"):
+        assert faults(api.get(path, f"step={step}")) == [("query", "step")]
+    assert api.get(path, "since=2025-01-01T00:00:00Z&until=2025-02-01T00:00:00Z").status_code == 400
+    assert api.get("/app/acme/endpoint/none/attempt-stats").status_code == 404
+
+
+def test_who_would_get_it(api):
+    """A precheck tells whether any enabled endpoint listens to such a message, and publishes nothing."""
+    path = "/app/acme/msg/precheck/active"
+
+    def active(**body):
+        result = api.post(path, {"eventType": "invoice.paid", **body})
+        assert result.status_code == 200, result.text
+        return result.json == {"active": True}
+
+    assert active()
+    api.patch("/app/acme/endpoint/hook", {"channels": ["north"]})
+    assert (active(), active(channels=["south"]), active(channels=["north"])) == (False, False, True)
+    api.event_type("order.sent")
+    api.patch("/app/acme/endpoint/hook", {"channels": None, "eventTypes": ["order.sent"]})
+    assert (active(), active(eventType="order.sent")) == (False, True)
+    api.patch("/app/acme/endpoint/hook", {"eventTypes": None, "disabled": True})
+    assert not active()
+    assert faults(api.post(path, {"eventType": "a b"})) == [("body", "eventType")]
+    assert faults(api.post(path, {"eventType": "a", "channels": []})) == [("body", "channels")]
+    assert api.post("/app/none/msg/precheck/active", {"eventType": "a"}).status_code == 404
+    assert listed(api.get("/app/acme/msg"))["data"] == []
+
+
+def test_many_are_expunged(api):
+    """Those that are named, by id or event id; of each is told what became of it."""
+    first, second = api.message("acme", eventId="evt")["id"], api.message("acme")["id"]
+    results = api.post("/app/acme/msg/bulk-expunge", {"ids": ["evt", "none", "evt"]}).json["results"]
+    assert results == {"evt": "expunged", "none": "not-found"}
+    payloads = {one["id"]: one["payload"] for one in listed(api.get("/app/acme/msg"))["data"]}
+    assert payloads == {first: {"expired": True}, second: {"n": 1}}
+    assert api.post("/app/acme/msg/bulk-expunge", {}).json == {"results": {}}
+    many = {"ids": [f"x{number}" for number in range(1_001)]}
+    assert faults(api.post("/app/acme/msg/bulk-expunge", many)) == [("body", "ids")]
+    assert api.post("/app/none/msg/bulk-expunge", {"ids": ["x"]}).status_code == 404
+
+
+def test_all_are_expunged(api):
+    """As a task, which is begun once for a key; what is published later is left alone."""
+    api.application(uid="globex")
+    theirs = api.message("globex")["id"]
+    for _ in range(3):
+        api.message("acme")
+    task = keyed(api, "/app/acme/msg/expunge-all-contents", None)
+    assert (task["task"], task["status"]) == ("application.purge_content", "running")
+    assert keyed(api, "/app/acme/msg/expunge-all-contents", None) == task
+    advanced = api.committer.write(lambda store: store.advance_task(system_clock() + 1, 500)).result()
+    later = api.message("acme")["id"]
+    assert (advanced.moved, advanced.done) == (3, True)
+    shown = listed(api.get(f"/background-task/{task['id']}"))
+    assert (shown["status"], shown["data"]["messagesPurged"]) == ("finished", 3)
+    assert "messagesSent" not in shown["data"]
+    payloads = [one["payload"] for one in listed(api.get("/app/acme/msg"))["data"] if one["id"] != later]
+    assert payloads == [{"expired": True}] * 3
+    assert listed(api.get(f"/app/globex/msg/{theirs}"))["payload"] == {"n": 1}
 
 
 def test_messages_of_an_endpoint(api):

@@ -28,6 +28,7 @@ BODIES = {
     f"POST {APP}/endpoint/{{ep}}/replay-missing": {"since": RECENT},
     f"POST {APP}/endpoint/{{ep}}/bulk-replay": {"since": RECENT},
     f"POST {APP}/bulk-replay": {"since": RECENT},
+    f"POST {APP}/msg/precheck/active": {"eventType": "invoice.paid"},
     f"POST {APP}/endpoint/{{ep}}/send-example": {"eventType": "invoice.paid"},
     f"PUT {APP}/endpoint/{{ep}}/headers": {"headers": {"x-other": "1"}},
     f"PATCH {APP}/endpoint/{{ep}}/headers": {"headers": {"x-other": "1"}},
@@ -235,7 +236,7 @@ def test_scopes(api, acme):
         secret = below.endswith("/secret")
         allowed = {
             "admin": True,
-            "publish": method == "POST" and below in {"/msg", "/msg/batch"},
+            "publish": method == "POST" and below in {"/msg", "/msg/batch", "/msg/precheck/active"},
             "read": method == "GET" and not secret,
             "portal": method == "GET" or f"{method} {below}" in PORTAL,
             "view-secrets": method == "GET" and secret,
