@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ringback.fleet import Fleet
 from ringback.model import Endpoint, Instant
@@ -23,7 +23,8 @@ class Duties:
     def __init__(self, fleet: Fleet | None, committer: Committer) -> None:
         self._fleet = fleet
         self._committer = committer
-        self._throttled: dict[str, bool] = {}
+        self._keepers: dict[str, str | None] = {}
+        self._rates: Mapping[str, int] = {}
         self._open: dict[str, Instant] = {}
         self._news: dict[str, Instant | None] = {}
 
@@ -41,30 +42,39 @@ class Duties:
 
     def serves(self, endpoint: Endpoint) -> bool:
         """Tell whether this worker may deliver to an endpoint now; asked on any thread."""
-        return self._may_serve(endpoint.id, throttled=_is_throttled(endpoint))
+        return self._may_serve(endpoint.id, self._keeper(endpoint))
 
     async def served(self, due: Sequence[DueEndpoint]) -> list[DueEndpoint]:
         """Return those of the endpoints with something due that this worker may deliver to now."""
         if not self.is_shared:
             return list(due)
-        unknown = [one.endpoint_id for one in due if one.endpoint_id not in self._throttled]
+        unknown = [one.endpoint_id for one in due if one.endpoint_id not in self._keepers]
         if unknown:
             found = await self._committer.read(lambda store: store.refresh(unknown))
-            self._throttled |= {name: _is_throttled(endpoint) for name, endpoint in found.items()}
-        return [
-            one
-            for one in due
-            if self._may_serve(one.endpoint_id, throttled=self._throttled.get(one.endpoint_id, False))
-        ]
+            self._keepers |= {name: self._keeper(endpoint) for name, endpoint in found.items()}
+        return [one for one in due if self._may_serve(one.endpoint_id, self._keepers.get(one.endpoint_id))]
 
-    def forget(self) -> None:
-        """Endpoints have changed: ask for them again."""
-        self._throttled.clear()
+    def heed(self, rates: Mapping[str, int]) -> None:
+        """Heed that applications and endpoints have changed, and which applications have a rate now."""
+        self._rates = rates
+        self._keepers.clear()
 
-    def _may_serve(self, endpoint_id: str, *, throttled: bool) -> bool:
-        if self._fleet is None or not (throttled or endpoint_id in self._open):
+    def _keeper(self, endpoint: Endpoint | None) -> str | None:
+        """Return whose rate it is that one worker has to keep alone: an application's, an endpoint's, or nobody's."""
+        if endpoint is None:
+            return None
+        if self._rates and endpoint.application_id in self._rates:
+            keeper = endpoint.application_id
+        elif endpoint.throttle_rate is not None:
+            keeper = endpoint.id
+        else:
+            return None
+        return keeper if endpoint.handler is None else None
+
+    def _may_serve(self, endpoint_id: str, keeper: str | None) -> bool:
+        if self._fleet is None or not (keeper is not None or endpoint_id in self._open):
             return True
-        return self._fleet.owns(endpoint_id)
+        return self._fleet.owns(keeper or endpoint_id)
 
     # --- Which circuits -----------------------------------------------------------------------------------
 
@@ -109,7 +119,3 @@ class Duties:
 
 def _circuits(store: Store) -> dict[str, Instant]:
     return store.circuits()
-
-
-def _is_throttled(endpoint: Endpoint | None) -> bool:
-    return endpoint is not None and endpoint.throttle_rate is not None and endpoint.handler is None

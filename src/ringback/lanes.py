@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from ringback import pacing, policy
 from ringback.model import Duration, Endpoint, EndpointState, Instant, Outcome
@@ -59,6 +59,23 @@ class Lane:
         return len(self.fresh) + len(self.retries)
 
     @property
+    def is_throttled(self) -> bool:
+        """Whether a rate may hold up what is in memory."""
+        return self.endpoint.throttle_rate is not None or self.share.rate is not None
+
+    def begin_empty(self, now: Instant) -> None:
+        """Have rates begin with nothing: another node may just have spent all that full buckets hold."""
+        if self.endpoint.throttle_rate is not None and self.bucket is None:
+            self.bucket = pacing.empty_bucket(now)
+        if self.share.rate is not None and self.share.bucket is None:
+            self.share.bucket = pacing.empty_bucket(now)
+
+    @property
+    def shortest_lease(self) -> Instant:
+        """When the first of the leases of what is queued ends; there must be something."""
+        return min(waiting[0].lease.until for waiting in (self.fresh, self.retries) if waiting)
+
+    @property
     def buffer(self) -> int:
         """How many deliveries to hold in memory: a few seconds' worth."""
         if self.endpoint.state is not EndpointState.ENABLED or pacing.probing(self.breaker):
@@ -67,7 +84,11 @@ class Lane:
         rate = limit / max(self.seconds, 0.001)
         if self.endpoint.throttle_rate is not None:
             rate = min(rate, self.endpoint.throttle_rate)
-        return max(MIN_BUFFER, min(MAX_BUFFER, round(rate * BUFFER_SECONDS)))
+        if self.share.rate is not None:
+            # Others of the application have their part of it, and there may be very many of them.
+            rate = min(rate, self.share.rate / max(1, self.share.lanes))
+        fewest = 1 if self.is_throttled else MIN_BUFFER
+        return max(fewest, min(MAX_BUFFER, round(rate * BUFFER_SECONDS)))
 
     def blocked_for(self, now: Instant, workers: int = 1) -> Duration | None:
         """Return how long nothing may start: 0 if something may, None until something else happens.
@@ -76,7 +97,7 @@ class Lane:
         """
         if self.endpoint.state is not EndpointState.ENABLED:
             return None
-        alone = self.endpoint.handler is not None or self.endpoint.throttle_rate is not None
+        alone = self.endpoint.handler is not None or self.is_throttled
         limit = pacing.share_of(self.concurrency.limit, 1 if alone else workers)
         if pacing.probing(self.breaker) or self.endpoint.in_order:
             limit = 1
@@ -87,9 +108,7 @@ class Lane:
         rate = self.endpoint.throttle_rate
         if rate is None:
             return 0
-        self.bucket = (
-            pacing.full_bucket(rate, now) if self.bucket is None else pacing.refill(self.bucket, rate, now)
-        )
+        self.bucket = pacing.available(self.bucket, rate, now)
         return pacing.wait_for_token(self.bucket, rate)
 
     def finished(self, outcome: Outcome, seconds: float, now: Instant, rest: Duration) -> bool:
@@ -119,17 +138,26 @@ class Lane:
 
 
 class Share:
-    """One application's lanes and what they have used."""
+    """One application's lanes and what they have used. With a *rate*, they may get so many messages a second."""
 
-    __slots__ = ("in_flight", "lanes", "level", "queued", "ready", "used")
+    __slots__ = ("bucket", "in_flight", "lanes", "level", "queued", "rate", "ready", "used")
 
-    def __init__(self) -> None:
+    def __init__(self, rate: int | None) -> None:
+        self.rate = rate
+        self.bucket: pacing.Bucket | None = None
         self.lanes = 0
         self.in_flight = 0
         self.used = 0.0
         self.level = 0.0
         self.ready: list[tuple[float, int, Lane]] = []
         self.queued = False
+
+    def blocked_for(self, now: Instant) -> Duration:
+        """Return how long nothing may start."""
+        if self.rate is None:
+            return 0
+        self.bucket = pacing.available(self.bucket, self.rate, now)
+        return pacing.wait_for_token(self.bucket, self.rate)
 
 
 class Lanes:
@@ -150,6 +178,8 @@ class Lanes:
         self._shares: dict[str, Share] = {}
         self._ready: list[tuple[float, int, Share]] = []
         self._sleeping: list[tuple[Instant, int, Lane]] = []
+        self._resting: list[tuple[Instant, int, Share]] = []
+        self._rates: Mapping[str, int] = {}
         self._retry_blocked: list[Lane] = []
         self._serial = itertools.count()
         self._level = 0.0
@@ -172,7 +202,10 @@ class Lanes:
         """Return an endpoint's lane, opening it if need be."""
         lane = self._lanes.get(endpoint.id)
         if lane is None:
-            share = self._shares.setdefault(endpoint.application_id, Share())
+            owner = endpoint.application_id
+            share = self._shares.get(owner)
+            if share is None:
+                share = self._shares[owner] = Share(self._rates.get(owner))
             share.lanes += 1
             lane = self._lanes[endpoint.id] = Lane(endpoint, share)
         return lane
@@ -210,14 +243,24 @@ class Lanes:
         heapq.heappush(share.ready, (lane.used, next(self._serial), lane))
         self._enqueue(share)
 
+    def heed(self, rates: Mapping[str, int]) -> None:
+        """Heed how many messages a second each application may get, of those that have a bound."""
+        self._rates = rates
+        for owner, share in self._shares.items():
+            if share.rate != rates.get(owner):
+                share.rate, share.bucket = rates.get(owner), None
+        resting, self._resting = self._resting, []
+        for _, _, share in resting:
+            self._rouse(share)
+
     def next_wake(self) -> Instant | None:
         """Return when a lane that waits for time alone may go on."""
-        return self._sleeping[0][0] if self._sleeping else None
+        return min((waiting[0][0] for waiting in (self._sleeping, self._resting) if waiting), default=None)
 
     @property
     def idle(self) -> bool:
         """Whether nothing waits, not even for time or for a slot."""
-        return not (self._ready or self._sleeping or self._retry_blocked)
+        return not (self._ready or self._sleeping or self._resting or self._retry_blocked)
 
     def pick(self, now: Instant) -> tuple[Lane, Work] | None:
         """Take out the delivery that goes next; None when nothing may start."""
@@ -225,6 +268,8 @@ class Lanes:
             return None
         while self._sleeping and self._sleeping[0][0] <= now:
             self.wake(heapq.heappop(self._sleeping)[2])
+        while self._resting and self._resting[0][0] <= now:
+            self._rouse(heapq.heappop(self._resting)[2])
         if self._retry_blocked and self._retry_may_start():
             blocked, self._retry_blocked = self._retry_blocked, []
             for lane in blocked:
@@ -251,6 +296,10 @@ class Lanes:
         lane.in_flight -= 1
         lane.share.in_flight -= 1
         lane.charge(-lane.seconds)
+        if lane.bucket is not None:
+            lane.bucket = pacing.restore(lane.bucket)
+        if lane.share.bucket is not None:
+            lane.share.bucket = pacing.restore(lane.share.bucket)
         self.in_flight -= 1
         self.retries_in_flight -= _is_retry(work)
         self.wake(lane)
@@ -260,6 +309,10 @@ class Lanes:
             share.queued = True
             share.used = max(share.used, self._level)
             heapq.heappush(self._ready, (share.used, next(self._serial), share))
+
+    def _rouse(self, share: Share) -> None:
+        share.queued = False
+        self._enqueue(share)
 
     def _pick_from_ready(self, now: Instant, greedy: list[Share]) -> tuple[Lane, Work] | None:
         most = max(1, self._slots // APPLICATION_SHARE)
@@ -277,6 +330,11 @@ class Lanes:
         return None
 
     def _pick_from(self, share: Share, now: Instant) -> tuple[Lane, Work] | None:
+        if share.rate is not None and share.ready and (wait := share.blocked_for(now)):
+            # All of its lanes wait for the same, so they do it together.
+            share.queued = True
+            heapq.heappush(self._resting, (now + wait, next(self._serial), share))
+            return None
         while share.ready:
             used, _, lane = heapq.heappop(share.ready)
             lane.queued = False
@@ -302,6 +360,8 @@ class Lanes:
             return None
         if lane.bucket is not None:
             lane.bucket = pacing.spend(lane.bucket)
+        if lane.share.bucket is not None:
+            lane.share.bucket = pacing.spend(lane.share.bucket)
         lane.in_flight += 1
         lane.share.in_flight += 1
         lane.charge(lane.seconds)

@@ -131,9 +131,19 @@ def refill(bucket: Bucket, rate: int, now: Instant) -> Bucket:
     return Bucket(min(float(rate), bucket.tokens + gained), now)
 
 
+def available(bucket: Bucket | None, rate: int, now: Instant) -> Bucket:
+    """Return the bucket as it stands at *now*, a full one where there was none."""
+    return full_bucket(rate, now) if bucket is None else refill(bucket, rate, now)
+
+
 def spend(bucket: Bucket) -> Bucket:
     """Take one token."""
     return Bucket(bucket.tokens - 1, bucket.at)
+
+
+def restore(bucket: Bucket) -> Bucket:
+    """Put back one token that was taken for nothing."""
+    return Bucket(bucket.tokens + 1, bucket.at)
 
 
 def wait_for_token(bucket: Bucket, rate: int) -> Duration:

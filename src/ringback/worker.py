@@ -219,9 +219,11 @@ class Worker:
         if lane is None:
             lane = self._lanes.lane(endpoint)
             lane.breaker = pacing.heard(lane.breaker, self._duties.reopens_at(endpoint.id), self._clock())
-        if endpoint.throttle_rate is not None and lane.bucket is None and self._duties.is_shared:
+            if lane.is_throttled:
+                self._desk.set_buffer(endpoint.id, lane.buffer)
+        if lane.is_throttled and self._duties.is_shared:
             # Another node may just have spent all that a full one holds.
-            lane.bucket = pacing.empty_bucket(self._clock())
+            lane.begin_empty(self._clock())
         return lane
 
     async def _feed(self) -> None:
@@ -270,7 +272,8 @@ class Worker:
 
     def _pump(self) -> None:
         """Start whatever may start."""
-        if self._lanes.idle:
+        # Until it is known what rates there are, nothing starts.
+        if self._lanes.idle or not self._catalog_version:
             return
         now = self._clock()
         loop = asyncio.get_running_loop()
@@ -285,6 +288,8 @@ class Worker:
         """Take one delivery through its steps."""
         if not policy.may_send(job.started_at, job.work.lease.until, self._settings.deadline):
             self._return(job, "lease_too_short")
+            if len(job.lane):
+                self._give_back_stale(job.lane)
             return
         if not self._duties.serves(job.lane.endpoint):
             self._return(job, ELSEWHERE)
@@ -454,10 +459,11 @@ class Worker:
             self._unsettled -= doubtful
         version = await self._committer.read(lambda store: store.catalog_version())
         if doubtful or version != self._catalog_version:
-            self._catalog_version = version
-            self._duties.forget()
             names = [lane.endpoint.id for lane in self._lanes]
-            fresh = await self._committer.read(lambda store: store.refresh(names))
+            rates, fresh = await self._committer.read(lambda store: (store.rates(), store.refresh(names)))
+            self._catalog_version = version
+            self._duties.heed(rates)
+            self._lanes.heed(rates)
             for endpoint_id, endpoint in fresh.items():
                 lane = self._lanes.get(endpoint_id)
                 if lane is not None and endpoint_id not in self._unsettled:
@@ -479,8 +485,21 @@ class Worker:
         self._lanes.workers = self._duties.workers
         for lane in self._lanes:
             if not self._duties.serves(lane.endpoint):
-                lane.bucket = None
+                lane.bucket = lane.share.bucket = None
                 self._give_back(lane, ELSEWHERE)
+            elif lane.is_throttled and len(lane):
+                self._give_back_stale(lane)
+
+    def _give_back_stale(self, lane: Lane) -> None:
+        """Give back what a rate has held up for so long that its lease does not cover an attempt any more."""
+        now = self._clock()
+        if policy.may_send(now, lane.shortest_lease, self._settings.deadline):
+            return
+        for work in self._lanes.drain(lane):
+            if policy.may_send(now, work.lease.until, self._settings.deadline):
+                self._lanes.add(work)
+            else:
+                self._postpone(work, now, "lease_too_short")
 
     def _adopt_or_close(self, lane: Lane, endpoint: Endpoint | None) -> None:
         if endpoint is not None:

@@ -261,3 +261,52 @@ def test_the_buffer_follows_speed_and_limits():
         lane.finished(ERROR, 1.0, NOW, SECOND)
     assert lane.buffer == 0
     assert Lanes(4).lane(endpoint("ep_2", state=EndpointState.PAUSED)).buffer == 0
+
+
+# --- An application's rate -----------------------------------------------------------------------------------
+
+
+def test_an_applications_rate_is_that_of_all_its_endpoints_together():
+    """A second's worth goes at once, by turns, and then one as often as the rate says; others know nothing of it."""
+    lanes = Lanes(100)
+    lanes.heed({"app_slow": 4})
+    for number in range(3):
+        fill(lanes, endpoint(f"slow_{number}", "app_slow"), 10)
+    fill(lanes, endpoint("free", "app_free"), 10)
+    first = collections.Counter(lane.endpoint.id for lane, _ in picks(lanes))
+    assert first.pop("free") == 4
+    assert sorted(first.values()) == [1, 1, 2]
+    assert lanes.next_wake() == NOW + SECOND // 4
+    assert picks(lanes, NOW + SECOND // 4 - 1) == []
+    assert len(picks(lanes, NOW + SECOND // 4)) == 1
+    assert len(picks(lanes, NOW + 60 * SECOND)) == 4
+
+
+def test_an_endpoints_rate_holds_within_that_of_its_application():
+    """The narrower of the two bounds."""
+    lanes = Lanes(100)
+    lanes.heed({"app_slow": 6})
+    fill(lanes, endpoint("slow", "app_slow", throttle_rate=2), 10)
+    fill(lanes, endpoint("free", "app_slow"), 10)
+    counts = collections.Counter(lane.endpoint.id for lane, _ in picks(lanes))
+    assert counts == {"slow": 2, "free": 4}
+
+
+@pytest.mark.parametrize(("rates", "more"), [({}, 3), ({"app_slow": 2}, 2), ({"app_slow": 50}, 3)])
+def test_a_change_of_an_applications_rate_is_heeded_for_what_waits(rates, more):
+    """Whether it is lifted or set anew, nothing waits for the time of the earlier one."""
+    lanes = Lanes(100)
+    lanes.heed({"app_slow": 1})
+    fill(lanes, endpoint("slow", "app_slow"), 4)
+    assert len(picks(lanes)) == 1
+    lanes.heed(rates)
+    assert len(picks(lanes)) == more
+
+
+def test_many_endpoints_of_one_application_share_what_may_be_held_of_it():
+    """However many there are, only some seconds' worth of the application's rate is in memory."""
+    lanes = Lanes(100)
+    lanes.heed({"app_slow": 2})
+    for number in range(50):
+        lanes.lane(endpoint(f"slow_{number}", "app_slow"))
+    assert {lane.buffer for lane in lanes} == {1}

@@ -15,7 +15,10 @@ ENDPOINTS = {
     "limited": {"application": "app_1", "throttle_rate": 2},
     "other": {"application": "app_2"},
     "single": {"application": "app_3", "throttle_rate": 1},
+    "one": {"application": "app_4"},
+    "two": {"application": "app_4", "throttle_rate": 3},
 }
+RATES = [{}, {"app_4": 2}, {"app_4": 5}]
 names = st.sampled_from(sorted(ENDPOINTS))
 index = st.integers(0, 10_000)
 
@@ -54,6 +57,10 @@ class LanesMachine(RuleBasedStateMachine):
         wait = 0
         if rate is not None and bucket is not None:
             wait = pacing.wait_for_token(pacing.refill(bucket, rate, self.now), rate)
+        share = lane.share
+        if share.rate is not None and share.bucket is not None:
+            refilled = pacing.refill(share.bucket, share.rate, self.now)
+            wait = max(wait, pacing.wait_for_token(refilled, share.rate))
         return max(self.now + wait, reopens_at or 0)
 
     def room_for_a_retry(self):
@@ -64,6 +71,11 @@ class LanesMachine(RuleBasedStateMachine):
     def limit(lane):
         """Return how many attempts a lane may have under way."""
         return 1 if pacing.probing(lane.breaker) else lane.concurrency.limit
+
+    @rule(rates=st.sampled_from(RATES))
+    def bound(self, rates):
+        """Applications are given rates, or lose them."""
+        self.lanes.heed(rates)
 
     @rule(name=names, fresh=st.integers(0, 4), retries=st.integers(0, 4))
     def add(self, name, fresh, retries):

@@ -136,6 +136,12 @@ COMMON = {
 APPLICATIONS = {
     "Application.id": _id("Its id.", ids.APPLICATION),
     "Application.uid": _uid("Your own id for it.", "acme", ids.APPLICATION),
+    "Application.throttleRate": _word(
+        "At most so many messages a second over all of its endpoints together; null for no bound.",
+        100,
+        minimum=1,
+        maximum=drafts.MAX_THROTTLE_RATE,
+    ),
     "Application.name": _text("What people call it.", "Acme", 1, drafts.MAX_NAME),
 }
 ENDPOINTS = {

@@ -260,6 +260,10 @@ class Store(TaskVerbs, Protocol):
         """Return endpoints as they stand; None for those that have been deleted."""
         ...
 
+    def rates(self) -> dict[str, int]:
+        """Return how many messages a second each application may get, by its id, of those that have a bound."""
+        ...
+
     # Where messages come in.
 
     def add_source(self, source: Source, idempotency: Idempotency | None = None) -> str:

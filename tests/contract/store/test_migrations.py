@@ -68,6 +68,7 @@ def state(scene, application, event_id, endpoint):
 def test_the_application_is_there(scene, application):
     """With all it was made with; the one that was removed is not."""
     assert (application.name, application.throttle_rate) == ("Acme", 50)
+    assert scene.store.rates() == {application.id: 50}
     assert (application.metadata, application.created_at) == ({"plan": "gold"}, START + 1_000)
     assert scene.store.applications(ALL) == [application]
     assert scene.store.sources(ALL) == []

@@ -44,6 +44,18 @@ class TestApplications:
         assert scene.store.application(record.id) == record
         assert scene.store.application("acme") == record
 
+    def test_rates_are_known_of_those_that_have_one(self, scene):
+        """As they stand: given at first or later, changed, taken away, gone with their applications."""
+        first, later, gone, _ = (scene.application(throttle_rate=rate) for rate in (5, None, 7, None))
+        assert scene.store.rates() == {first.id: 5, gone.id: 7}
+        scene.write(scene.store.change_application, later.id, replacing(throttle_rate=9))
+        scene.write(scene.store.change_application, first.id, replacing(throttle_rate=6))
+        scene.write(scene.store.remove_application, gone.id, scene.now)
+        assert scene.store.rates() == {first.id: 6, later.id: 9}
+        scene.write(scene.store.change_application, first.id, replacing(name="Else"))
+        scene.write(scene.store.change_application, later.id, replacing(throttle_rate=None))
+        assert scene.store.rates() == {first.id: 6}
+
     def test_what_is_not_there_is_not_found(self, scene):
         """Every verb that names an application says so when there is none."""
         store = scene.store

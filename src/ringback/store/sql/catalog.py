@@ -34,6 +34,7 @@ _LIVE_ENDPOINTS = (
     f"SELECT e.key, {ENDPOINT_COLUMNS} FROM ringback_endpoint e"
     " WHERE e.application_key = ? AND e.deleted_at IS NULL"
 )
+_KEEP_RATE = "INSERT INTO ringback_rate SELECT key, ? FROM ringback_application"
 _PUT_IN_ORDER = "INSERT INTO ringback_in_order SELECT key FROM ringback_endpoint"
 _LEAVE_ORDER = "DELETE FROM ringback_in_order WHERE endpoint_key = ?"
 _USES = Many(
@@ -175,6 +176,8 @@ class Catalog(Tables):
             "INSERT INTO ringback_application (id, uid, record) VALUES (?, ?, ?)",
             (record.id, record.uid, msgspec.json.encode(record)),
         )
+        if record.throttle_rate is not None:
+            self.execute(f"{_KEEP_RATE} WHERE id = ?", (record.throttle_rate, record.id))
         self.bump_catalog()
 
     def _add_endpoint(self, record: Endpoint) -> None:
@@ -214,6 +217,10 @@ class Catalog(Tables):
             "UPDATE ringback_application SET uid = ?, record = ? WHERE key = ?",
             (new.uid, msgspec.json.encode(new), key),
         )
+        if new.throttle_rate != old.throttle_rate:
+            self.execute("DELETE FROM ringback_rate WHERE application_key = ?", (key,))
+            if new.throttle_rate is not None:
+                self.execute(f"{_KEEP_RATE} WHERE key = ?", (new.throttle_rate, key))
         self.bump_catalog()
         return new
 
@@ -363,6 +370,15 @@ class Catalog(Tables):
             f"{query} ORDER BY {order} {'DESC' if downwards else 'ASC'} LIMIT ?", [*values, page.limit]
         )
         return found[::-1] if page.backwards else found
+
+    def rates(self) -> dict[str, int]:
+        """See ``Store``."""
+        return dict(
+            self.rows(
+                "SELECT a.id, r.rate FROM ringback_rate r CROSS JOIN ringback_application a"
+                " ON a.key = r.application_key AND a.deleted_at IS NULL"
+            )
+        )
 
     # --- Rows ---------------------------------------------------------------------------------------------
 
