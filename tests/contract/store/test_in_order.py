@@ -141,6 +141,35 @@ def owner_of(scene, work):
     return scene.store.application(work.endpoint.application_id)
 
 
+class TestScheduled:
+    def test_what_is_to_be_delivered_later_holds_up_nobody_until_then(self, scene, owner, endpoint):
+        """When its time has come it has its place: before all that were accepted after it, and beside none."""
+        at = scene.now + LEASE // 2
+        first = scene.publish(owner, admit=False, deliver_at=at).message.id
+        names = [scene.publish(owner, admit=False).message.id for _ in range(2)]
+        works = scene.take()
+        assert ids_of(works) == names
+        scene.now = at
+        assert scene.take(endpoints=[endpoint.id]) == [], "those are under way"
+        scene.settle(works[0], Step.SUCCEED)
+        scene.settle(works[1], Step.RETRY, scene.now)
+        names.append(scene.publish(owner, admit=False).message.id)
+        assert ids_of(scene.take()) == [first, *names[1:]]
+
+    def test_also_where_the_endpoint_is_given_its_order_meanwhile(self, scene, owner):
+        """Nothing that waits for its time comes into the way of what does not."""
+        endpoint = scene.endpoint(owner)
+        first = scene.publish(owner, admit=False, deliver_at=scene.now + LATER).message.id
+        second = scene.publish(owner, admit=False).message.id
+        change(scene, endpoint, ordered=True, updated_at=scene.now)
+        (work,) = scene.take()
+        assert work.message_id == second
+        scene.settle(work, Step.SUCCEED)
+        assert scene.due() == []
+        scene.tick(LATER)
+        assert ids_of(scene.take()) == [first]
+
+
 class TestAgain:
     def test_an_older_one_that_comes_back_goes_next_and_beside_none(self, scene, endpoint, names):
         """It waits for what is under way, and comes before all that waits."""

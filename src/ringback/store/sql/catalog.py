@@ -246,8 +246,10 @@ class Catalog(Tables):
             unfinished = self.dialect.unfinished.replace("e.key", "?")
             self.execute(
                 "UPDATE ringback_delivery SET ordering_key = ? WHERE endpoint_key = ? AND due_at IS NOT NULL"
-                f" AND ordering_key IS NULL AND message_key IN (SELECT message_key FROM {unfinished})",
-                (UNNAMED, key, key),
+                f" AND ordering_key IS NULL AND message_key IN (SELECT message_key FROM {unfinished})"
+                # What is to be delivered later joins the order when its time has come.
+                " AND NOT (due_at > ? AND state = 'waiting' AND attempts = 0 AND reason IS NULL)",
+                (UNNAMED, key, key, new.updated_at),
             )
         self.bump_catalog()
         self.announce(old.application_id, new.updated_at, lambda owner: operational.changed(owner, old, new))
