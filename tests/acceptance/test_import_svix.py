@@ -2,11 +2,13 @@
 
 import base64
 import json
+import re
 import secrets
 import subprocess
 import sys
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from running import ADMIN_TOKEN, ANYWHERE, LOOPBACK, MAIN_KEY, PATIENCE, environment, running
@@ -15,6 +17,7 @@ from svix.webhooks import Webhook
 from ringback.signing.standard import asymmetric_secret
 from svix_database import ED25519, HMAC, SvixDatabase, encrypted, new_id, old_key
 
+GUIDE = (Path(__file__).parents[2] / "docs" / "how-to" / "migrate-from-svix.md").read_text("utf-8")
 KEYS = [bytes([number]) * 24 for number in range(1, 4)]
 MOVED = {"main_key": MAIN_KEY, "admin_token": ADMIN_TOKEN}
 ORDER = b'{ "order":  1001 }'
@@ -374,3 +377,44 @@ def test_from_one_ringback_to_another(tmp_path, store, receiver):
         assert api.get("/event-type/invoice.paid")["featureFlags"] == ["a", "b"]
         assert [row["id"] for row in api.get("/app/acme/msg?limit=250")["data"]] == ids
     assert len(receiver.seen()) == 205
+
+
+def test_the_guide(svix, tmp_path, receiver):
+    """Every command of the guide succeeds, in its order, from a database and over an API."""
+    app = svix.application(uid="acme")
+    endpoint = svix.endpoint(app, receiver.url, key=encrypted("main", HMAC, KEYS[0]))
+    message = svix.message(app, ORDER)
+    blocks = [re.sub("(?m)^ {3}", "", block) for block in re.findall(r"```sh\n(.*?)```", GUIDE, re.DOTALL)]
+    commands = [block for block in blocks if "ringback serve" not in block]
+    assert sum(block.count("ringback import svix") for block in commands) == 6
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    with serving(tmp_path) as (server, _), serving(elsewhere) as (other, api):
+        api.post("/app", {"name": "Globex"})
+        meant = {
+            "postgresql://svix:secret@db.internal/svix": svix.url,
+            "the main_secret of the Svix server": "main",
+            "the token of the organisation": ADMIN_TOKEN,
+            "http://127.0.0.1:8400": f"http://{LOOPBACK}:{server.port}",
+            "https://svix.internal": f"http://{LOOPBACK}:{other.port}",
+            "/APP": f"/{app}",
+            "/ENDPOINT": f"/{endpoint}",
+            "/MESSAGE": f"/{message}",
+            "curl -sS": "curl -sSf --noproxy '*'",
+        }
+        script = "\n".join(["set -eu", f'ringback() {{ "{sys.executable}" -m ringback "$@"; }}', *commands])
+        for words, meaning in meant.items():
+            script = script.replace(words, meaning)
+        settings = environment({"main_key": MAIN_KEY, "token": ADMIN_TOKEN})
+        done = subprocess.run(
+            ["bash", "-c", script],
+            cwd=tmp_path,
+            env=settings,
+            capture_output=True,
+            text=True,
+            timeout=2 * PATIENCE,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr + done.stdout
+        receiver.until(lambda: len(receiver.ledger) == 2)
+        assert {one.body for one in receiver.seen()} == {b'{"success": true}', ORDER}
