@@ -216,6 +216,7 @@ def _acceptance(one: Message, application: str) -> Acceptance:
         created_at=one.created_at,
         event_id=one.event_id,
         channels=one.channels,
+        tags=one.tags,
         only=NOBODY,
     )
 

@@ -6,7 +6,7 @@ import enum
 import hashlib
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -16,9 +16,40 @@ from ringback.origins import Found
 from ringback.outbox import found
 from ringback.store import Document, Page, Store
 
+R = TypeVar("R", Application, Endpoint, EventType)
+
 PROGRESS = "ringback.import"
 LOOKED_AT = 250
 DIGEST_BYTES = 16
+# What every origin tells of a record, and what some do.
+_TOLD: dict[type, tuple[str, ...]] = {
+    Application: ("uid", "name", "throttle_rate", "metadata", "updated_at"),
+    Endpoint: (
+        "url",
+        "uid",
+        "description",
+        "event_types",
+        "channels",
+        "metadata",
+        "headers",
+        "throttle_rate",
+        "state",
+        "disabled_reason",
+        "secrets",
+        "updated_at",
+    ),
+    EventType: (
+        "description",
+        "archived",
+        "deprecated",
+        "schemas",
+        "feature_flag",
+        "feature_flags",
+        "updated_at",
+    ),
+}
+_PERHAPS = ("retry_schedule", "group_name")
+
 DELETED_HERE = "it was deleted here after an earlier import"
 
 
@@ -148,13 +179,20 @@ def placed(store: Store, record: Application | Endpoint | EventType, *, known: b
     if here is None:
         return Fate.CREATED, store.add(record)
     if isinstance(record, EventType):
-        store.change_event_type(here, lambda _: record)
+        store.change_event_type(here, partial(_renewed, record=record, known=known))
     elif isinstance(record, Application):
-        store.change_application(here, lambda _: msgspec.structs.replace(record, id=here))
+        store.change_application(here, partial(_renewed, record=record, known=known))
     else:
-        renewed = msgspec.structs.replace(record, id=here)
-        store.change_endpoint(record.application_id, here, lambda _: renewed)
+        store.change_endpoint(record.application_id, here, partial(_renewed, record=record, known=known))
     return Fate.UPDATED, here
+
+
+def _renewed(old: R, *, record: R, known: bool) -> R:
+    """Return *old* as *record* makes it: what other servers do not have stays, once it was brought over."""
+    fields = {name: getattr(record, name) for name in _TOLD[type(record)]}
+    told = {name: value for name in _PERHAPS if (value := getattr(record, name, None)) is not None}
+    first = {} if known or not isinstance(record, Endpoint) else {"header_family": record.header_family}
+    return msgspec.structs.replace(old, **(fields | told | first))
 
 
 def _here(store: Store, record: Application | Endpoint | EventType) -> str | None:

@@ -159,6 +159,8 @@ def test_again_and_again(svix, tmp_path):
     with serving(tmp_path) as (server, api):
         status, _ = api.ask("PATCH", f"/api/v1/app/{app}", b'{"name": "Mine"}')
         assert status == 200
+        own = b'{"retrySchedule": [7], "headerFamily": "webhook"}'
+        assert api.ask("PATCH", f"/api/v1/app/{app}/endpoint/{endpoint}", own)[0] == 200
         # Beside the server that runs.
         svix.change("endpoint", endpoint, url="https://example.com/new", uid="renamed")
         svix.change("endpoint", gone, deleted=True, uid=None)
@@ -168,7 +170,12 @@ def test_again_and_again(svix, tmp_path):
         assert counts["application"] == {"unchanged": 1, "gone": 1}
         assert {one["name"] for one in attention} == {gone, other}
         assert api.get(f"/app/{app}")["name"] == "Mine"
-        assert api.get("/app/acme/endpoint/renamed")["url"] == "https://example.com/new"
+        shown = api.get("/app/acme/endpoint/renamed")
+        assert (shown["url"], shown["retrySchedule"], shown["headerFamily"]) == (
+            "https://example.com/new",
+            [7.0],
+            "webhook",
+        )
         assert api.get(f"/app/{other}")["name"] == "Other"
         counts, _ = moved(tmp_path, "--dsn", svix.url, "--remove-gone")
         assert (counts["endpoint"]["removed"], counts["application"]["removed"]) == (1, 1)
@@ -350,7 +357,7 @@ def test_from_one_ringback_to_another(tmp_path, store, receiver):
         api.post("/app/acme/endpoint", {"url": receiver.url, "uid": "pair", "secret": pair, "disabled": True})
         key = api.get("/app/acme/endpoint/main/secret")["key"]
         for number in range(205):
-            api.post("/app/acme/msg", {"eventType": "invoice.paid", "payload": {"n": number}})
+            api.post("/app/acme/msg", {"eventType": "invoice.paid", "payload": {"n": number}, "tags": ["t"]})
         receiver.until(lambda: len(receiver.ledger) == 205)
         words = ("--api", f"http://{LOOPBACK}:{old.port}", "--messages", "1d")
         settings = MOVED | store
@@ -375,7 +382,8 @@ def test_from_one_ringback_to_another(tmp_path, store, receiver):
         assert (shown["id"], shown["retrySchedule"], shown["headerFamily"]) == (main, [1.0, 2.0], "webhook")
         assert api.get("/app/acme/endpoint/main/secret")["key"] == key
         assert api.get("/event-type/invoice.paid")["featureFlags"] == ["a", "b"]
-        assert [row["id"] for row in api.get("/app/acme/msg?limit=250")["data"]] == ids
+        rows = api.get("/app/acme/msg?limit=250")["data"]
+        assert ([row["id"] for row in rows], rows[0]["tags"]) == (ids, ["t"])
     assert len(receiver.seen()) == 205
 
 

@@ -79,6 +79,7 @@ class _Endpoint(_Shape):
     state: str | None = None
     retry_schedule: list[float] | None = None
     header_family: str | None = None
+    ordered: bool = False
 
 
 class _EventType(_Shape):
@@ -101,6 +102,7 @@ class _Message(_Shape):
     payload: msgspec.Raw
     event_id: str | None = None
     channels: list[str] | None = None
+    tags: list[str] | None = None
 
 
 class _Secret(_Shape):
@@ -222,6 +224,7 @@ class SvixApi:
             throttle_rate=one.throttle_rate or one.rate_limit,
             retry_schedule=_milliseconds(one.retry_schedule),
             header_family=HeaderFamily(one.header_family) if one.header_family else self._family,
+            ordered=one.ordered,
             state=state,
             disabled_reason=MANUALLY if state is EndpointState.DISABLED else None,
             secrets=() if obstacle else (EndpointSecret(key),),
@@ -324,4 +327,5 @@ def _message(one: _Message, application_id: str) -> Message:
         created_at=instant(one.timestamp),
         event_id=one.event_id,
         channels=names(one.channels),
+        tags=names(one.tags),
     )
