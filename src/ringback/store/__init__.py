@@ -30,6 +30,7 @@ from ringback.model import (
     Standing,
 )
 from ringback.secrecy import masked
+from ringback.store.survey import SurveyVerbs
 from ringback.store.tasks import Lane, Survey, Task, TaskFilter, TaskKind, TaskState, TaskVerbs
 from ringback.store.values import (
     BROWSER,
@@ -77,7 +78,7 @@ class Pending(Protocol[T_co]):
         ...
 
 
-class Store(TaskVerbs, Protocol):
+class Store(TaskVerbs, SurveyVerbs, Protocol):
     """What the line needs of a database. Arguments named *ref* are an id or a uid.
 
     ``grain`` is the step in which retention goes: with a day, what was accepted on one day goes at once. ``tells`` is

@@ -13,6 +13,7 @@ from ringback.server.pages.endpoint_secrets import EndpointSecrets
 from ringback.server.pages.endpoint_settings import EndpointSettings
 from ringback.server.pages.endpoints import Endpoints
 from ringback.server.pages.files import Files
+from ringback.server.pages.messages import Messages
 from ringback.server.pages.overview import Overview
 from ringback.server.pages.page import Action
 from ringback.server.pages.signing_in import SigningIn
@@ -69,7 +70,10 @@ def _everybody(behind: Behind) -> tuple[Entry, ...]:
 
 
 def _operators(behind: Behind) -> tuple[Entry, ...]:
-    return (Entry("GET", "", Overview(behind).show, LOOK),)
+    return (
+        Entry("GET", "", Overview(behind).show, LOOK),
+        Entry("GET", "messages", Messages(behind).show, LOOK),
+    )
 
 
 def _applications(behind: Behind) -> tuple[Entry, ...]:

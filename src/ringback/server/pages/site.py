@@ -77,7 +77,8 @@ class Site:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         headers = _headers(scope)
-        origin = headers.get("origin") or f"{scope.get('scheme', 'http')}://{headers.get('host', '')}"
+        scheme = "https" if headers.get("x-forwarded-proto") == "https" else scope.get("scheme", "http")
+        origin = headers.get("origin") or f"{scheme}://{headers.get('host', '')}"
         kept = cookies.read(headers.get("cookie", ""))
         safe = cookies.is_safe(origin, headers)
         jar = Cookies(kept, safe=safe, plain=self._behind.plain_http)

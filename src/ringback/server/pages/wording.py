@@ -18,6 +18,7 @@ from ringback.model import (
     Standing,
     Trigger,
 )
+from ringback.policy import SECOND
 
 
 class Badge(msgspec.Struct, frozen=True):
@@ -30,6 +31,9 @@ class Badge(msgspec.Struct, frozen=True):
     icon: str = "info"
     tone: str = ""
 
+
+# What has no delivery: no endpoint of its application wanted it.
+UNSENT = Badge("Not sent", "off")
 
 STANDINGS = {
     Standing.SUCCEEDED: Badge("Delivered", "good", "good"),
@@ -50,6 +54,8 @@ ENDPOINTS = {
     EndpointState.PAUSED: Badge("Paused", "pause", "wait"),
     EndpointState.DISABLED: Badge("Disabled", "off", "bad"),
 }
+# An endpoint that is enabled and has failed since its last success.
+FAILING = Badge("Failing", "bad", "bad")
 NODES = {
     NodeState.ALIVE: Badge("Alive", "good", "good"),
     NodeState.SILENT: Badge("Silent", "late", "bad"),
@@ -84,6 +90,24 @@ SKIPPED = {
     SkipReason.DISABLED: "The endpoint was disabled when the message was accepted.",
 }
 TRIGGERS = {Trigger.SCHEDULED: "Automatic", Trigger.MANUAL: "By hand"}
+
+
+MOST_OF_IT = 99.99
+TEN_SECONDS = 10 * SECOND
+
+
+def percent(share: float) -> str:
+    """Write a share, such as ``99.95 %``; nothing but all of it is 100."""
+    if share in {0, 1}:
+        return f"{share * 100:.0f}\N{NO-BREAK SPACE}%"
+    return f"{min(MOST_OF_IT, share * 100):.2f}\N{NO-BREAK SPACE}%"
+
+
+def milliseconds(duration: float) -> str:
+    """Write how long something takes."""
+    if duration < TEN_SECONDS:
+        return f"{duration:,.0f}\N{NO-BREAK SPACE}ms"
+    return f"{duration / SECOND:,.1f}\N{NO-BREAK SPACE}s"
 
 
 def badge(state: Any) -> Badge:
@@ -127,6 +151,8 @@ def trigger(what: Trigger) -> str:
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
+    "percent": percent,
+    "milliseconds": milliseconds,
     "badge": badge,
     "outcome": outcome,
     "went": went,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ringback.store.postgres.condition import Examination
 from ringback.store.postgres.hints import Hints
+from ringback.store.postgres.keys import Keys
 from ringback.store.postgres.line import PostgresLine
 from ringback.store.postgres.publication import Publication
 from ringback.store.postgres.upkeep import Upkeep
-from ringback.store.sql.counts import Counts
 from ringback.store.sql.nodes import Nodes
 from ringback.store.sql.sources import Sources
 from ringback.store.sql.tasks import Tasks
@@ -15,7 +15,7 @@ from ringback.store.sql.tokens import Tokens
 
 
 class PostgresStore(
-    Publication, PostgresLine, Upkeep, Sources, Tokens, Tasks, Counts, Nodes, Hints, Examination
+    Publication, PostgresLine, Upkeep, Sources, Tokens, Tasks, Keys, Nodes, Hints, Examination
 ):
     """All verbs of ``ringback.store.Store``; see there. Each base class holds the verbs of one concern.
 

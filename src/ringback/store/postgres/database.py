@@ -28,6 +28,7 @@ _IS_MADE = """
 DIALECT = Dialect(
     ordered="coalesce((convert_from(record, 'UTF8')::jsonb ->> 'ordered')::boolean, false)",
     in_channel="coalesce(m.channels, '[]')::jsonb @> jsonb_build_array(?::text)",
+    in_payload="position(?::bytea in m.payload) > 0",
     unsent="d.unsent",
     unfinished="ringback_unfinished u WHERE u.endpoint_key = e.key",
     queue="ringback_queue u WHERE u.endpoint_key = e.key",

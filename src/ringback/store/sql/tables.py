@@ -31,6 +31,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         ordered: Whether the endpoint in whose row it stands has an order.
         in_channel: Whether the channels of a message ``m`` include a value.
+        in_payload: Whether the payload of a message ``m`` contains some bytes.
         unsent: Whether a delivery ``d`` has failed before or for good, as the index of those has it.
         unfinished: The deliveries of the endpoint ``e`` that are not at rest: what stands after FROM.
         queue: Those of them that were not born leased, or are so no more: ``u`` stands for one.
@@ -42,6 +43,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
 
     ordered: str
     in_channel: str
+    in_payload: str
     unsent: str
     unfinished: str
     queue: str

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from ringback.store.sql.counts import Counts
 from ringback.store.sql.nodes import Nodes
 from ringback.store.sql.sources import Sources
 from ringback.store.sql.tasks import Tasks
 from ringback.store.sql.tokens import Tokens
 from ringback.store.sqlite.hints import Hints
+from ringback.store.sqlite.keys import Keys
 from ringback.store.sqlite.publication import Publication
 from ringback.store.sqlite.upkeep import Upkeep
 
 
-class SQLiteStore(Publication, Hints, Upkeep, Sources, Tokens, Tasks, Counts, Nodes):
+class SQLiteStore(Publication, Hints, Upkeep, Sources, Tokens, Tasks, Keys, Nodes):
     """All verbs of ``ringback.store.Store``; see there. Each base class holds the verbs of one concern.
 
     Args:

@@ -12,6 +12,7 @@ ROWS_PER_STATEMENT = 64
 DIALECT = Dialect(
     ordered="json_extract(CAST(record AS TEXT), '$.ordered')",
     in_channel="EXISTS (SELECT 1 FROM json_each(coalesce(m.channels, '[]')) WHERE value = ?)",
+    in_payload="instr(m.payload, ?) > 0",
     unsent="(d.state IN ('failed', 'cancelled') OR (d.state = 'waiting' AND d.attempts > 0))",
     unfinished=(
         "ringback_delivery INDEXED BY ringback_delivery_due WHERE endpoint_key = e.key AND due_at IS NOT NULL"

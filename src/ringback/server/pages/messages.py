@@ -1,0 +1,164 @@
+"""The messages of all applications: found by what the address says, newest first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from ringback.errors import InvalidInput, NotFound
+from ringback.model import Application, Instant, Standing
+from ringback.server.pages.behind import Behind
+from ringback.server.pages.page import Page, Visit
+from ringback.server.pages.rendering import page
+from ringback.server.pages.wording import STANDINGS, UNSENT, Badge, badge
+from ringback.store import Page as Part
+from ringback.store import Store
+from ringback.store.survey import Journal, JournalEntry, JournalFilter
+
+PLACE = "messages"
+ROWS = 50
+MAX_CHOICES = 100
+MAX_CURSOR = 400
+STATUSES: dict[str, Standing | None] = {
+    "delivered": Standing.SUCCEEDED,
+    "waiting": Standing.PENDING,
+    "retrying": Standing.SENDING,
+    "failed": Standing.FAILED,
+    "cancelled": Standing.CANCELLED,
+    "unsent": None,
+}
+# What a message is said to be that is many things at several endpoints: the worst of them.
+_WORST = (Standing.FAILED, Standing.SENDING, Standing.PENDING, Standing.CANCELLED, Standing.SUCCEEDED)
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What an address asks for: as typed, to be shown again and passed on. Times are in UTC."""
+
+    application: str = ""
+    status: str = ""
+    type: str = ""
+    since: str = ""
+    until: str = ""
+    text: str = ""
+
+    @property
+    def is_anything(self) -> bool:
+        """Whether anything is asked for at all."""
+        return any(msgspec.structs.astuple(self))
+
+    def meaning(self) -> JournalFilter:
+        """Return what it means.
+
+        Raises:
+            InvalidInput: A time is none, or there is no such status.
+        """
+        if self.status and self.status not in STATUSES:
+            raise InvalidInput.at("status", msg=f"is one of {', '.join(STATUSES)}")
+        return JournalFilter(
+            application_id=self.application or None,
+            standing=STATUSES.get(self.status),
+            unsent=self.status == "unsent",
+            event_types=(self.type,) if self.type else None,
+            after=_instant("since", self.since),
+            before=_instant("until", self.until),
+            text=self.text or None,
+        )
+
+
+class Row(msgspec.Struct, frozen=True):
+    """A message as a row: how it is, and at how many of how many endpoints."""
+
+    entry: JournalEntry
+    badge: Badge
+    note: str
+
+
+class Choices(msgspec.Struct, frozen=True):
+    """What a filter suggests: a few applications, and names of event types."""
+
+    applications: Sequence[Application]
+    event_types: Sequence[str]
+
+
+class Messages:
+    """The list.
+
+    Args:
+        behind: What is asked.
+    """
+
+    def __init__(self, behind: Behind) -> None:
+        self._behind = behind
+
+    async def show(self, visit: Visit) -> Page:
+        """List the messages that the address asks for."""
+        asked = Asked(**{name: visit.query.get(name) for name in Asked.__struct_fields__})
+        after, before = (visit.query.get(name)[:MAX_CURSOR] for name in ("after", "before"))
+        fault, journal = "", Journal(entries=())
+        choices = await self._behind.outbox.read(_choices)
+        try:
+            where = asked.meaning()
+            journal = await self._behind.outbox.read(
+                lambda store: store.journal(
+                    where, ROWS, after or before or None, backwards=bool(before and not after)
+                )
+            )
+        except InvalidInput as error:
+            fault = "; ".join(f"{one.loc[0]} {one.msg}" for one in error.fields)
+        except NotFound as error:
+            fault = error.detail
+        values = {
+            "place": PLACE,
+            "asked": asked,
+            "statuses": [(name, badge(standing or UNSENT).word) for name, standing in STATUSES.items()],
+            "choices": choices,
+            "rows": [row_of(entry) for entry in journal.entries],
+            "fault": fault,
+            **_ways(visit, journal, backwards=bool(before and not after), is_first=not (after or before)),
+        }
+        return page(visit, "messages.html", values)
+
+
+def _ways(visit: Visit, journal: Journal, *, backwards: bool, is_first: bool) -> dict[str, Any]:
+    """Return where to go on from here, and what to say where a look did not come to the end."""
+    entries = journal.entries
+    first, last = (entries[0].cursor, entries[-1].cursor) if entries else (None, None)
+    newer, older = (journal.cursor, last) if backwards else (None if is_first else first, journal.cursor)
+    return {
+        "newer": newer and visit.here(before=newer, after=None),
+        "older": older and visit.here(after=older, before=None),
+        "newest": None if is_first else visit.here(after=None, before=None),
+        "looked_to": journal.looked_to,
+        "is_first": is_first,
+    }
+
+
+def row_of(entry: JournalEntry) -> Row:
+    """Return how a message is shown in a list."""
+    standings = entry.standings
+    if not standings:
+        held = entry.message.held
+        return Row(entry, badge(held) if held else UNSENT, "")
+    worst = next(standing for standing in _WORST if standings.get(standing))
+    total = sum(standings.values())
+    note = f"{standings[worst]} of {total} endpoints" if total > 1 else ""
+    return Row(entry, STANDINGS[worst], note)
+
+
+def _choices(store: Store) -> Choices:
+    few = Part(limit=MAX_CHOICES)
+    return Choices(store.applications(few), [kind.name for kind in store.event_types(few, archived=True)])
+
+
+def _instant(name: str, text: str) -> Instant | None:
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return round(aware.timestamp() * 1_000)
+    except (ValueError, OverflowError):
+        raise InvalidInput.at(name, msg="is a time such as 2026-03-02T04:05") from None
