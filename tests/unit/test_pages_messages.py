@@ -59,6 +59,8 @@ def test_messages_of_all_applications_newest_first(api, guest):
         ("application=acme", ["a.one"]),
         ("text=order-1", ["a.one"]),
         ("text=b.t", ["b.two"]),
+        ("text=vip", ["a.one"]),
+        ("tag=vip", ["a.one"]),
         ("text=%22n%22", ["b.two", "a.one"]),
         ("since=2020-01-01T00:00&until=2020-01-02T00:00", []),
         ("since=2020-01-01T00:00Z", ["b.two", "a.one"]),
@@ -68,7 +70,7 @@ def test_filters_are_in_the_address(api, guest, query, fits):
     """What the address says is what is listed, and the form shows it again."""
     app = api.application(uid="acme")["id"]
     api.endpoint(app)
-    api.message(app, eventType="a.one", eventId="order-1")
+    api.message(app, eventType="a.one", eventId="order-1", tags=["vip"])
     api.attempt(200)
     api.message(api.application()["id"], eventType="b.two")
     page = guest.open(f"/messages?{query}")

@@ -57,7 +57,8 @@ class JournalFilter(msgspec.Struct, frozen=True, kw_only=True):
         event_types: Of these types.
         standing: With a delivery that stands so.
         unsent: With no delivery at all.
-        text: Whose id or event id is *text*, whose event type or payload contains it, or with a channel so called.
+        tag: With this tag.
+        text: Whose id or event id is *text*, whose event type or payload contains it, or with a channel or tag of it.
     """
 
     application_id: str | None = None
@@ -66,6 +67,7 @@ class JournalFilter(msgspec.Struct, frozen=True, kw_only=True):
     event_types: tuple[str, ...] | None = None
     standing: Standing | None = None
     unsent: bool = False
+    tag: str | None = None
     text: str | None = None
 
 

@@ -120,6 +120,21 @@ class TestJournal:
         assert walked(scene.store, where, 2) == (failed[::-1], 3)
         assert walked(scene.store, where, 2, oldest, backwards=True)[0] == failed[:0:-1]
 
+    def test_finds_tags(self, scene):
+        """What has a tag is found through an index of its own, in one application or in all, slice by slice."""
+        mine, other = scene.application(), scene.application()
+        tagged = [scene.publish(app, tags=("red", "vip")).message.id for app in (mine, other, mine, mine)]
+        scene.publish(mine, tags=("blue",))
+        where, oldest = JournalFilter(tag="red"), f"{mine.id}.{tagged[0]}"
+        assert walked(scene.store, where, 2) == (tagged[::-1], 2)
+        assert walked(scene.store, where, 2, oldest, backwards=True)[0] == tagged[:0:-1]
+        assert ids_of(scene.store.journal(JournalFilter(tag="red", application_id=other.id), 9)) == [
+            tagged[1]
+        ]
+        assert ids_of(scene.store.journal(JournalFilter(text="vip"), 9)) == tagged[::-1]
+        assert scene.store.journal(where, 1).entries[0].message.tags == ("red", "vip")
+        assert scene.store.journal(JournalFilter(tag="none"), 9).entries == ()
+
     def test_finds_text(self, scene):
         """A text is an id, an event id, a channel, or part of an event type or of a payload, to the letter."""
         mine, other = scene.application(), scene.application()

@@ -40,6 +40,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     application: str = ""
     status: str = ""
     type: str = ""
+    tag: str = ""
     since: str = ""
     until: str = ""
     text: str = ""
@@ -62,6 +63,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
             standing=STATUSES.get(self.status),
             unsent=self.status == "unsent",
             event_types=(self.type,) if self.type else None,
+            tag=self.tag or None,
             after=_instant("since", self.since),
             before=_instant("until", self.until),
             text=self.text or None,

@@ -12,7 +12,7 @@ from ringback import ids
 from ringback.errors import NotFound
 from ringback.model import Application, DeliveryState, Instant, Standing
 from ringback.store.sql.counts import Counts
-from ringback.store.sql.records import application_of, message_of
+from ringback.store.sql.records import MESSAGE_COLUMNS, application_of, message_of
 from ringback.store.sql.tables import Many, Row
 from ringback.store.survey import LOOKED_THROUGH, Journal, JournalEntry, JournalFilter
 
@@ -23,7 +23,10 @@ SLACK = 60_000
 # Ids are exact to 4 ms: the instants decide, the ids make use of the index.
 ID_STEP = 4
 
-_HEAD = "m.id, m.event_type, m.event_id, m.channels, m.created_at, m.skipped, m.inbound, m.held"
+_COLUMNS = tuple(MESSAGE_COLUMNS.split(", "))
+_LIGHT = ", ".join(column for column in _COLUMNS if column.startswith("m.") and column != "m.payload")
+# The columns of a message, in their order, without the payload.
+_SHOWN = ", ".join("NULL" if column == "m.payload" else column for column in _COLUMNS)
 _OWNERS = Many("SELECT key, record FROM ringback_application WHERE key IN ({rows})", "i")
 _STANDINGS = Many(
     """
@@ -33,7 +36,7 @@ _STANDINGS = Many(
     "i",
 )
 _NAMED = f"""
-    SELECT m.key, m.application_key, {_HEAD}
+    SELECT m.key, m.application_key, {_SHOWN}
     FROM ringback_application a CROSS JOIN ringback_message m ON m.application_key = a.key AND m.{{column}} = ?
     WHERE {{whose}} ORDER BY m.key DESC LIMIT ?
 """
@@ -46,6 +49,13 @@ _UNSENT = f"""
     SELECT d.message_key FROM ringback_delivery d INDEXED BY ringback_delivery_unsent
     WHERE {{unsent}} AND {{bounds}} ORDER BY d.message_key {{way}} LIMIT {LOOKED_THROUGH}
 """
+# The newest messages with a tag.
+_TAGGED = f"""
+    SELECT tagged.message_key FROM ringback_application a
+    CROSS JOIN ringback_tag tagged ON tagged.application_key = a.key AND tagged.tag = ?
+    WHERE {{whose}} AND {{bounds}} ORDER BY tagged.message_key {{way}} LIMIT {LOOKED_THROUGH}
+"""
+_TAG = "SELECT 1 FROM ringback_tag tagged WHERE tagged.message_key = m.key AND tagged.tag = ?"
 _STATES = {
     Standing.SUCCEEDED: "d.state = 'succeeded'",
     Standing.PENDING: "d.state = 'waiting' AND d.attempts = 0",
@@ -115,7 +125,9 @@ class Journals(Counts):
             if named:
                 return Journal(entries=self._entries(named))
         spot = _Spot(None if cursor is None else self._message_at(cursor), backwards)
-        if where.standing in _RARE:
+        if where.tag is not None:
+            road = self._tagged_road(where, where.tag, owner, spot)
+        elif where.standing in _RARE:
             road = self._rare_road(where, owner, spot)
         else:
             road = _road(where, owner, spot, self.key_at)
@@ -136,8 +148,8 @@ class Journals(Counts):
         wanted = self._wanted(where)
         payload = ", m.payload" if where.text is not None else ""
         found = self.rows(
-            f"SELECT m.key, m.application_key, {_HEAD} FROM"
-            f" (SELECT m.key, m.application_key, {_HEAD}{payload} {road.text}) AS m"
+            f"SELECT m.key, m.application_key, {_SHOWN} FROM"
+            f" (SELECT m.key, m.application_key, {_LIGHT}{payload} {road.text}) AS m"
             f" WHERE {wanted.text} ORDER BY {road.order} LIMIT ?",
             (*road.terms.values, *wanted.values, limit + 1),
         )
@@ -177,6 +189,14 @@ class Journals(Counts):
         keys = _UNSENT.format(unsent=self.dialect.unsent, bounds=bounds.text, way=spot.way)
         return _Road(_Terms((f"m.key IN ({keys})",), bounds.values), f"m.key {spot.way}")
 
+    def _tagged_road(self, where: JournalFilter, tag: str, owner: int | None, spot: _Spot) -> _Road:
+        bounds = _bounds(where, spot, self.key_at, "tagged.message_key")
+        whose = _Terms() if owner is None else _Terms().also("a.key = ?", owner)
+        keys = _TAGGED.format(whose=whose.text, bounds=bounds.text, way=spot.way)
+        return _Road(
+            _Terms((f"m.key IN ({keys})",), (tag, *whose.values, *bounds.values)), f"m.key {spot.way}"
+        )
+
     def _wanted(self, where: JournalFilter) -> _Terms:
         """Return what is asked of each message that is looked at."""
         wanted = _Terms()
@@ -193,13 +213,14 @@ class Journals(Counts):
         if where.unsent:
             wanted = wanted.also(f"NOT EXISTS ({_DELIVERIES})")
         if where.text is not None:
-            found = (
-                f"(m.event_type LIKE ? ESCAPE '!' OR {self.dialect.in_channel} OR {self.dialect.in_payload})"
-            )
-            wanted = wanted.also(
-                found, _containing(where.text), where.text, where.text.encode(errors="replace")
-            )
+            wanted = wanted.also(*self._text(where.text))
         return wanted
+
+    def _text(self, text: str) -> tuple[str, *tuple[Any, ...]]:
+        """Return the condition that a message has a text, and what goes into it."""
+        of_type, of_tags = "m.event_type LIKE ? ESCAPE '!'", f"EXISTS ({_TAG})"
+        ways = (of_type, self.dialect.in_channel, of_tags, self.dialect.in_payload)
+        return f"({' OR '.join(ways)})", _containing(text), text, text, text.encode(errors="replace")
 
     def _entries(self, rows: Sequence[Row]) -> tuple[JournalEntry, ...]:
         owners = self._owners({row[1] for row in rows})
@@ -209,7 +230,7 @@ class Journals(Counts):
             standings[key][standing] = standings[key].get(standing, 0) + count
         return tuple(
             JournalEntry(
-                message=message_of((*row[2:8], None, *row[8:]), owners[row[1]].id),
+                message=message_of(row[2:], owners[row[1]].id),
                 owner=owners[row[1]],
                 standings=standings[row[0]],
             )
