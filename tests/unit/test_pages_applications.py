@@ -44,7 +44,7 @@ def follow(visitor, page, label):
 
 def listed(page):
     """Return the rows of a page's only table, without that of the keys."""
-    end = next(index for index, row in enumerate(page.rows) if row[0] == "Key")
+    end = next((index for index, row in enumerate(page.rows) if row[0] == "Key"), len(page.rows))
     return page.rows[1:end]
 
 

@@ -14,7 +14,7 @@ import msgspec
 from ringback.model import Application, Duration, Endpoint, Instant, Message, Standing
 
 # How many messages one look goes through for what no index finds.
-LOOKED_THROUGH = 10_000
+LOOKED_THROUGH = 5_000
 # How many messages of a stretch of time are looked at for how it went.
 SAMPLED = 160
 # Up to how many messages of a stretch are counted, where counting is needed.

@@ -16,7 +16,7 @@ from ringback.server.pages.rendering import page
 from ringback.server.pages.wording import STANDINGS, UNSENT, Badge, badge
 from ringback.store import Page as Part
 from ringback.store import Store
-from ringback.store.survey import Journal, JournalEntry, JournalFilter
+from ringback.store.survey import LOOKED_THROUGH, Journal, JournalEntry, JournalFilter
 
 PLACE = "messages"
 ROWS = 50
@@ -119,6 +119,7 @@ class Messages:
             "choices": choices,
             "rows": [row_of(entry) for entry in journal.entries],
             "fault": fault,
+            "looked_through": LOOKED_THROUGH,
             **_ways(visit, journal, backwards=bool(before and not after), is_first=not (after or before)),
         }
         return page(visit, "messages.html", values)

@@ -30,6 +30,7 @@ DIALECT = Dialect(
     in_channel="coalesce(m.channels, '[]')::jsonb @> jsonb_build_array(?::text)",
     in_payload="position(?::bytea in m.payload) > 0",
     unsent="d.unsent",
+    lost="ringback_delivery d WHERE d.unsent AND d.state = '{state}'",
     unfinished="ringback_unfinished u WHERE u.endpoint_key = e.key",
     queue="ringback_queue u WHERE u.endpoint_key = e.key",
     live="live_key IS NOT NULL",

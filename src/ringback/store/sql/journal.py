@@ -44,10 +44,13 @@ _PLACE = """
     SELECT m.key, m.id FROM ringback_application a JOIN ringback_message m ON m.application_key = a.key AND m.id = ?
     WHERE a.id = ?
 """
-# The newest messages with a delivery that failed, before or for good, or was cancelled.
-_UNSENT = f"""
-    SELECT d.message_key FROM ringback_delivery d INDEXED BY ringback_delivery_unsent
-    WHERE {{unsent}} AND {{bounds}} ORDER BY d.message_key {{way}} LIMIT {LOOKED_THROUGH}
+# The newest messages with a delivery that failed for good or was cancelled.
+_LOST = f"""
+    SELECT d.message_key FROM {{deliveries}} AND {{bounds}} ORDER BY d.message_key {{way}} LIMIT {LOOKED_THROUGH}
+"""
+_OF_OWNER = """
+    ringback_endpoint e CROSS JOIN ringback_delivery d INDEXED BY ringback_delivery_unsent ON d.endpoint_key = e.key
+    WHERE e.application_key = ?
 """
 # The newest messages with a tag.
 _TAGGED = f"""
@@ -63,7 +66,7 @@ _STATES = {
     Standing.FAILED: "d.state = 'failed'",
     Standing.CANCELLED: "d.state = 'cancelled'",
 }
-_RARE = frozenset({Standing.FAILED, Standing.CANCELLED})
+_LOST_STATES = frozenset({Standing.FAILED, Standing.CANCELLED})
 _DELIVERIES = "SELECT 1 FROM ringback_delivery d WHERE d.message_key = m.key"
 
 
@@ -127,8 +130,8 @@ class Journals(Counts):
         spot = _Spot(None if cursor is None else self._message_at(cursor), backwards)
         if where.tag is not None:
             road = self._tagged_road(where, where.tag, owner, spot)
-        elif where.standing in _RARE:
-            road = self._rare_road(where, owner, spot)
+        elif where.standing is not None and where.standing in _LOST_STATES:
+            road = self._lost_road(where, where.standing, owner, spot)
         else:
             road = _road(where, owner, spot, self.key_at)
         found, looked_to = self._looked(where, road, limit)
@@ -180,13 +183,13 @@ class Journals(Counts):
             )
         return found[0], found[1]
 
-    def _rare_road(self, where: JournalFilter, owner: int | None, spot: _Spot) -> _Road:
+    def _lost_road(self, where: JournalFilter, state: Standing, owner: int | None, spot: _Spot) -> _Road:
+        deliveries = self.dialect.lost.format(state=state.value)
         bounds = _bounds(where, spot, self.key_at, "d.message_key")
         if owner is not None:
-            bounds = bounds.also(
-                "d.endpoint_key IN (SELECT key FROM ringback_endpoint WHERE application_key = ?)", owner
-            )
-        keys = _UNSENT.format(unsent=self.dialect.unsent, bounds=bounds.text, way=spot.way)
+            deliveries = f"{_OF_OWNER} AND {self.dialect.unsent} AND d.state = '{state.value}'"
+            bounds = _Terms((), (owner,)).also(bounds.text, *bounds.values)
+        keys = _LOST.format(deliveries=deliveries, bounds=bounds.text, way=spot.way)
         return _Road(_Terms((f"m.key IN ({keys})",), bounds.values), f"m.key {spot.way}")
 
     def _tagged_road(self, where: JournalFilter, tag: str, owner: int | None, spot: _Spot) -> _Road:

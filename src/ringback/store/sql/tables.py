@@ -33,6 +33,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
         in_channel: Whether the channels of a message ``m`` include a value.
         in_payload: Whether the payload of a message ``m`` contains some bytes.
         unsent: Whether a delivery ``d`` has failed before or for good, as the index of those has it.
+        lost: The deliveries ``d`` in the state failed or cancelled, whichever is given: what stands after FROM.
         unfinished: The deliveries of the endpoint ``e`` that are not at rest: what stands after FROM.
         queue: Those of them that were not born leased, or are so no more: ``u`` stands for one.
         live: That a delivery is not at rest, as the index by ordering keys has it.
@@ -45,6 +46,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     in_channel: str
     in_payload: str
     unsent: str
+    lost: str
     unfinished: str
     queue: str
     live: str

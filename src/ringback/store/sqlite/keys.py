@@ -11,7 +11,10 @@ class Keys(Survey):
 
     def key_at(self, instant: Instant, least: int = 0) -> int:
         """See ``Journals``; halves what is left until it is found."""
-        ends = self.row("SELECT min(key), max(key) FROM ringback_message")
+        # One aggregate at a time is answered by the tree's own ends, both at once by reading all of it.
+        ends = self.row(
+            "SELECT (SELECT min(key) FROM ringback_message), (SELECT max(key) FROM ringback_message)"
+        )
         if ends is None or ends[0] is None:
             return least
         low, high = max(least, int(ends[0])), int(ends[1]) + 1

@@ -14,6 +14,7 @@ DIALECT = Dialect(
     in_channel="EXISTS (SELECT 1 FROM json_each(coalesce(m.channels, '[]')) WHERE value = ?)",
     in_payload="instr(m.payload, ?) > 0",
     unsent="(d.state IN ('failed', 'cancelled') OR (d.state = 'waiting' AND d.attempts > 0))",
+    lost="ringback_delivery d INDEXED BY ringback_delivery_lost WHERE d.state = '{state}'",
     unfinished=(
         "ringback_delivery INDEXED BY ringback_delivery_due WHERE endpoint_key = e.key AND due_at IS NOT NULL"
     ),
