@@ -136,6 +136,7 @@ DOORS = PUBLIC | {"outbox", "drafts", "errors", "model", "policy", "providers", 
 PROTOCOLS = {
     "ringback.store",
     "ringback.store.commit",
+    "ringback.store.survey",
     "ringback.destinations",
     "ringback.origins",
     "ringback.store.effects",
