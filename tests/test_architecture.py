@@ -72,6 +72,7 @@ LINE = {
     "reconciler",
     "redelivery",
     "replays",
+    "rehearsal",
     "repetition",
     "handlers",
     "crew",

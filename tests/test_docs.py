@@ -147,10 +147,19 @@ def needs_server(code):
     """Tell whether a shell sample talks to a server; those that start one are not run."""
     # What talks to port 8000 is for an application of one's own; the tests of the README's and the examples' run it.
     starts = any(word in code for word in ("ringback serve", "make run", "--store", ":8000"))
-    return not starts and any(word in code for word in ("curl", "ringback publish", "API="))
+    return not starts and any(word in code for word in ("curl", "ringback publish", "API=", "client.pem"))
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/tutorial/first-webhook.md", "docs/how-to/operate.md"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "README.md",
+        "docs/tutorial/first-webhook.md",
+        "docs/how-to/operate.md",
+        "docs/how-to/authenticate-to-endpoints.md",
+        "docs/how-to/transform-payloads.md",
+    ],
+)
 def test_samples_that_talk_to_a_server_succeed(name, tmp_path):
     """Every curl line and `ringback publish` of a page, run in order against a real server, succeeds."""
     script = "\n".join(["set -eu", *filter(needs_server, blocks(ROOT / name, "sh"))])

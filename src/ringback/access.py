@@ -20,6 +20,7 @@ class Right(enum.StrEnum):
     SEE_SECRETS = enum.auto()
     ROTATE_SECRETS = enum.auto()
     MANAGE_ENDPOINTS = enum.auto()
+    TRANSFORM = enum.auto()  # change what is sent of messages, and try it
     REDELIVER = enum.auto()
     OPERATE = enum.auto()  # whatever is left
 
@@ -38,6 +39,7 @@ class Scope(enum.StrEnum):
     VIEW_SECRETS = "view-secrets"
     ROTATE_SECRETS = "rotate-secrets"
     MANAGE_ENDPOINTS = "manage-endpoints"
+    MANAGE_TRANSFORMATIONS = "manage-transformations"
     REDELIVER = enum.auto()
 
 
@@ -49,7 +51,8 @@ RIGHTS: Mapping[Scope, frozenset[Right]] = {
     Scope.VIEW_SECRETS: frozenset({Right.SEE_SECRETS}),
     Scope.ROTATE_SECRETS: frozenset({Right.SEE_SECRETS, Right.ROTATE_SECRETS}),
     # Whoever may send an endpoint's messages elsewhere may see what they are signed with.
-    Scope.MANAGE_ENDPOINTS: frozenset({Right.MANAGE_ENDPOINTS, Right.SEE_SECRETS}),
+    Scope.MANAGE_ENDPOINTS: frozenset({Right.MANAGE_ENDPOINTS, Right.TRANSFORM, Right.SEE_SECRETS}),
+    Scope.MANAGE_TRANSFORMATIONS: frozenset({Right.TRANSFORM}),
     Scope.REDELIVER: frozenset({Right.REDELIVER}),
 }
 

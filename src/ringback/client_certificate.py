@@ -1,4 +1,7 @@
-"""Reading the key and the certificates that an endpoint's owner wants to be shown in TLS."""
+"""Reading the key and the certificates that an endpoint's owner wants to be shown in TLS.
+
+To check an RSA key takes up to a third of a second of computing, so it is done once: when the key is given.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ from ringback.model import Instant
 
 MAX_PEM = 64 * 1024
 MIN_RSA_BITS = 2_048
+FIELD = "identity"
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
@@ -26,119 +30,121 @@ _KEYS = re.compile(r"-----BEGIN ((?:[A-Z]+ )?PRIVATE KEY)-----.+?-----END \1----
 _LONGEST_NAME = 500
 
 
-class Identity(msgspec.Struct, frozen=True):
-    """A private key and its certificates, the key's own first."""
+class Shown(msgspec.Struct, frozen=True):
+    """What may be told of a certificate: whom it names, its SHA-256 digest as tools print it, and when it ends."""
 
-    key: PrivateKey
-    chain: tuple[x509.Certificate, ...]
-
-    @property
-    def subject(self) -> str:
-        """Whom the certificate names."""
-        return self.chain[0].subject.rfc4514_string()[:_LONGEST_NAME]
-
-    @property
-    def not_after(self) -> Instant:
-        """When the first of the certificates ends."""
-        return min(_instant(certificate.not_valid_after_utc) for certificate in self.chain)
-
-    @property
-    def fingerprint(self) -> str:
-        """The SHA-256 digest of the certificate, as tools print it."""
-        return self.chain[0].fingerprint(hashes.SHA256()).hex(":").upper()
-
-    def locked(self, password: bytes) -> bytes:
-        """Return all of it as PEM, the key encrypted with *password*."""
-        key = self.key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.BestAvailableEncryption(password),
-        )
-        return key + b"".join(one.public_bytes(serialization.Encoding.PEM) for one in self.chain)
+    subject: str
+    fingerprint: str
+    not_after: Instant
 
 
-def read_identity(pem: str) -> Identity:
-    """Read a private key and its certificates, in any order.
+def checked_identity(pem: str, now: Instant) -> str:
+    """Return a private key and its certificates, in any order, as they are kept: the key's own certificate first.
 
     Raises:
-        InvalidInput: It is something else, or the key belongs to none of the certificates.
+        InvalidInput: It cannot be read, the key belongs to none of the certificates, or one of them would not do at
+            *now*.
     """
-    key = _key_of(pem)
-    found = _certificates("identity", pem)
+    text, key = _key_of(pem)
+    found = _certificates(FIELD, pem)
     own = [one for one in found if _public(one.public_key()) == _public(key.public_key())]
     if not own:
-        raise _refused("identity", "the private key belongs to none of the certificates")
-    return Identity(key, (own[0], *(one for one in found if one not in own)))
+        raise _refused(FIELD, "the private key belongs to none of the certificates")
+    chain = [own[0], *(one for one in found if one not in own)]
+    for certificate in chain:
+        _check_time(certificate, now)
+    if not _is_for_clients(own[0]):
+        raise _refused(FIELD, "the certificate is for servers alone: its extended key usage lacks clientAuth")
+    return "\n".join([text, *(one.public_bytes(serialization.Encoding.PEM).decode() for one in chain)])
 
 
-def check_certificate(pem: str, now: Instant) -> None:
-    """Refuse a key with certificates that no receiver would take at *now*.
-
-    Raises:
-        InvalidInput: It cannot be read, is not valid now, or is not for clients.
-    """
-    identity = read_identity(pem)
-    for certificate in identity.chain:
-        name = certificate.subject.rfc4514_string()[:_LONGEST_NAME]
-        if _instant(certificate.not_valid_after_utc) <= now:
-            end = certificate.not_valid_after_utc.isoformat()
-            raise _refused("identity", f"the certificate of {name} ended at {end}; get a new one")
-        if _instant(certificate.not_valid_before_utc) > now:
-            begin = certificate.not_valid_before_utc.isoformat()
-            raise _refused("identity", f"the certificate of {name} begins only at {begin}")
-    if not _is_for_clients(identity.chain[0]):
-        raise _refused(
-            "identity", "the certificate is for servers alone: its extended key usage lacks clientAuth"
-        )
+def checked_authorities(pem: str) -> str:
+    """Return certificates as they are kept; raises ``InvalidInput`` where there is none that can be read."""
+    found = _certificates("serverCaCert", pem)
+    return "".join(one.public_bytes(serialization.Encoding.PEM).decode() for one in found)
 
 
-def check_authorities(pem: str) -> None:
-    """Refuse what is no list of certificates; raises ``InvalidInput``."""
-    _certificates("serverCaCert", pem)
+def shown(identity: str) -> Shown:
+    """Return what may be told of an identity that was checked."""
+    chain = x509.load_pem_x509_certificates(identity.encode())
+    return Shown(
+        subject=_name_of(chain[0]),
+        fingerprint=chain[0].fingerprint(hashes.SHA256()).hex(":").upper(),
+        not_after=min(_instant(one.not_valid_after_utc) for one in chain),
+    )
 
 
-def _key_of(pem: str) -> PrivateKey:
+def locked(identity: str, password: bytes) -> bytes:
+    """Return an identity that was checked, with its key encrypted; raises ``ValueError`` for any other."""
+    key = serialization.load_pem_private_key(identity.encode(), None, unsafe_skip_rsa_key_validation=True)
+    sealed = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(password),
+    )
+    chain = x509.load_pem_x509_certificates(identity.encode())
+    return sealed + b"".join(one.public_bytes(serialization.Encoding.PEM) for one in chain)
+
+
+def _key_of(pem: str) -> tuple[str, PrivateKey]:
     if len(pem) > MAX_PEM:
-        raise _refused("identity", f"has at most {MAX_PEM} characters")
+        raise _refused(FIELD, f"has at most {MAX_PEM:,} characters")
     found = list(_KEYS.finditer(pem))
     if len(found) != 1:
         raise _refused(
-            "identity", f"holds one private key as PEM, with its certificates; this holds {len(found)} keys"
+            FIELD, f"holds one private key as PEM, with its certificates; this holds {len(found)} keys"
         )
+    text = found[0][0]
     try:
-        key = serialization.load_pem_private_key(found[0][0].encode(), None)
+        key = serialization.load_pem_private_key(text.encode(), None)
     except TypeError:
         raise _refused(
-            "identity", "the private key is encrypted; take its password off, it is kept sealed"
+            FIELD, "the private key is encrypted; take its password off, it is kept sealed"
         ) from None
     except (ValueError, UnsupportedAlgorithm):
-        raise _refused("identity", "the private key cannot be read") from None
+        raise _refused(FIELD, "the private key cannot be read") from None
     if not isinstance(key, PrivateKey):
-        raise _refused("identity", "the private key is of none of the kinds RSA, EC and Ed25519")
+        raise _refused(FIELD, "the private key is of none of the kinds RSA, EC and Ed25519")
     if isinstance(key, rsa.RSAPrivateKey) and key.key_size < MIN_RSA_BITS:
-        raise _refused("identity", f"an RSA key has at least {MIN_RSA_BITS} bits, this one {key.key_size}")
-    return key
+        raise _refused(FIELD, f"an RSA key has at least {MIN_RSA_BITS:,} bits, this one {key.key_size:,}")
+    return text, key
 
 
 def _certificates(field: str, pem: str) -> Sequence[x509.Certificate]:
     if len(pem) > MAX_PEM:
-        raise _refused(field, f"has at most {MAX_PEM} characters")
+        raise _refused(field, f"has at most {MAX_PEM:,} characters")
     try:
         return x509.load_pem_x509_certificates(pem.encode())
     except ValueError:
         raise _refused(field, "holds no certificate as PEM, or one that cannot be read") from None
 
 
+def _check_time(certificate: x509.Certificate, now: Instant) -> None:
+    begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    if _instant(end) <= now:
+        raise _refused(
+            FIELD, f"the certificate of {_name_of(certificate)} ended at {end.isoformat()}; get a new one"
+        )
+    if _instant(begin) > now:
+        raise _refused(
+            FIELD, f"the certificate of {_name_of(certificate)} begins only at {begin.isoformat()}"
+        )
+
+
 def _is_for_clients(certificate: x509.Certificate) -> bool:
     try:
         usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
         return True
     return bool({ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE} & set(usage))
 
 
 def _public(key: CertificatePublicKeyTypes) -> bytes:
     return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def _name_of(certificate: x509.Certificate) -> str:
+    return certificate.subject.rfc4514_string()[:_LONGEST_NAME]
 
 
 def _instant(moment: dt.datetime) -> Instant:

@@ -19,7 +19,7 @@ from ringback.credentials import (
 )
 from ringback.errors import InvalidInput, NotFound
 from ringback.model import Endpoint, Instant, Transformation
-from ringback.option_drafts import AuthDraft, CertificateDraft, OAuthDraft, TransformationDraft
+from ringback.option_drafts import AuthDraft, OAuthDraft, TransformationDraft
 from ringback.store import Pending
 from ringback.store.commit import Committer
 from ringback.target import parse_target
@@ -77,23 +77,19 @@ class DeliveryOptions:
 
     # --- Certificates -------------------------------------------------------------------------------------
 
-    def certify(self, application: str, ref: str, draft: CertificateDraft) -> Pending[Endpoint]:
-        """Have an endpoint's requests show a client certificate, in place of one that they may show."""
-        draft.check_at(self._clock())
-        return self._change(application, ref, lambda old: _with_certificate(old, draft.certificate()))
+    def certify(self, application: str, ref: str, certificate: ClientCertificate) -> Pending[Endpoint]:
+        """Have an endpoint's requests show what ``checked_certificate`` made, in place of what they may show."""
+        return self._change(application, ref, lambda old: _with_certificate(old, certificate))
 
-    def change_certificate(self, application: str, ref: str, changes: Mapping[str, Any]) -> Pending[Endpoint]:
-        """Change the fields of a ``CertificateDraft`` named in *changes*; raises ``NotFound`` where there is none."""
-        now = self._clock()
-
-        def renew(old: Endpoint) -> Endpoint:
-            held = certificate_of(old)
-            draft = CertificateDraft(identity=held.identity, server_ca_cert=held.server_ca)
-            changed = msgspec.structs.replace(draft, **changes)
-            changed.check_at(now)
-            return _with_certificate(old, changed.certificate())
-
-        return self._change(application, ref, renew)
+    def change_certificate(
+        self, application: str, ref: str, changes: Mapping[str, str | None]
+    ) -> Pending[Endpoint]:
+        """Change what ``checked_certificate`` made of; raises ``NotFound`` where there is no certificate."""
+        return self._change(
+            application,
+            ref,
+            lambda old: _with_certificate(old, msgspec.structs.replace(certificate_of(old), **changes)),
+        )
 
     def withdraw_certificate(self, application: str, ref: str) -> Pending[Endpoint]:
         """Have requests show no certificate any more."""
@@ -109,6 +105,8 @@ class DeliveryOptions:
         known = {name: value for name, value in changes.items() if name != "enabled" or value is not None}
         if "code" in known and known["code"] is None:
             known = {"enabled": False, **known}
+        # What is no expression is refused here, and not by the one thread that writes.
+        TransformationDraft(code=known.get("code")).check()
 
         def renew(old: Endpoint) -> Endpoint:
             held = old.transformation or Transformation()
@@ -116,7 +114,7 @@ class DeliveryOptions:
             changed = patched(draft, known)
             made = Transformation(
                 code=changed.code,
-                enabled=changed.enabled,
+                enabled=bool(changed.enabled),
                 variables=changed.variables or {},
                 updated_at=now,
             )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Literal
 
-from ringback.client_certificate import check_authorities, check_certificate
-from ringback.credentials import AuthMethod, Authorization, Basic, Bearer, ClientCertificate, OAuth
+from ringback.client_certificate import checked_authorities, checked_identity
+from ringback.credentials import AuthMethod, Authorization, Basic, Bearer, OAuth
 from ringback.drafts import Draft, Problems, caught
 from ringback.errors import FieldError, InvalidInput
 from ringback.model import Instant
@@ -120,22 +121,29 @@ class CertificateDraft(Draft):
     identity: str
     server_ca_cert: str | None = None
 
-    def check_at(self, now: Instant) -> None:
-        """Refuse what no receiver would take at *now*; raises ``InvalidInput``."""
-        check_certificate(self.identity, now)
-        if self.server_ca_cert is not None:
-            check_authorities(self.server_ca_cert)
 
-    def certificate(self) -> ClientCertificate:
-        """Return what is kept."""
-        return ClientCertificate(identity=self.identity, server_ca=self.server_ca_cert)
+def checked_certificate(fields: Mapping[str, str | None], now: Instant) -> dict[str, str | None]:
+    """Return those *fields* of a ``CertificateDraft`` that are given, as they are kept.
+
+    It may take a third of a second, so no event loop should wait for it.
+
+    Raises:
+        InvalidInput: No receiver would take it at *now*, or it cannot be read.
+    """
+    checked: dict[str, str | None] = {}
+    identity, authorities = fields.get("identity"), fields.get("server_ca_cert")
+    if identity is not None:
+        checked["identity"] = checked_identity(identity, now)
+    if "server_ca_cert" in fields:
+        checked["server_ca"] = None if authorities is None else checked_authorities(authorities)
+    return checked
 
 
 class TransformationDraft(Draft):
     """An expression in JMESPath, and values that it may use by name."""
 
     code: str | None = None
-    enabled: bool = False
+    enabled: bool | None = False
     variables: dict[str, str] | None = None
 
     def _problems(self) -> Problems:

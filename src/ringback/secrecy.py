@@ -6,6 +6,18 @@ import re
 
 MASK = "********"
 
+# Source: the Svix server; the values of these headers are never shown again.
+SENSITIVE_HEADERS = frozenset(
+    {
+        "authorization",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "www-authenticate",
+        "x-api-key",
+        "x-auth-token",
+    }
+)
+
 # Up to the last @ of the word, since people forget to escape one in a password.
 _IN_URL = re.compile(r"(://[^:/@\s]*:)\S*@")
 # As libpq takes them besides, in a query string or as words of their own; a quote may be one that was repeated.

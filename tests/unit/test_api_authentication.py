@@ -145,12 +145,12 @@ class TestPortal:
         [
             ({"readOnly": True}, set()),
             ({"readOnly": True, "capabilities": ["ViewBase", "ManageEndpoint"]}, set()),
-            ({"capabilities": ["ViewBase", "ManageTransformations"]}, set()),
+            ({"capabilities": ["ViewBase", "ManageTransformations"]}, {"transform"}),
             ({"capabilities": ["ViewBase", "ViewEndpointSecret"]}, {"secret"}),
             ({"capabilities": ["ViewBase", "ManageEndpointSecret"]}, {"secret", "rotate"}),
-            ({"capabilities": ["ViewBase", "ManageEndpoint"]}, {"secret", "endpoint"}),
+            ({"capabilities": ["ViewBase", "ManageEndpoint"]}, {"secret", "endpoint", "transform"}),
             ({"capabilities": ["ViewBase", "CreateAttempts"]}, {"recover"}),
-            ({}, {"secret", "rotate", "endpoint", "recover"}),
+            ({}, {"secret", "rotate", "endpoint", "transform", "recover"}),
         ],
     )
     def test_capabilities(self, api, clock, body, allowed):
@@ -162,6 +162,7 @@ class TestPortal:
             "secret": api.get(f"{one}/secret", token=token),
             "rotate": api.post(f"{one}/secret/rotate", {}, token=token),
             "endpoint": api.patch(one, {"description": "new"}, token=token),
+            "transform": api.patch(f"{one}/transformation", {"code": "payload"}, token=token),
             "recover": api.post(f"{one}/recover", {"since": iso(clock.now())}, token=token),
         }
         assert {name for name, result in doings.items() if result.status_code != 403} == allowed

@@ -32,11 +32,36 @@ BODIES = {
     f"POST {APP}/endpoint/{{ep}}/send-example": {"eventType": "invoice.paid"},
     f"PUT {APP}/endpoint/{{ep}}/headers": {"headers": {"x-other": "1"}},
     f"PATCH {APP}/endpoint/{{ep}}/headers": {"headers": {"x-other": "1"}},
+    f"PUT {APP}/endpoint/{{ep}}/auth": {"kind": "bearer", "token": "t0ken"},
+    f"PATCH {APP}/endpoint/{{ep}}/auth": {"kind": "bearer", "token": "t0ken"},
+    f"PUT {APP}/endpoint/{{ep}}/oauth": {
+        "tokenUrl": "https://example.com/token",
+        "clientId": "acme",
+        "clientSecret": "s3cret",
+    },
+    f"PUT {APP}/endpoint/{{ep}}/mtls": {"identity": "a key and its certificate"},
+    f"PATCH {APP}/endpoint/{{ep}}/transformation": {"code": "payload"},
+    f"POST {APP}/endpoint/{{ep}}/transformation/simulate": {
+        "code": "payload",
+        "eventType": "invoice.paid",
+        "payload": {},
+    },
+    f"POST {APP}/endpoint/{{ep}}/dry-run": {"eventType": "invoice.paid", "payload": {}},
 }
 PREFIXES = {"app": "app", "ep": "ep", "msg": "msg", "att": "atmpt"}
 NOBODY = {kind: f"{prefix}_{'0' * 27}" for kind, prefix in PREFIXES.items()}
 # What an application's own people may do, by the Svix server's table of operations.
-MANAGING = {
+TRANSFORMING = {
+    "PATCH /endpoint/{ep}/transformation",
+    "POST /endpoint/{ep}/transformation/simulate",
+    "POST /endpoint/{ep}/dry-run",
+}
+MANAGING = TRANSFORMING | {
+    *(
+        f"{verb} /endpoint/{{ep}}/{what}"
+        for verb in ("PUT", "PATCH", "DELETE")
+        for what in ("auth", "oauth", "mtls")
+    ),
     "POST /endpoint",
     "PUT /endpoint/{ep}",
     "PATCH /endpoint/{ep}",
@@ -241,6 +266,7 @@ def test_scopes(api, acme):
             "portal": method == "GET" or f"{method} {below}" in PORTAL,
             "view-secrets": method == "GET" and secret,
             "rotate-secrets": secret or below.endswith("/secret/rotate"),
+            "manage-transformations": f"{method} {below}" in TRANSFORMING,
             "manage-endpoints": secret or f"{method} {below}" in MANAGING,
             "redeliver": below.endswith(("/recover", "/resend", "/replay-missing", "/bulk-replay")),
         }

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import msgspec
 
-from ringback.client_certificate import read_identity
+from ringback.client_certificate import locked
 from ringback.credentials import ClientCertificate
 from ringback.destinations.dialer import Dialer
 from ringback.destinations.failures import DeliveryFailed
 from ringback.destinations.pool import Pool
-from ringback.errors import ConfigurationError, InvalidInput
+from ringback.errors import ConfigurationError
 from ringback.model import OutcomeKind
 
 MAX_OUTLETS = 200
@@ -73,7 +73,7 @@ class Outlets:
             coming.add_done_callback(lambda done: self._read(certificate, done))
         try:
             return await asyncio.shield(coming)
-        except (InvalidInput, ConfigurationError, OSError) as error:
+        except (ValueError, ConfigurationError, OSError) as error:
             raise DeliveryFailed(OutcomeKind.TLS, "client_certificate") from error
 
     def _read(self, certificate: ClientCertificate, done: asyncio.Task[ssl.SSLContext]) -> None:
@@ -103,7 +103,7 @@ def client_context(certificate: ClientCertificate, ca_file: Path | None) -> ssl.
     """Return the rules for TLS with *certificate*; for *ca_file*, see ``tls_context``.
 
     Raises:
-        InvalidInput: The certificate cannot be read.
+        ValueError: The certificate cannot be read.
         OSError: OpenSSL does not take it.
     """
     if certificate.server_ca is None:
@@ -124,11 +124,11 @@ def _strict(context: ssl.SSLContext) -> ssl.SSLContext:
 def _load(context: ssl.SSLContext, certificate: ClientCertificate) -> None:
     # OpenSSL is reached through a file alone, in which the key is locked with a password that is told to nobody.
     password = secrets.token_bytes(32).hex().encode()
-    locked = read_identity(certificate.identity).locked(password)
+    text = locked(certificate.identity, password)
     handle, path = tempfile.mkstemp(suffix=".pem")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(locked)
+            file.write(text)
         context.load_cert_chain(path, password=password)
     finally:
         Path(path).unlink()

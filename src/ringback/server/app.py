@@ -16,6 +16,7 @@ from ringback.server.api.authentication import Authentication
 from ringback.server.api.background_task import BackgroundTasks
 from ringback.server.api.contents import Contents
 from ringback.server.api.endpoint import Endpoints
+from ringback.server.api.endpoint_option import EndpointOptions
 from ringback.server.api.event_type import EventTypes
 from ringback.server.api.message import Messages
 from ringback.server.api.node import Nodes
@@ -102,6 +103,7 @@ def create_app(
         Authentication: Authentication(outbox, tokens, bodies, public_url),
         BackgroundTasks: BackgroundTasks(outbox),
         Contents: Contents(outbox, bodies),
+        EndpointOptions: EndpointOptions(outbox, bodies),
         Endpoints: Endpoints(outbox, bodies),
         EventTypes: EventTypes(outbox, bodies),
         Health: Health(outbox, readiness),

@@ -11,6 +11,7 @@ from ringback.server.api.authentication import Authentication
 from ringback.server.api.background_task import BackgroundTasks
 from ringback.server.api.contents import Contents
 from ringback.server.api.endpoint import Endpoints
+from ringback.server.api.endpoint_option import EndpointOptions
 from ringback.server.api.event_type import EventTypes
 from ringback.server.api.message import Messages
 from ringback.server.api.node import Nodes
@@ -168,6 +169,12 @@ def _endpoints(owner: str, endpoints: type[Endpoints]) -> Iterable[Entry]:
         (f"{one_endpoint}/headers", endpoints, "headers"),
         (f"{one_endpoint}/stats", endpoints, "stats"),
         (f"{one_endpoint}/attempt-stats", endpoints, "attempt_stats"),
+        (f"{one_endpoint}/auth", EndpointOptions, "auth"),
+        (f"{one_endpoint}/oauth", EndpointOptions, "oauth"),
+        (f"{one_endpoint}/mtls", EndpointOptions, "mtls"),
+        (f"{one_endpoint}/transformation", EndpointOptions, "transformation"),
+        (f"{one_endpoint}/transformation/simulate", EndpointOptions, "simulate"),
+        (f"{one_endpoint}/dry-run", EndpointOptions, "dry_run"),
     )
 
 

@@ -9,6 +9,11 @@ Schema = Mapping[str, Any]
 
 # What is worth showing where no field must be there, or where more than those must be.
 BODIES: dict[str, Any] = {
+    "AuthDraft": {"kind": "basic", "username": "acme", "password": "s3cret"},
+    "AuthPatch": {"password": "s3cret-too"},
+    "CertificatePatch": {"serverCaCert": None},
+    "OAuthPatch": {"scopes": ["webhooks:write"]},
+    "TransformationPatch": {"code": "{id: payload.id}", "enabled": True},
     "EndpointPatch": {"disabled": True},
     "EventTypePatch": {"deprecated": True},
     "ForwardPatch": {"eventTypes": ["payment.*"]},

@@ -8,24 +8,23 @@ of ``ringback.drafts``, which has the code that keeps them.
 from __future__ import annotations
 
 import re
-from typing import Any
 
-import msgspec
 from msgspec import UNSET
 
 from ringback import drafts, ids, message_request, operational, policy, replays, source_drafts
 from ringback.api_keys import MAX_NAME
 from ringback.archive import MAX_EXPUNGED
+from ringback.server.option_words import OPTIONS
 from ringback.server.paging import MAX_LIMIT
+from ringback.server.words import LATER, NAME, THEN, Word
+from ringback.server.words import identifier as _id
+from ringback.server.words import moment as _time
+from ringback.server.words import names as _names
+from ringback.server.words import plain as _word
+from ringback.server.words import text as _text
+from ringback.server.words import uid as _uid
 
-NAME = r"^[a-zA-Z0-9_.\-]{1,256}$"
-NOW = "2026-03-01T12:00:00Z"
-THEN = "2026-03-02T12:00:00Z"
-LATER = "2099-03-01T12:00:00Z"
-
-_MOMENT = 1_772_366_400_000  # the instant of NOW
 _ENDING = re.compile(r"(Draft|In|Out|Patch|Request|Update)$")
-_KINDS = frozenset({"type", "format"})
 _GENERIC = re.compile(r"_.*_$")
 # Shapes that are others' in all but a few words.
 _AS = {
@@ -39,21 +38,6 @@ _AS = {
 }
 
 
-class Word(msgspec.Struct, frozen=True):
-    """What a field means, an example of it, and what of JSON Schema its type does not tell."""
-
-    meaning: str
-    example: Any = UNSET
-    schema: dict[str, Any] = {}
-
-    def add_to(self, schema: dict[str, Any], *, sent: bool) -> dict[str, Any]:
-        """Return *schema* with this said in it; rules only where it is *sent*, as they are kept there and then."""
-        told: dict[str, Any] = {"description": self.meaning}
-        if self.example is not UNSET:
-            told["examples"] = [self.example]
-        return schema | {name: rule for name, rule in self.schema.items() if sent or name in _KINDS} | told
-
-
 def word(shape: str, field: str) -> Word | None:
     """Return the word for a field of a shape, None where there is none."""
     return WORDS.get(key(shape, field))
@@ -65,31 +49,6 @@ def key(shape: str, field: str) -> str:
     family = _ENDING.sub("", shape)
     keys = (f"{owner}.{field}" for owner in (shape, family, _AS.get(family), _AS.get(shape)))
     return next((name for name in keys if name in WORDS), field)
-
-
-def _word(meaning: str, example: Any = UNSET, **schema: Any) -> Word:
-    return Word(meaning, example, schema)
-
-
-def _id(meaning: str, prefix: str, *, seed: int = 7) -> Word:
-    return Word(meaning, ids.new_id(prefix, _MOMENT, bytes(range(seed, seed + ids.ENTROPY_BYTES))))
-
-
-def _time(meaning: str, example: str = NOW) -> Word:
-    return _word(meaning, example, format="date-time")
-
-
-def _text(meaning: str, example: Any, shortest: int, longest: int) -> Word:
-    return _word(meaning, example, minLength=shortest, maxLength=longest, pattern=r"^[^\x00-\x08]*$")
-
-
-def _names(meaning: str, example: Any, most: int, pattern: str = NAME) -> Word:
-    items = {"type": "string", "pattern": pattern}
-    return _word(meaning, example, minItems=1, maxItems=most, uniqueItems=True, items=items)
-
-
-def _uid(meaning: str, example: str, prefix: str) -> Word:
-    return _word(meaning, example, pattern=rf"^(?!{prefix}_|\.{{1,2}}$)[a-zA-Z0-9_.\-]{{1,256}}$")
 
 
 _METADATA_BYTES = f"{drafts.MAX_METADATA_BYTES:,}"
@@ -575,6 +534,7 @@ WORDS = (
     | APPLICATIONS
     | ENDPOINTS
     | TASKS
+    | OPTIONS
     | EVENT_TYPES
     | MESSAGES
     | SOURCES

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import functools
+import re
 from typing import Any
 
 import jmespath
+import msgspec
 from jmespath.exceptions import JMESPathError
+from jmespath.lexer import Lexer
 
 from ringback.errors import InvalidInput
 from ringback.transforming.failure import TransformationFailed
@@ -17,6 +20,7 @@ MAX_CODE = 10_000
 MAX_DEPTH = 64
 MAX_REMEMBERED = 1_000
 _LONGEST_TELLING = 500
+_LITERAL = re.compile(r"`((?:[^`\\]|\\.)*)`", re.DOTALL)
 
 Node = dict[str, Any]
 
@@ -41,12 +45,21 @@ def expression(code: str) -> Node:
             "too_long", f"has {len(code)} characters, and at most {MAX_CODE} are allowed"
         )
     try:
+        _check_literals(code)
         tree: Any = jmespath.compile(code).parsed
         return _checked(tree, 0)
     except RecursionError:
         raise _too_deep() from None
-    except (JMESPathError, ValueError, ArithmeticError) as error:
+    except (JMESPathError, ValueError, ArithmeticError, PendingDeprecationWarning) as error:
         raise TransformationFailed("syntax", f"is no JMESPath: {str(error)[:_LONGEST_TELLING]}") from None
+
+
+def _check_literals(code: str) -> None:
+    """Refuse literals that are no JSON, which the library takes for strings, with a warning (JEP 12)."""
+    for token in Lexer().tokenize(code):
+        found = _LITERAL.match(code, token["start"]) if token["type"] == "literal" else None
+        if found is not None:
+            msgspec.json.decode(found[1].replace("\\`", "`"))
 
 
 def _checked(node: Node, depth: int) -> Node:

@@ -177,12 +177,12 @@ def test_who_may_publish_with_sql_may_go_on(monkeypatch, schema):
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CREATE ROLE publisher_of_old")
         try:
-            connection.execute(
-                "REVOKE ALL ON FUNCTION ringback.publish(text, text, jsonb, text, text[], text) FROM PUBLIC"
-            )
-            connection.execute(
-                "GRANT EXECUTE ON FUNCTION ringback.publish(text, text, jsonb, text, text[], text) TO publisher_of_old"
-            )
+            (function,) = connection.execute(
+                "SELECT oid::regprocedure::text FROM pg_proc WHERE proname = 'publish'"
+                " AND pronamespace = 'ringback'::regnamespace AND proargtypes[2] = 'jsonb'::regtype"
+            ).fetchone()
+            connection.execute(f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC")
+            connection.execute(f"GRANT EXECUTE ON FUNCTION {function} TO publisher_of_old")
             database.migrate(url)
             rights = connection.execute(
                 "SELECT p.proargtypes[2]::regtype::text, array_agg(a.grantee::regrole::text ORDER BY 1)"

@@ -14,6 +14,7 @@ from ringback.drafts import EndpointDraft, SecretRotation
 from ringback.errors import Conflict, InvalidRange, LimitReached, NotFound
 from ringback.model import Endpoint
 from ringback.outbox import Outbox
+from ringback.secrecy import SENSITIVE_HEADERS
 from ringback.server.bodies import Bodies
 from ringback.server.operation import operation
 from ringback.server.paging import OrderedQuery, Query, descending, listing, optional_instant, page_of, parse
@@ -40,17 +41,6 @@ from ringback.store import Store
 
 # What Svix clients cannot send in a PUT, and so must not lose by one.
 KEPT = frozenset({"headers", "retry_schedule", "header_family", "ordered"})
-# Source: the Svix server; the values of these are never shown again.
-SENSITIVE = frozenset(
-    {
-        "authorization",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "www-authenticate",
-        "x-api-key",
-        "x-auth-token",
-    }
-)
 
 DRAFT = msgspec.json.Decoder(EndpointDraft)
 UPDATE = msgspec.json.Decoder(partial(EndpointDraft, "EndpointUpdate", without={"secret"}, optional=KEPT))
@@ -265,5 +255,5 @@ def _secret_out(endpoint: Endpoint) -> SecretOut:
 
 
 def _headers_out(endpoint: Endpoint) -> HeadersOut:
-    shown = {name: value for name, value in endpoint.headers.items() if name.lower() not in SENSITIVE}
+    shown = {name: value for name, value in endpoint.headers.items() if name.lower() not in SENSITIVE_HEADERS}
     return HeadersOut(headers=shown, sensitive=sorted(endpoint.headers.keys() - shown.keys()))

@@ -9,7 +9,7 @@ from ringback.drafts import EndpointDraft
 from ringback.errors import InvalidInput, RingbackError
 from ringback.model import Application, Endpoint
 from ringback.policy import parse_duration
-from ringback.server.api.endpoint import SENSITIVE
+from ringback.secrecy import SENSITIVE_HEADERS
 from ringback.server.pages.applications import PLACE
 from ringback.server.pages.behind import Behind
 from ringback.server.pages.endpoints import pair, way
@@ -128,7 +128,10 @@ def _values(endpoint: Endpoint) -> dict[str, Any]:
         "eventTypes": "\n".join(endpoint.event_types or ()),
         "channels": "\n".join(endpoint.channels or ()),
         "headers": written_pairs(
-            {name: DOTS if name.lower() in SENSITIVE else value for name, value in endpoint.headers.items()}
+            {
+                name: DOTS if name.lower() in SENSITIVE_HEADERS else value
+                for name, value in endpoint.headers.items()
+            }
         ),
         "throttleRate": endpoint.throttle_rate or "",
         "retrySchedule": ", ".join(f"{delay / SECOND:g}s" for delay in delays),
