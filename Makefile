@@ -10,7 +10,7 @@ PYTHON ?= $(shell for name in python3.11 python3 python; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$name && break; done)
 
 .DEFAULT_GOAL := run
-.PHONY: install sdks run test check bench drill docs comparison compatibility lock clean
+.PHONY: install sdks browser run test check bench drill docs screenshots comparison compatibility lock clean
 
 install: $(STAMP) ## Make .venv with exactly what requirements.lock names
 
@@ -31,7 +31,10 @@ $(VENV)/sdks/%/installed: tests/sdks/%.lock $(STAMP)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes --target $(@D) -r $<
 	@touch $@
 
-test: check sdks ## Check the code, then run every test, as many at a time as there are processors
+browser: install ## Install Chromium from Debian's packages, where there is no browser for the tests
+	@$(BIN)/python scripts/chromium.py
+
+test: check sdks browser ## Check the code, then run every test, as many at a time as there are processors
 	$(BIN)/pytest --numprocesses auto --maxprocesses 8 --dist worksteal
 
 check: install ## Lint, formatting and types
@@ -48,6 +51,9 @@ drill: install ## Kill nodes and crash their PostgreSQL for two minutes, under l
 docs: install ## Write the pages again that are made from the source
 	$(BIN)/python scripts/state_diagram.py --write
 	$(BIN)/python scripts/reference_pages.py
+
+screenshots: install browser ## Take a picture of every page, light and dark, wide and narrow, into screenshots/; ARGS="NAME ..." takes some
+	$(BIN)/python scripts/page_screenshots.py $(ARGS)
 
 comparison: install ## Measure polling against webhooks for the documentation: its chart and table
 	$(BIN)/python scripts/comparison_page.py

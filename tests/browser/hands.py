@@ -1,0 +1,94 @@
+"""How people get through pages: with a mouse, with the keyboard alone, and with a finger on a phone."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Locator, Page, expect
+from visits import DESKTOP, PHONE, Screen
+
+# How often somebody presses Tab before giving up; the longest page has some two hundred controls.
+MOST_TABS = 400
+IS_FOCUSED = "element => element === document.activeElement"
+# Whoever uses the keyboard sees where they are: a ring around it, on the part of the page that shows.
+IS_SEEN = """element => {
+  const style = getComputedStyle(element), box = element.getBoundingClientRect();
+  const ring = (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0) || style.boxShadow !== "none";
+  return ring && box.bottom > 0 && box.top < innerHeight && element.matches(":focus-visible");
+}"""
+
+
+class Mouse:
+    """Points and clicks."""
+
+    screen: Screen = DESKTOP
+    scripts = True
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def press(self, role: str, name: str | re.Pattern[str], *, within: Locator | None = None) -> None:
+        """Press the button, follow the link, or tick the box with that name."""
+        self._press(self._find(role, name, within))
+
+    def type(self, label: str | re.Pattern[str], text: str, *, within: Locator | None = None) -> None:
+        """Write *text* into the field with that label, instead of what is there."""
+        field = (within or self.page).get_by_label(label, exact=isinstance(label, str))
+        expect(field).to_have_count(1)
+        self._type(field, text)
+
+    def unfold(self, text: str | re.Pattern[str], *, within: Locator | None = None) -> None:
+        """Open what is folded away under *text*."""
+        self._press((within or self.page).locator("summary").filter(has_text=text).first)
+
+    def _find(self, role: str, name: str | re.Pattern[str], within: Locator | None) -> Locator:
+        found = (within or self.page).get_by_role(role, name=name, exact=isinstance(name, str))
+        expect(found.first).to_be_visible()
+        return found.first
+
+    def _press(self, target: Locator) -> None:
+        target.click()
+
+    def _type(self, field: Locator, text: str) -> None:
+        field.fill(text)
+
+
+class Plain(Mouse):
+    """Points and clicks in a browser that runs no scripts."""
+
+    scripts = False
+
+
+class Finger(Mouse):
+    """Taps on a phone."""
+
+    screen = PHONE
+
+    def _press(self, target: Locator) -> None:
+        target.tap()
+
+
+class Keyboard(Mouse):
+    """Uses the keyboard alone: Tab, Enter, Space and letters. Wherever it is must be seen."""
+
+    def _press(self, target: Locator) -> None:
+        self._reach(target)
+        is_box = target.get_attribute("type") in {"checkbox", "radio"}
+        self.page.keyboard.press("Space" if is_box else "Enter")
+
+    def _type(self, field: Locator, text: str) -> None:
+        self._reach(field)
+        self.page.keyboard.press("ControlOrMeta+A")
+        self.page.keyboard.insert_text(text)
+
+    def _reach(self, target: Locator) -> None:
+        element = target.element_handle()
+        for _ in range(MOST_TABS):
+            if element.evaluate(IS_FOCUSED):
+                break
+            self.page.keyboard.press("Tab")
+        assert element.evaluate(IS_FOCUSED), f"Tab never came to {target}"
+        assert element.evaluate(IS_SEEN), f"nobody sees that the focus is on {target}"
+
+
+HANDS = {"mouse": Mouse, "no scripts": Plain, "phone": Finger, "keyboard": Keyboard}

@@ -1,0 +1,61 @@
+"""Every page that there is, for the tests that look at all of them and for their pictures: a new page is one line."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Shown(NamedTuple):
+    """A page.
+
+    Args:
+        name: What its picture is called.
+        site: The site that it is on, see ``sites.SITES``.
+        path: Its address; ``{name}`` stands for what the site has there.
+        status: What it is answered with.
+    """
+
+    name: str
+    site: str
+    path: str
+    status: int = 200
+
+
+PAGES = (
+    Shown("sandbox-home-new", "new sandbox", "/dashboard"),
+    Shown("sandbox-home", "sandbox", "/dashboard"),
+    Shown("sandbox-invoices", "sandbox", "/dashboard/invoices?made={pending}"),
+    Shown("sandbox-invoices-new", "new sandbox", "/dashboard/invoices"),
+    Shown("sandbox-invoices-none", "sandbox", "/dashboard/invoices?text=nothing"),
+    Shown("sandbox-checkout", "sandbox", "/web/{pending}"),
+    Shown("sandbox-checkout-bank", "sandbox", "/web/{pending}?way=BANK_TRANSFER/BCA"),
+    Shown("sandbox-checkout-code", "sandbox", "/web/{pending}?way=QR_CODE/QRIS"),
+    Shown("sandbox-checkout-shop", "sandbox", "/web/{pending}?way=RETAIL_OUTLET/ALFAMART"),
+    Shown("sandbox-checkout-paid", "sandbox", "/web/{paid}"),
+    Shown("sandbox-checkout-expired", "sandbox", "/web/{expired}"),
+    Shown("sandbox-session", "sandbox", "/web/{session}"),
+    Shown("sandbox-approval", "sandbox", "/web/{charge}"),
+    Shown("sandbox-approved", "sandbox", "/web/{approved}"),
+    Shown("sandbox-declined", "sandbox", "/web/{declined}"),
+    Shown("sandbox-webhooks", "sandbox", "/dashboard/webhooks"),
+    Shown(
+        "sandbox-webhooks-filtered",
+        "sandbox",
+        "/dashboard/webhooks?status=Failed&status=Timeout&product=Invoice",
+    ),
+    Shown("sandbox-webhooks-new", "new sandbox", "/dashboard/webhooks"),
+    Shown("sandbox-webhook-completed", "sandbox", "/dashboard/webhooks/{completed}"),
+    Shown("sandbox-webhook-retried", "sandbox", "/dashboard/webhooks/{retried}"),
+    Shown("sandbox-webhook-late", "sandbox", "/dashboard/webhooks/{late}"),
+    Shown("sandbox-webhook-kept", "sandbox", "/dashboard/webhooks/{kept}"),
+    Shown("sandbox-webhook-failed", "sandbox", "/dashboard/webhooks/{failed}"),
+    Shown("sandbox-resend", "sandbox", "/dashboard/webhooks/resend?status=Completed"),
+    Shown("sandbox-events", "sandbox", "/dashboard/events"),
+    Shown("sandbox-event", "sandbox", "/dashboard/events/invoice.paid"),
+    Shown("sandbox-event-sent", "sandbox", "/dashboard/events/invoice.paid?sent={completed}"),
+    Shown("sandbox-settings", "sandbox", "/dashboard/settings"),
+    Shown("sandbox-settings-live", "sandbox", "/dashboard/settings?mode=live"),
+    Shown("sandbox-compare-new", "new sandbox", "/dashboard/compare"),
+    Shown("sandbox-compare", "sandbox", "/dashboard/compare"),
+    Shown("sandbox-missing", "sandbox", "/dashboard/nothing", 404),
+)

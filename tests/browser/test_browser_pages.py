@@ -1,0 +1,65 @@
+"""Every page there is, on a desktop and on a phone, light and dark: within the rules of WCAG 2.2 AA, and in shape."""
+
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT
+from page_table import PAGES
+from visits import PHONE, SCREENS
+
+# Everything that axe knows of WCAG 2.2, levels A and AA; the size of targets it leaves out by itself.
+EVERY_RULE = {
+    "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]},
+    "rules": {"target-size": {"enabled": True}},
+    "resultTypes": ["violations"],
+}
+# What can be otherwise where only the colours are.
+COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast"]}, "resultTypes": ["violations"]}
+UNFOLD = "document.querySelectorAll('details').forEach(one => { one.open = true; })"
+# What is wider than the window, unless it can be scrolled by itself.
+WIDER = """() => {
+  const width = document.documentElement.clientWidth;
+  if (document.documentElement.scrollWidth <= width) return [];
+  return [...document.body.querySelectorAll("*")]
+    .filter(one => one.getBoundingClientRect().right > width + 0.5)
+    .map(one => one.outerHTML.slice(0, 150));
+}"""
+# The narrowest that a page must fit, without loss (WCAG 2.2, 1.4.10).
+NARROWEST = 320
+
+
+def violations(page, rules):
+    """Return what axe finds wrong, each with where it is."""
+    found = page.evaluate("rules => axe.run(rules)", rules)["violations"]
+    return [
+        f"{rule['id']}: {node['html'][:200]} {node['failureSummary']}"
+        for rule in found
+        for node in rule["nodes"]
+    ]
+
+
+def wider(page):
+    """Return what makes a page wider than its window."""
+    return page.evaluate(WIDER)
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+@pytest.mark.parametrize("shown", PAGES, ids=lambda shown: shown.name)
+def test_page(site, visit, shown, screen):
+    """It answers as the table says, fits its window, moves nothing, logs nothing, and axe finds nothing in it."""
+    there = site(shown.site)
+    visitor = visit(there.url, screen=SCREENS[screen], cookies=there.cookies)
+    if shown.status >= 400:
+        visitor.expect_fault(rf"status of {shown.status} ")
+    answer = visitor.page.goto(there.url + shown.path.format(**there.places))
+    assert answer.status == shown.status
+    page = visitor.settle()
+    assert wider(page) == []
+    page.evaluate(UNFOLD)
+    assert wider(page) == []
+    page.evaluate(AXE_SCRIPT)
+    assert violations(page, EVERY_RULE) == []
+    page.emulate_media(color_scheme="dark")
+    visitor.settle()
+    assert violations(page, COLOURS) == []
+    if SCREENS[screen] is PHONE:
+        page.set_viewport_size({"width": NARROWEST, "height": PHONE.height})
+        assert wider(page) == []
