@@ -13,15 +13,24 @@ class Shown(NamedTuple):
         site: The site that it is on, see ``sites.SITES``.
         path: Its address; ``{name}`` stands for what the site has there.
         status: What it is answered with.
+        more: What there is so much of, all alike, that rules are tried on one part of it: the rest, as a selector.
     """
 
     name: str
     site: str
     path: str
     status: int = 200
+    more: str | None = None
 
 
 PAGES = (
+    Shown(
+        "docs", "server", "/docs", more="section ~ section article, article ~ article ~ article, nav li ~ li"
+    ),
+    Shown("look", "server", "/look"),
+    Shown("overview", "server", "/"),
+    Shown("overview-new", "new server", "/"),
+    Shown("problem", "server", "/nothing", 404),
     Shown("sandbox-home-new", "new sandbox", "/dashboard"),
     Shown("sandbox-home", "sandbox", "/dashboard"),
     Shown("sandbox-invoices", "sandbox", "/dashboard/invoices?made={pending}"),

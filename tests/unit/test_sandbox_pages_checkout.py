@@ -1,9 +1,9 @@
 """The pages where payers pay: invoices, and what charges ask to be approved."""
 
 import pytest
-from browser import SITE, Browser
 from sandboxes import OWNER, playing
 
+from browser import SITE, Browser
 from ringback.sandbox.xendit.slots import Slot
 
 INVOICE = {

@@ -5,9 +5,9 @@ import json
 import sys
 
 import pytest
-from browser import Browser
 from sandboxes import playing
 
+from browser import Browser
 from ringback.sandbox.xendit.compare.results import read
 from ringback.sandbox.xendit.compare.table import HEADING, notes, rows, story
 

@@ -1,10 +1,10 @@
 """The dashboard's home, invoices and frame."""
 
 import pytest
-from browser import SITE, Browser
 from sandbox_receivers import received
 from sandboxes import OWNER, playing
 
+from browser import SITE, Browser
 from ringback.sandbox.xendit.slots import Slot
 
 HOME, PLACE = "/dashboard", "/dashboard/invoices"

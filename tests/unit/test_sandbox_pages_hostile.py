@@ -4,13 +4,13 @@ import json
 from urllib.parse import quote, urlsplit
 
 import pytest
-from browser import SITE, Browser, Page
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from receivers import answering
 from sandbox_receivers import received, tell
 from sandboxes import playing
 
+from browser import SITE, Browser, Page
 from ringback.sandbox.xendit.notices import Notice
 
 POLICY = (

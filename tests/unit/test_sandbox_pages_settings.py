@@ -1,11 +1,11 @@
 """The dashboard's webhook settings: URLs by slot and mode, tests, the token, options, mishaps."""
 
 import pytest
-from browser import Browser
 from receivers import answering
 from sandbox_receivers import BROKEN, invoice, received, tell
 from sandboxes import OWNER, playing
 
+from browser import Browser
 from ringback.sandbox.xendit.slot_names import SLOTS
 
 PLACE = "/dashboard/settings"

@@ -1,8 +1,9 @@
 """The pages where payers of the v3 API pay: sessions, payment requests and payment tokens."""
 
 import pytest
-from browser import SITE, Browser
 from sandboxes import playing
+
+from browser import SITE, Browser
 
 URLS = {
     "success_return_url": "https://shop.example/thanks",

@@ -4,11 +4,11 @@ import re
 from datetime import UTC, datetime
 
 import pytest
-from browser import Browser
 from receivers import answering
 from sandbox_receivers import BROKEN, OK, invoice, orders, received, tell
 from sandboxes import OWNER, playing
 
+from browser import Browser
 from ringback.sandbox.xendit.calls import Owner
 from ringback.sandbox.xendit.notices import Notice
 from ringback.sandbox.xendit.slots import Slot

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import falcon.testing
-from browser import Page
 from management import TOKEN, gateway_of, management, site_of
 
+from browser import Page
 from ringback.adapters.asgi import ASGIAdapter
 from ringback.server.app import Doors
 

@@ -1,0 +1,55 @@
+"""A site that runs, and the shop that its webhooks go to."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from running import Answer, Arrival
+
+MEMORY = Path("/dev/shm")
+SHOP = {
+    "/shop": (200, '{"received": true}'),
+    "/broken": (
+        500,
+        "<!doctype html><h1>Internal Server Error</h1><p>orders: row 4711 is locked</p>",
+    ),
+    "/stranger": (401, '{"error": "x-callback-token does not match"}'),
+}
+HANGS = "/hangs"
+
+
+class Site(NamedTuple):
+    """A running site.
+
+    Args:
+        url: Its address.
+        places: What the names in a path of the page table stand for.
+        cookies: What a visitor has who may see the pages.
+    """
+
+    url: str
+    places: Mapping[str, str]
+    cookies: tuple[Mapping[str, Any], ...] = ()
+
+
+@contextlib.contextmanager
+def folder() -> Iterator[Path]:
+    """Give an empty folder for the length of the block, in memory where there is some."""
+    with tempfile.TemporaryDirectory(
+        prefix="ringback-", dir=MEMORY if os.access(MEMORY, os.W_OK) else None
+    ) as made:
+        yield Path(made)
+
+
+def shop(arrival: Arrival) -> Answer:
+    """Answer a webhook as its address says; what is below an unknown one is taken without a word."""
+    if arrival.path.startswith(HANGS):
+        return Answer(0)
+    status, body = SHOP.get(arrival.path, (204, ""))
+    head = f"HTTP/1.1 {status} As told\r\ncontent-type: text/plain\r\ncontent-length: {len(body)}\r\n\r\n"
+    return Answer(status, raw=(head + body).encode())
