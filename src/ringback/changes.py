@@ -98,6 +98,14 @@ def renewed(old: T, record: T) -> T:
     return msgspec.structs.replace(record, **kept)  # type: ignore[type-var]
 
 
+def addressed(ref: str, old: T, record: T) -> T:
+    """Return *record* with the uid *ref* by which a PUT addresses *old*, where it brings none of its own."""
+    kept = (
+        {} if getattr(record, "uid", None) is not None or getattr(old, "uid", None) != ref else {"uid": ref}
+    )
+    return msgspec.structs.replace(record, **kept)  # type: ignore[type-var]
+
+
 def replaced(old: Endpoint, record: Endpoint) -> Endpoint:
     """Return *record* as what an endpoint becomes, which keeps what has an address of its own.
 

@@ -18,6 +18,7 @@ from ringback import drafts, ids, redelivery
 from ringback.archive import Archive
 from ringback.audience import is_wanted
 from ringback.changes import (
+    addressed,
     changed_headers,
     check_inline,
     check_not_handler,
@@ -243,7 +244,7 @@ class Outbox:
             if found(lambda: store.application(ref)) is None:
                 check_uid_of_path(ref, draft.uid, ids.APPLICATION)
                 return store.application(store.add(msgspec.structs.replace(record, uid=ref))), True
-            return store.change_application(ref, lambda old: renewed(old, record)), False
+            return store.change_application(ref, lambda old: renewed(old, addressed(ref, old, record))), False
 
         return self._committer.write(change)
 
@@ -300,7 +301,7 @@ class Outbox:
         def renew(old: Endpoint) -> Endpoint:
             check_not_handler(old)
             kept = {name: getattr(old, name) for name in keep}
-            return replaced(old, msgspec.structs.replace(record, **kept))
+            return replaced(old, addressed(ref, old, msgspec.structs.replace(record, **kept)))
 
         def change(store: Store) -> tuple[Endpoint, bool]:
             owner = store.application(application).id

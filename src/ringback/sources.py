@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from ringback import ids, tokens
-from ringback.changes import check_uid_of_path, patched
+from ringback.changes import addressed, check_uid_of_path, patched
 from ringback.entrance import Entrance
 from ringback.errors import Conflict, InvalidInput
 from ringback.model import Instant, Message, Source
@@ -86,7 +86,9 @@ class Sources:
                 check_uid_of_path(ref, draft.uid, ids.SOURCE)
                 check_secrets(record)
                 return store.source(store.add_source(msgspec.structs.replace(record, uid=ref))), True
-            return store.change_source(ref, lambda old: _renewed(old, record, draft)), False
+            return store.change_source(
+                ref, lambda old: _renewed(old, addressed(ref, old, record), draft)
+            ), False
 
         return self._committer.write(change)
 

@@ -49,6 +49,15 @@ def test_put_replaces_or_creates(api):
     assert faults(api.put("/app/other", {"name": "x", "uid": "different"})) == [("body", "uid")]
 
 
+def test_put_keeps_the_uid_of_its_address(api):
+    """However often it is sent, there is one application; by its id, a PUT without a uid takes that away."""
+    first, *more = (api.put("/app/put-often", {"name": "Often"}) for _ in range(3))
+    assert (first.status_code, {one.status_code for one in more}) == (201, {200})
+    assert {one.json["id"] for one in more} == {first.json["id"]}
+    assert {one.json["uid"] for one in more} == {"put-often"}
+    assert api.put(f"/app/{first.json['id']}", {"name": "Often"}).json["uid"] is None
+
+
 def test_patch_tells_absent_from_null(api):
     """PATCH leaves what is absent, clears what is null, and refuses null where something must be."""
     api.application(uid="acme", throttleRate=5, metadata={"a": "b"})

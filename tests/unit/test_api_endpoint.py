@@ -225,3 +225,23 @@ def test_an_endpoint_may_have_an_order(api):
     assert api.patch(EP, {"description": "d"}).json["ordered"] is True
     for body in ({"ordered": None}, {"ordered": "yes"}):
         assert faults(api.patch(EP, body)) == [("body", "ordered")]
+
+
+def test_a_retry_schedule_of_its_own(api):
+    """Absent it stays as it is, null is the server's, an empty list a single attempt; at creation, PUT and PATCH."""
+    url = {"url": "https://example.com/hook"}
+    assert api.endpoint("acme")["retrySchedule"] is None
+    assert api.endpoint("acme", retrySchedule=[])["retrySchedule"] == []
+    assert api.endpoint("acme", uid="hook", retrySchedule=[0, 0.5, 604_800])["retrySchedule"] == [
+        0.0,
+        0.5,
+        604_800.0,
+    ]
+    for change, kept in ((api.put, url), (api.patch, {"description": "d"})):
+        assert change(EP, kept).json["retrySchedule"] == [0.0, 0.5, 604_800.0]
+        assert change(EP, {**url, "retrySchedule": None}).json["retrySchedule"] is None
+        assert change(EP, {**url, "retrySchedule": []}).json["retrySchedule"] == []
+        assert change(EP, kept).json["retrySchedule"] == []
+        for wrong in ([-1], [604_801], [1] * 51, ["1s"], "default", [None]):
+            assert faults(change(EP, {**url, "retrySchedule": wrong}))[0][:2] == ("body", "retrySchedule")
+        assert change(EP, {**url, "retrySchedule": [0, 0.5, 604_800]}).status_code == 200
