@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import random
 import secrets
 import socket
@@ -15,6 +16,7 @@ from ringback.clocks import DatabaseClock
 from ringback.config import Settings
 from ringback.desk import Desk
 from ringback.destinations.http import HttpDestination, HttpSettings
+from ringback.errors import ConfigurationError
 from ringback.fleet import Fleet
 from ringback.handlers import Handlers
 from ringback.keyring import check_key, open_vault
@@ -22,7 +24,7 @@ from ringback.model import Duration, Instant, Registration
 from ringback.observe import Observer
 from ringback.outbox import system_clock
 from ringback.signing.contract import END_OF_TIME
-from ringback.store import Store, open_store
+from ringback.store import Store, absence, open_store
 from ringback.store.commit import Committer, NoWorker
 from ringback.store.hints import Listener
 from ringback.worker import Worker, WorkerSettings
@@ -30,6 +32,10 @@ from ringback.worker import Worker, WorkerSettings
 MAX_DUE = 1_000
 LOOK_SECONDS = 0.002
 PATIENCE_SECONDS = 60.0
+ABSENCE_SECONDS = 60.0
+ABSENCE_POLL_SECONDS = 0.2
+
+logger = logging.getLogger("ringback.engine")
 
 
 def open_checked_store(settings: Settings, *, shared: bool = False) -> Store:
@@ -46,6 +52,27 @@ def open_checked_store(settings: Settings, *, shared: bool = False) -> Store:
         store.close()
         raise
     return store
+
+
+async def until_there(settings: Settings, patience: float = ABSENCE_SECONDS) -> None:
+    """Wait until the server of the store takes connections, where it has one, and say that it is waited for.
+
+    A machine that starts everything at once may start this first; a database that has crashed recovers for a while.
+
+    Raises:
+        ConfigurationError: It does not take any within *patience* seconds.
+    """
+    end, told = time.monotonic() + patience, False
+    while (absent := await asyncio.to_thread(absence, settings.store)) is not None:
+        if time.monotonic() >= end:
+            raise ConfigurationError(
+                f"cannot use {settings.place}: {absent}, after {patience:g} seconds."
+                " Start the database, or name another with --store"
+            )
+        if not told:
+            told = True
+            logger.warning("waits up to %g seconds for %s: %s", patience, settings.place, absent)
+        await asyncio.sleep(ABSENCE_POLL_SECONDS)
 
 
 class Engine:

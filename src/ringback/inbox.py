@@ -22,7 +22,7 @@ import msgspec
 from ringback import policy
 from ringback.config import DEFAULT, Settings, load_here
 from ringback.declarations import Declarations, check_handler, schedule_of
-from ringback.engine import Engine, open_checked_store
+from ringback.engine import Engine, open_checked_store, until_there
 from ringback.entrance import Entrance, Reply, error_reply
 from ringback.errors import (
     ConfigurationError,
@@ -332,6 +332,7 @@ class Inbox:
         return asyncio.run(self._drain(seconds))
 
     async def _work_until_signalled(self, begun: Callable[[], None]) -> None:
+        await until_there(self.settings())
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -18,12 +18,12 @@ class Proxy:
     ``lost`` counts the commits that have happened and whose answers were kept back.
     """
 
-    def __init__(self, server_port: int) -> None:
+    def __init__(self, server_port: int, port: int = 0) -> None:
         self.lost = 0
         self._server_port = server_port
         self._armed = False
         self._lock = threading.Lock()
-        self._listener = socket.create_server((LOOPBACK, 0))
+        self._listener = socket.create_server((LOOPBACK, port))
         self.port = self._listener.getsockname()[1]
         self._sockets = [self._listener]
         self._threads: list[threading.Thread] = []
@@ -89,9 +89,9 @@ def _cut(*ends: socket.socket) -> None:
 
 
 @contextlib.contextmanager
-def proxying(server_port: int) -> Iterator[Proxy]:
-    """Run a proxy for the length of the block."""
-    proxy = Proxy(server_port)
+def proxying(server_port: int, port: int = 0) -> Iterator[Proxy]:
+    """Run a proxy for the length of the block, on a port of its own choice if none is given."""
+    proxy = Proxy(server_port, port)
     thread = threading.Thread(target=proxy.serve)
     thread.start()
     try:

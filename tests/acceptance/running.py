@@ -99,6 +99,10 @@ class Ringback:
         assert found, f"no line like {pattern!r}:\n" + "".join(self.lines)
         return found
 
+    def await_announcement(self) -> None:
+        """Wait until it says that it is at work."""
+        self.port = int(self.line(ANNOUNCED)[1] or 0)
+
     def api(self, token: str = ADMIN_TOKEN) -> Api:
         """Return the way to its API."""
         return Api(self.port, token)
@@ -144,8 +148,8 @@ def environment(settings: dict[str, str]) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def running(*command: str, folder: Path, **settings: str) -> Iterator[Ringback]:
-    """Run `ringback` with *command* in *folder* from its announcement on; kill it if it outlives the block."""
+def started(*command: str, folder: Path, **settings: str) -> Iterator[Ringback]:
+    """Run `ringback` with *command* in *folder*; kill it if it outlives the block."""
     with subprocess.Popen(
         [sys.executable, "-m", "ringback", *command],
         cwd=folder,
@@ -156,10 +160,17 @@ def running(*command: str, folder: Path, **settings: str) -> Iterator[Ringback]:
     ) as process:
         ringback = Ringback(process)
         try:
-            ringback.port = int(ringback.line(ANNOUNCED)[1] or 0)
             yield ringback
         finally:
             ringback.kill()
+
+
+@contextlib.contextmanager
+def running(*command: str, folder: Path, **settings: str) -> Iterator[Ringback]:
+    """Run `ringback` like ``started``, from its announcement on."""
+    with started(*command, folder=folder, **settings) as ringback:
+        ringback.await_announcement()
+        yield ringback
 
 
 class Answer(NamedTuple):

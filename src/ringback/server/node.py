@@ -18,7 +18,7 @@ from ringback.adapters.asgi import ASGIAdapter
 from ringback.api_keys import ApiKeys
 from ringback.config import Address, Settings
 from ringback.declared_sources import MARK
-from ringback.engine import Engine, open_checked_store, until_idle
+from ringback.engine import Engine, open_checked_store, until_idle, until_there
 from ringback.gateway import Gateway
 from ringback.intake import Intake
 from ringback.keyring import first_token, open_vault, signer_of
@@ -275,6 +275,7 @@ async def _serve(settings: Settings, *, worker: bool, api: bool) -> None:
     node = Node(settings, worker=worker, api=api)
     stop_logging = start_logging(settings, node.observer)
     try:
+        await until_there(settings)
         await node.start()
         _spare_the_collector()
         try:

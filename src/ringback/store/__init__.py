@@ -526,6 +526,20 @@ def examine_store(url: str, *, shared: bool = False) -> Condition:
     return examine(_path(url), shared=shared)
 
 
+def absence(url: str) -> str | None:
+    """Say why no server takes connections at *url* now, which may change by itself; None where one does.
+
+    A file is never absent. An address that cannot be read is none either: opening says what is wrong with it.
+
+    Raises:
+        ConfigurationError: What this kind of store needs is not installed.
+    """
+    if not is_postgres(url):
+        return None
+    told: str | None = _postgres("connection").absence(url)
+    return told
+
+
 def is_postgres(url: str) -> bool:
     """Tell whether a URL names a PostgreSQL database."""
     return url.startswith(("postgresql://", "postgres://"))

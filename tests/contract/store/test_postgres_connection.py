@@ -1,7 +1,11 @@
 """Connections to PostgreSQL: lost ones are replaced, slow statements end, and what cannot be written is refused."""
 
+import asyncio
 import contextlib
 import re
+import socket
+import subprocess
+import sys
 import time
 
 import psycopg
@@ -9,13 +13,27 @@ import pytest
 from scene import VAULT, Scene
 
 from postgres_server import postgres_server
+from ringback.config import load
+from ringback.engine import until_there
 from ringback.errors import ConfigurationError, StoreUnavailable
 from ringback.policy import DAY
-from ringback.store import Page, open_store
+from ringback.store import Page, absence, open_store
 from ringback.store.postgres import database
 
 SOON = 5.0
 BRIEF = "300ms"
+# Says no to encryption, which is asked for in eight bytes, and to everything else what a server says that recovers.
+UNREADY = r"""
+import socket
+refusal = b"SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0"
+listener = socket.socket(fileno=0)
+while True:
+    connection, _ = listener.accept()
+    with connection:
+        while len(connection.recv(1_000)) == 8:
+            connection.sendall(b"N")
+        connection.sendall(b"E" + (len(refusal) + 4).to_bytes(4) + refusal)
+"""
 
 
 @pytest.fixture
@@ -127,3 +145,37 @@ def test_errors_tell_no_password(wrong):
     with pytest.raises(ConfigurationError) as refused:
         open_store(wrong, VAULT)
     assert "s3cret" not in str(refused.value)
+
+
+@contextlib.contextmanager
+def recovering():
+    """Run what answers everybody as a server does that is not ready yet; yield its address."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        # In a process of its own: libpq's question holds up all threads of the one that asks.
+        subprocess.Popen([sys.executable, "-c", UNREADY], stdin=listener) as server,
+    ):
+        try:
+            yield f"postgresql://u@127.0.0.1:{listener.getsockname()[1]}/x"
+        finally:
+            server.kill()
+
+
+def test_a_server_that_recovers_is_waited_for(url):
+    """Who is not ready or not there is absent for now, without being asked for anything; what cannot be read is not."""
+    with recovering() as unready:
+        assert absence(unready) == "the server is starting, stopping or recovering"
+    assert absence(unready) == "nothing answers there"
+    known = psycopg.conninfo.make_conninfo(url, user="a stranger", dbname="another")
+    assert [absence(one) for one in (url, known, "postgresql://u@[broken/x", "sqlite:///x.db")] == [None] * 4
+
+
+def test_nobody_waits_for_ever(caplog):
+    """A node that has waited as long as it may says what for and what to do; it has said that it waits, once."""
+    with recovering() as unready:
+        settings = load({"store": unready.replace("u@", "u:s3cret@")}, {}, None)
+        with pytest.raises(ConfigurationError, match=r"recovering, after 0.5 seconds\. .*--store") as refused:
+            asyncio.run(until_there(settings, 0.5))
+    assert len(caplog.messages) == 1
+    assert caplog.messages[0].startswith("waits up to 0.5 seconds for postgresql://u")
+    assert "s3cret" not in caplog.text + str(refused.value)

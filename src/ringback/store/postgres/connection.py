@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import psycopg
 from psycopg import errors, pq
+from psycopg.conninfo import make_conninfo
 from psycopg.types.string import StrDumper
 
 from ringback.errors import ConfigurationError, Raced, StoreUnavailable
@@ -30,6 +31,10 @@ BEGIN = (
 KINDS = {"i": "bigint[]", "t": "text[]", "b": "bytea[]", "o": "boolean[]"}
 # Another node has done at the same moment what this one was about to do: done again, it will see that.
 RACES = (errors.UniqueViolation, errors.DeadlockDetected, errors.SerializationFailure)
+_ABSENCES = {
+    pq.Ping.REJECT: "the server is starting, stopping or recovering",
+    pq.Ping.NO_RESPONSE: "nothing answers there",
+}
 _HINTS = re.compile(r" INDEXED BY \w+")
 
 
@@ -157,6 +162,16 @@ def connect(url: str) -> psycopg.Connection[Row]:
         connection.close()
         raise ConfigurationError("Ringback needs PostgreSQL 14 or newer")
     return connection
+
+
+def absence(url: str) -> str | None:
+    """Say why no server takes connections at *url* now; see ``ringback.store.absence``."""
+    try:
+        asked = make_conninfo(url, connect_timeout=CONNECT_SECONDS)
+    except psycopg.Error:
+        return None
+    # As pg_isready asks: whoever is there answers, whatever the role and the database.
+    return _ABSENCES.get(pq.Ping(pq.PGconn.ping(asked.encode())))
 
 
 def unavailable(error: Exception) -> StoreUnavailable:
