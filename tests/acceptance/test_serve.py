@@ -311,6 +311,7 @@ def test_what_is_not_http_is_answered_in_json(tmp_path, data):
 
 # --- Log lines ---------------------------------------------------------------------------------------------
 
+ANNOUNCEMENT = ("Ringback ", "Its pages")
 FORGED = "2026-01-01T00:00:00.000Z error   forged"
 HOSTILE_BODY = f"\r\n{FORGED}\n\x1b[2J\u2028{FORGED}\x85".encode()
 HOSTILE = Answer(
@@ -332,7 +333,7 @@ def fail_once(folder, answer, log_format):
                 assert connection.recv(1)
             server.line("delivery given up")
             assert server.stop() == 0
-    announced = next(index for index, line in enumerate(server.lines) if line.startswith("Ringback "))
+    *_, announced = (index for index, line in enumerate(server.lines) if line.startswith(ANNOUNCEMENT))
     return server.lines[announced + 1 :], message, endpoint
 
 
