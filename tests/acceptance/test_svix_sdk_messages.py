@@ -75,6 +75,8 @@ def test_tags(sdk, app, receiver):
         rows = sdk.call(method, *arguments, tag="eu")["data"]
         assert [row.get("msgId", row["id"]) for row in rows] == [marked["id"]], method
         assert sdk.call(method, *arguments, tag="us")["data"] == [], method
+    (row,) = sdk.call("message_attempt.list_by_endpoint", app, endpoint, tag="eu", with_msg=True)["data"]
+    assert (row["msg"]["id"], row["msg"]["tags"]) == (marked["id"], marked["tags"])
     body = {"eventType": "a", "payload": {}, "tags": ["no spaces"]}
     assert sdk.faults("message.create", app, body) == [("body", "tags", "0")]
 

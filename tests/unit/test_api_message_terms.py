@@ -134,6 +134,20 @@ def test_tags(api):
     assert listed(api.get(by_endpoint, "tag=plan:gold"))["data"][0]["tags"] == tags
 
 
+def test_attempts_with_their_messages(api):
+    """An endpoint's attempts are shown with their messages when asked for."""
+    endpoint = api.endpoint("acme")
+    outs = [api.message("acme", tags=["a"], payload={"n": number}) for number in range(2)]
+    for _ in range(2):
+        api.attempt()
+    path = f"/app/acme/attempt/endpoint/{endpoint['id']}"
+    rows = listed(api.get(path, "with_msg=true"))["data"]
+    assert sorted((row["msg"] for row in rows), key=lambda out: out["payload"]["n"]) == outs
+    bare = listed(api.get(path, "with_msg=true&with_content=false"))["data"]
+    assert {row["msg"]["id"]: row["msg"]["payload"] for row in bare} == {out["id"]: {} for out in outs}
+    assert [row["msg"] for row in listed(api.get(path))["data"]] == [None, None]
+
+
 def test_repeated(api):
     """A repetition says the same tags and time again, or is a 409; it is answered with what is stored."""
     at = ahead(days=1).isoformat()

@@ -81,6 +81,24 @@ def test_bodies_that_are_no_json(scene, body):
     assert base64.b64decode(shown["payloadBase64"]) == body
 
 
+@pytest.mark.parametrize("kind", ["twilio", "api-key"])
+def test_what_endpoints_get_may_be_no_json(scene, kind):
+    """What an endpoint got, and its attempts with their messages, are JSON also where forms come in."""
+    scene.source("other", kind)
+    address = f"{SOURCES}/other/endpoint"
+    made(scene.api.send("POST", address, {"url": "https://shop.example", "uid": "shop"}))
+    request = signed_request(kind)
+    assert scene.receive(request, uid="other") in {200, 204}
+    scene.api.attempt()
+    is_form = kind == "twilio"
+    shown = {"base64": base64.b64encode(request.body).decode()} if is_form else json.loads(request.body)
+    (row,) = listed(scene.api.send("GET", f"{address}/shop/msg"))["data"]
+    assert row["payload"] == shown
+    query = {"query": "with_msg=true"}
+    (attempt,) = listed(scene.api.send("GET", f"{SOURCES}/other/attempt/endpoint/shop", **query))["data"]
+    assert (attempt["msg"]["id"], attempt["msg"]["payload"]) == (row["id"], shown)
+
+
 def test_filters(scene):
     """Messages are listed by time and by event type, page by page."""
     for event_type in ("invoice.paid", "invoice.expired", "invoice.paid"):

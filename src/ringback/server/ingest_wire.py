@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from datetime import datetime
 from typing import Any
 
@@ -14,10 +13,9 @@ from ringback.model import CustomAck, Delivery, Held, Message, Refusal, SkipReas
 from ringback.providers import PROVIDERS
 from ringback.providers.ingest_types import INGEST_TYPES
 from ringback.providers.meta import VERIFY_TOKEN
-from ringback.server.wire import EXPIRED, NO_CONTENT, Shape, moment
+from ringback.server.wire import NO_CONTENT, Shape, content_of, moment
 from ringback.source_drafts import SourceDraft
 
-NULL = Raw(b"null")
 # Where the wire has what a draft has at its top.
 _PLACES: dict[str | int, tuple[str, ...]] = {
     "provider": ("type",),
@@ -254,7 +252,7 @@ def received_out(record: Message, *, with_content: bool = True) -> ReceivedOut:
     """Show a received message; its body, byte for byte, and its headers only *with_content*."""
     inbound = record.inbound
     assert inbound is not None  # noqa: S101 - whatever a source has was received
-    payload, encoded = _content(record.payload) if with_content else (NO_CONTENT, None)
+    payload, encoded = content_of(record.payload) if with_content else (NO_CONTENT, None)
     return ReceivedOut(
         id=record.id,
         event_type=record.event_type,
@@ -290,14 +288,3 @@ def dead_letter_out(delivery: Delivery, message: Message, *, with_content: bool)
         reason=delivery.reason,
         message=received_out(message, with_content=with_content),
     )
-
-
-def _content(body: bytes | None) -> tuple[Raw, str | None]:
-    """Return a body as JSON where it is that, and else as base64."""
-    if body is None:
-        return EXPIRED, None
-    try:
-        body.decode()
-        return msgspec.json.decode(body, type=Raw), None
-    except (UnicodeDecodeError, msgspec.DecodeError, RecursionError):
-        return NULL, base64.b64encode(body).decode()

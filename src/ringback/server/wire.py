@@ -5,6 +5,7 @@ Instants leave as RFC 3339 in UTC with milliseconds or better; everything is cam
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any, Generic, Literal, TypeVar, Union
@@ -40,6 +41,7 @@ T = TypeVar("T")
 # Ids carry their time in 32 bits of seconds, so this is where time ends for everything that has an id.
 LAST_INSTANT = EPOCH_MS + (2**32 - 1) * 1000
 
+NULL = Raw(b"null")
 NO_CONTENT = Raw(b"{}")
 EXPIRED = Raw(b'{"expired":true}')
 
@@ -259,6 +261,7 @@ class MessageAttemptOut(Shape):
     detail: str
     number: int
     phases: Phases
+    msg: MessageOut | None
 
 
 class SecretOut(Shape):
@@ -380,6 +383,8 @@ def message_out(record: Message, *, with_content: bool = True) -> MessageOut:
     shown = NO_CONTENT
     if with_content:
         shown = EXPIRED if record.payload is None else Raw(record.payload)
+        if record.inbound is not None:
+            shown = _received(record.payload)
     return MessageOut(
         id=record.id,
         event_id=record.event_id,
@@ -390,6 +395,25 @@ def message_out(record: Message, *, with_content: bool = True) -> MessageOut:
         timestamp=moment(record.created_at),
         deliver_at=None if record.deliver_at is None else moment(record.deliver_at),
     )
+
+
+def content_of(body: bytes | None) -> tuple[Raw, str | None]:
+    """Return a received body as JSON where it is that, and else as null and in base64."""
+    if body is None:
+        return EXPIRED, None
+    try:
+        body.decode()
+        return msgspec.json.decode(body, type=Raw), None
+    except (UnicodeDecodeError, msgspec.DecodeError, RecursionError):
+        return NULL, base64.b64encode(body).decode()
+
+
+def _received(body: bytes | None) -> Raw:
+    """Return a received body as an object of JSON, whatever it is."""
+    shown, encoded = content_of(body)
+    if encoded is not None:
+        return Raw(msgspec.json.encode({"base64": encoded}))
+    return shown
 
 
 def destination_out(delivery: Delivery, endpoint: Endpoint, *, expanded: bool) -> MessageEndpointOut:
@@ -436,8 +460,10 @@ def attempt_stats_out(spells: Sequence[Spell], *, stepwise: bool) -> EndpointAtt
     )
 
 
-def attempt_out(record: Attempt, *, with_content: bool = True) -> MessageAttemptOut:
-    """Show an attempt; the start of the receiver's answer only *with_content*."""
+def attempt_out(
+    record: Attempt, message: Message | None = None, *, with_content: bool = True
+) -> MessageAttemptOut:
+    """Show an attempt, with its message if given; the start of the receiver's answer only *with_content*."""
     outcome = record.outcome
     number, text = SUCCESS if outcome.ok else FAIL
     return MessageAttemptOut(
@@ -456,6 +482,7 @@ def attempt_out(record: Attempt, *, with_content: bool = True) -> MessageAttempt
         detail=outcome.detail,
         number=record.number,
         phases=outcome.phases,
+        msg=None if message is None else message_out(message, with_content=with_content),
     )
 
 

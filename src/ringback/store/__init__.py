@@ -322,6 +322,10 @@ class Store(TaskVerbs, SurveyVerbs, Protocol):
         """Return a page of an application's messages."""
         ...
 
+    def messages_named(self, application_id: str, message_ids: Collection[str]) -> list[Message]:
+        """Return those of an application's messages that have one of these ids, in no order."""
+        ...
+
     def delivery(self, application_id: str, message_id: str, endpoint_id: str) -> Delivery:
         """Return a delivery as it stands; raises ``NotFound``."""
         ...

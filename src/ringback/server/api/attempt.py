@@ -9,7 +9,7 @@ from falcon import HTTP_204
 from falcon.asgi import Response
 
 from ringback import ids
-from ringback.model import Attempt
+from ringback.model import Attempt, Message
 from ringback.outbox import Outbox
 from ringback.server.operation import operation
 from ringback.server.paging import HistoryQuery, Query, listing, optional_instant, page_of, parse
@@ -17,6 +17,9 @@ from ringback.server.replies import reply
 from ringback.server.unknown import Request
 from ringback.server.wire import FAIL, SUCCESS, Listing, MessageAttemptOut, attempt_out
 from ringback.store import AttemptFilter, Page, Store
+
+# Attempts, and their messages by their ids where those were asked for.
+Found = tuple[list[Attempt], dict[str, Message]]
 
 _OK = {None: None, SUCCESS[0]: True, FAIL[0]: False}
 
@@ -27,6 +30,12 @@ class AttemptQuery(HistoryQuery):
     status: Literal[0, 1, 2, 3, 4] | None = None
     status_code_class: Literal[0, 100, 200, 300, 400, 500] | None = None
     expanded_statuses: bool = False
+
+
+class EndpointAttemptQuery(AttemptQuery):
+    """Which attempts at an endpoint, and whether to show their messages."""
+
+    with_msg: bool = False
 
 
 class AttemptShownQuery(Query):
@@ -58,15 +67,19 @@ class Attempts:
 
         reply(resp, attempt_out(await self._outbox.read(look_up)))
 
-    @operation("message-attempt.list-by-endpoint", {200: Listing[MessageAttemptOut]}, query=AttemptQuery)
+    @operation(
+        "message-attempt.list-by-endpoint", {200: Listing[MessageAttemptOut]}, query=EndpointAttemptQuery
+    )
     async def on_get_of_endpoint(self, req: Request, resp: Response, app: str, ep: str) -> None:
         """List an endpoint's attempts, newest first."""
-        query = parse(req, AttemptQuery)
+        query = parse(req, EndpointAttemptQuery)
         page = page_of(query, ids.ATTEMPT, descending=True)
 
-        def look_up(store: Store) -> list[Attempt]:
+        def look_up(store: Store) -> Found:
             owner = store.application(app).id
-            return _attempts(store, owner, query, page, endpoint_id=store.endpoint(owner, ep).id)
+            rows = _attempts(store, owner, query, page, endpoint_id=store.endpoint(owner, ep).id)
+            named = {row.message_id for row in rows} if query.with_msg else set()
+            return rows, {message.id: message for message in store.messages_named(owner, named)}
 
         await self._list(resp, query, page, look_up)
 
@@ -76,11 +89,11 @@ class Attempts:
         query = parse(req, MessageAttemptQuery)
         page = page_of(query, ids.ATTEMPT, descending=True)
 
-        def look_up(store: Store) -> list[Attempt]:
+        def look_up(store: Store) -> Found:
             owner = store.application(app).id
             message_id = store.message(owner, msg).id
             endpoint_id = None if query.endpoint_id is None else store.endpoint(owner, query.endpoint_id).id
-            return _attempts(store, owner, query, page, message_id=message_id, endpoint_id=endpoint_id)
+            return _attempts(store, owner, query, page, message_id=message_id, endpoint_id=endpoint_id), {}
 
         await self._list(resp, query, page, look_up)
 
@@ -105,10 +118,10 @@ class Attempts:
         query = parse(req, AttemptQuery)
         page = page_of(query, ids.ATTEMPT, descending=True)
 
-        def look_up(store: Store) -> list[Attempt]:
+        def look_up(store: Store) -> Found:
             owner = store.application(app).id
             message_id, endpoint_id = store.message(owner, msg).id, store.endpoint(owner, ep).id
-            return _attempts(store, owner, query, page, message_id=message_id, endpoint_id=endpoint_id)
+            return _attempts(store, owner, query, page, message_id=message_id, endpoint_id=endpoint_id), {}
 
         await self._list(resp, query, page, look_up)
 
@@ -120,15 +133,15 @@ class Attempts:
         resp.status = HTTP_204
 
     async def _list(
-        self, resp: Response, query: AttemptQuery, page: Page, look_up: Callable[[Store], list[Attempt]]
+        self, resp: Response, query: AttemptQuery, page: Page, look_up: Callable[[Store], Found]
     ) -> None:
-        rows = await self._outbox.read(look_up)
+        rows, messages = await self._outbox.read(look_up)
         reply(
             resp,
             listing(
                 rows,
                 page,
-                lambda row: attempt_out(row, with_content=query.with_content),
+                lambda row: attempt_out(row, messages.get(row.message_id), with_content=query.with_content),
                 lambda row: row.id,
             ),
         )

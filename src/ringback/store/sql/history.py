@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -77,6 +78,13 @@ class History(Addressing):
             where = msgspec.structs.replace(where, tag=None)
         query, values = conditioned(query, place, message_conditions(where, self.dialect.in_channel))
         return [message_of(row, application_id) for row in self.page(query, values, order, page)]
+
+    def messages_named(self, application_id: str, message_ids: Collection[str]) -> list[Message]:
+        """See ``Store``."""
+        key, _ = self._application_row(application_id)
+        marks = ", ".join("?" * len(message_ids))
+        found = self.rows(f"{_ALL} AND m.id IN ({marks})", (key, *message_ids)) if message_ids else []
+        return [message_of(row, application_id) for row in found]
 
     def delivery(self, application_id: str, message_id: str, endpoint_id: str) -> Delivery:
         """See ``Store``."""
