@@ -183,7 +183,9 @@ def _svg(kind: str, title: str, count: int, drawn: Markup) -> Markup:
 
 def _figure(plot: Plot, drawn: Markup, top: float) -> Markup:
     keys = Markup().join(
-        Markup('<li><span class="key tone-{}" aria-hidden="true"></span>{}</li>').format(each.tone, each.name)
+        Markup('<li><span class="swatch tone-{}" aria-hidden="true"></span>{}</li>').format(
+            each.tone, each.name
+        )
         for each in plot.series
     )
     first, last = (plot.labels[0], plot.labels[-1]) if plot.labels else ("", "")

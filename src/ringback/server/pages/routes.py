@@ -9,10 +9,12 @@ import msgspec
 from ringback.access import Need, Place, Right
 from ringback.server.pages.applications import Applications
 from ringback.server.pages.behind import Behind
+from ringback.server.pages.comparison import Comparison
 from ringback.server.pages.endpoint_secrets import EndpointSecrets
 from ringback.server.pages.endpoint_settings import EndpointSettings
 from ringback.server.pages.endpoints import Endpoints
 from ringback.server.pages.files import Files
+from ringback.server.pages.message import MessagePages
 from ringback.server.pages.messages import Messages
 from ringback.server.pages.overview import Overview
 from ringback.server.pages.page import Action
@@ -25,6 +27,7 @@ OPERATE = Need(Right.OPERATE, Place.ORGANISATION)
 ANYBODY = Need(None, Place.SHARED)
 SECRETS = Need(Right.SEE_SECRETS, Place.ORGANISATION)
 ROTATION = Need(Right.ROTATE_SECRETS, Place.ORGANISATION)
+REDELIVERY = Need(Right.REDELIVER, Place.ORGANISATION)
 OPEN = None
 
 
@@ -52,7 +55,13 @@ class Entry(msgspec.Struct, frozen=True):
 
 def entries(behind: Behind) -> tuple[Entry, ...]:
     """Return the table."""
-    return (*_everybody(behind), *_operators(behind), *_applications(behind), *_endpoints(behind))
+    return (
+        *_everybody(behind),
+        *_operators(behind),
+        *_messages(behind),
+        *_applications(behind),
+        *_endpoints(behind),
+    )
 
 
 def _everybody(behind: Behind) -> tuple[Entry, ...]:
@@ -73,6 +82,21 @@ def _operators(behind: Behind) -> tuple[Entry, ...]:
     return (
         Entry("GET", "", Overview(behind).show, LOOK),
         Entry("GET", "messages", Messages(behind).show, LOOK),
+    )
+
+
+def _messages(behind: Behind) -> tuple[Entry, ...]:
+    message, comparison = MessagePages(behind), Comparison(behind)
+    one = "messages/{app}/{msg}"
+    return (
+        Entry("GET", one, message.show, LOOK),
+        Entry("GET", f"{one}/payload", message.payload, LOOK),
+        Entry("GET", f"{one}/attempts/{{att}}/answer", message.answer, LOOK),
+        Entry("GET", f"{one}/compare", comparison.show, LOOK),
+        Entry("POST", f"{one}/resend", message.resend, REDELIVERY),
+        Entry("POST", f"{one}/cancel", message.cancel, OPERATE),
+        Entry("GET", f"{one}/forget", message.ask_to_forget, OPERATE),
+        Entry("POST", f"{one}/forget", message.forget, OPERATE),
     )
 
 

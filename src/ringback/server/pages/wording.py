@@ -89,6 +89,21 @@ SKIPPED = {
     SkipReason.CHANNEL: "The endpoint listens to other channels.",
     SkipReason.DISABLED: "The endpoint was disabled when the message was accepted.",
 }
+# Why a delivery waits or was cancelled, where its record has a reason.
+REASONS = {
+    "another_node_delivers": "Another node delivers to this endpoint.",
+    "circuit_open": "The endpoint keeps failing, so it is left alone for a moment.",
+    "crashed": "Its handler ended the process each time that it ran.",
+    "draining": "The node that had it was stopping.",
+    "earlier_message_first": "An earlier message goes first.",
+    "endpoint_deleted": "The endpoint was deleted.",
+    "endpoint_disabled": "The endpoint was disabled.",
+    "endpoint_paused": "The endpoint is paused.",
+    "expunged": "Its payload was forgotten on request.",
+    "lease_lost": "Another node has taken it over.",
+    "lease_too_short": "Little time was left of the lease.",
+    "on_request": "It was cancelled on request.",
+}
 TRIGGERS = {Trigger.SCHEDULED: "Automatic", Trigger.MANUAL: "By hand"}
 
 
@@ -145,6 +160,11 @@ def skipped(reason: SkipReason) -> str:
     return SKIPPED[reason]
 
 
+def why(reason: str) -> str:
+    """Return why a delivery waits or was cancelled; a handler says so in words of its own."""
+    return REASONS.get(reason, reason)
+
+
 def trigger(what: Trigger) -> str:
     """Return what made an attempt happen."""
     return TRIGGERS[what]
@@ -160,4 +180,5 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "failure": failure,
     "skipped": skipped,
     "trigger": trigger,
+    "why": why,
 }
