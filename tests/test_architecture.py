@@ -61,6 +61,7 @@ LINE = {
     "opening",
     "entrance",
     "event_type_import",
+    "former_addresses",
     "examples",
     "entropy",
     "gateway",

@@ -15,6 +15,7 @@ import msgspec
 from ringback import tokens
 from ringback.entrance import Entrance, Reply, error_reply
 from ringback.errors import NotFound, PayloadTooLarge, RingbackError, StoreUnavailable, Unavailable
+from ringback.former_addresses import source_of_former
 from ringback.intake import After, Intake, Ready
 from ringback.model import Duration, Instant
 from ringback.signing import Request
@@ -79,7 +80,7 @@ class Gateway:
             return self.receive(entrance, request)
         if len(source) > MAX_TOKEN:
             return Ready(NOWHERE)
-        return _Looked(self, self._committer, source, request)
+        return _Looked(self, self._committer, source, request, self._clock)
 
     def receive(self, entrance: Entrance, request: Request) -> Ready | After:
         """Take a request in for a source that is known."""
@@ -99,7 +100,7 @@ class Gateway:
         self._known[token] = _Known(entrance, self._clock())
 
     def _ask(self, token: str) -> None:
-        pending: Any = self._committer.read(lambda store: look_up(store, token))
+        pending: Any = self._committer.read(lambda store: look_up(store, token, self._clock()))
 
         def learn(done: Any) -> None:
             if done.exception() is not None:
@@ -110,16 +111,25 @@ class Gateway:
         pending.add_done_callback(learn)
 
 
-def look_up(store: Store, token: str) -> Entrance | None:
+def look_up(store: Store, token: str, now: Instant) -> Entrance | None:
     """Return the source that a token is for, ready to receive; None where there is none."""
-    source = store.source_of_token(tokens.digest(token))
+    digest = tokens.digest(token)
+    source = store.source_of_token(digest) or source_of_former(store, digest, now)
     return None if source is None else Entrance(source)
 
 
 class _Looked(Pending[Reply]):
     """The reply to a request whose source has to be looked up first."""
 
-    def __init__(self, gateway: Gateway, committer: Committer, token: str, request: Request) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        committer: Committer,
+        token: str,
+        request: Request,
+        clock: Callable[[], Instant],
+    ) -> None:
+        self._clock = clock
         self._gateway = gateway
         self._committer = committer
         self._token = token
@@ -141,7 +151,7 @@ class _Looked(Pending[Reply]):
         return self._receive(found).result()
 
     def _look(self) -> Pending[Entrance | None]:
-        return self._committer.read(lambda store: look_up(store, self._token))
+        return self._committer.read(lambda store: look_up(store, self._token, self._clock()))
 
     def _receive(self, entrance: Entrance | None) -> Pending[Reply]:
         self._gateway.learn(self._token, entrance)

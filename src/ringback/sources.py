@@ -16,9 +16,10 @@ from ringback import ids, tokens
 from ringback.changes import addressed, check_uid_of_path, patched
 from ringback.entrance import Entrance
 from ringback.errors import Conflict, InvalidInput
-from ringback.model import Instant, Message, Source
+from ringback.former_addresses import GRACE, MAX_GRACE, end_former, keep_former
+from ringback.model import Duration, Instant, Message, Source
 from ringback.outbox import found, system_clock
-from ringback.repetition import idempotency
+from ringback.repetition import idempotency, once
 from ringback.source_drafts import SourceDraft, source_draft
 from ringback.store import MessageFilter, Page, Pending, Store
 from ringback.store.commit import Committer
@@ -104,16 +105,31 @@ class Sources:
     def remove(self, ref: str) -> Pending[None]:
         """Delete a source and its endpoints; what was received stays on record."""
         now = self._clock()
-        return self._committer.write(lambda store: store.remove_source(ref, now))
 
-    def rotate_token(self, ref: str) -> Pending[Source]:
-        """Give a source another address; at the one before, nothing is accepted any more.
+        def change(store: Store) -> None:
+            end_former(store, store.source(ref))
+            store.remove_source(ref, now)
+
+        return self._committer.write(change)
+
+    def rotate_token(
+        self, ref: str, *, grace: Duration = GRACE, idempotency_key: str | None = None
+    ) -> Pending[Source]:
+        """Give a source another address; the one before is good until *grace* has passed.
+
+        Without any, nothing is accepted at it any more, nor at those that it had before.
 
         Raises:
+            InvalidInput: The grace period is out of bounds.
+            LimitReached: Three former addresses are still good.
             Conflict: Its secrets are in a program of its own, so nothing could be verified at an address here; or its
                 token is declared in the configuration file, which would give it back at the next start.
         """
+        if not 0 <= grace <= MAX_GRACE:
+            most = MAX_GRACE // 1000
+            raise InvalidInput.at("body", "gracePeriodSeconds", msg=f"is between 0 and {most} seconds")
         now, token = self._clock(), self._new_token()
+        key = idempotency("rotate-token", idempotency_key, (ref, grace))
 
         def renew(old: Source) -> Source:
             if old.uid in self._declared_tokens:
@@ -124,7 +140,20 @@ class Sources:
                 )
             return msgspec.structs.replace(old, token=token, updated_at=now)
 
-        return self._committer.write(lambda store: store.change_source(ref, renew))
+        def change(store: Store) -> Source:
+            source = store.source(ref)
+
+            def rotate() -> str:
+                changed = store.change_source(source.id, renew)
+                if grace:
+                    keep_former(store, source, now, grace)
+                else:
+                    end_former(store, source)
+                return changed.id
+
+            return store.source(once(store, key, source.id, now, rotate))
+
+        return self._committer.write(change)
 
     # --- What was received --------------------------------------------------------------------------------
 

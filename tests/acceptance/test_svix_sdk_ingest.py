@@ -102,6 +102,19 @@ def test_endpoint_life(sdk):
     assert sdk.refused("ingest.endpoint.get", unique(), "shop").status == 404
 
 
+def test_an_address_is_rotated(sdk):
+    """The new address is shown and good, the one before stays good, and after three rotations a fourth has to wait."""
+    made = source(sdk)
+    addresses = [made["ingestUrl"]]
+    for _ in range(3):
+        rotated = sdk.call("ingest.source.rotate_token", made["id"])["ingestUrl"]
+        assert sdk.call("ingest.source.get", made["id"])["ingestUrl"] == rotated
+        addresses.append(rotated)
+    assert [knock(address, {}) for address in addresses] == [200] * 4
+    assert len(set(addresses)) == 4
+    assert sdk.refused("ingest.source.rotate_token", made["id"]).status == 400
+
+
 def test_what_comes_in_is_forwarded(sdk, receiver):
     """What arrives at a source's address reaches its endpoint under a signature that the SDK verifies."""
     made = source(sdk)

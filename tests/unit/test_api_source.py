@@ -175,12 +175,20 @@ def test_meta_has_two_secrets(api):
 
 
 def test_rotation(api):
-    """A rotated token makes another address, and the one before leads nowhere."""
+    """A rotated token makes another address, once for each idempotency key."""
     before = create(api, uid="pay")
     rotated = api.send("POST", f"{SOURCES}/pay/token/rotate")
     assert (rotated.status_code, set(rotated.json)) == (200, {"ingestUrl"})
     assert rotated.json["ingestUrl"] != before["ingestUrl"]
     assert api.send("GET", f"{SOURCES}/pay").json["ingestUrl"] == rotated.json["ingestUrl"]
+    keyed = {"idempotency-key": "once"}
+    first, second = (
+        api.send("POST", f"{SOURCES}/pay/token/rotate", {}, headers=keyed).json for _ in range(2)
+    )
+    assert first == second != rotated.json
+    for seconds in (-1, 604_801):
+        answer = api.send("POST", f"{SOURCES}/pay/token/rotate", {"gracePeriodSeconds": seconds})
+        assert faults(answer) == [("body", "gracePeriodSeconds")]
 
 
 def test_deleted(api):

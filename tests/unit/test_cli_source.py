@@ -106,6 +106,10 @@ def test_rotate_and_remove(api, capsys):
     assert run(["source", "rotate", "stripe"]) == 0
     after = capsys.readouterr().out
     assert after == shown(api, "stripe")["ingestUrl"] + "\n" != before
+    assert run(["source", "rotate", "stripe", "--grace", "0s"]) == 0
+    assert capsys.readouterr().out != after
+    assert run(["source", "rotate", "stripe", "--grace", "soon"]) == 2
+    capsys.readouterr()
     assert run(["source", "remove", "stripe"]) == 0
     printed = capsys.readouterr()
     assert (printed.out, printed.err) == ("", "stripe is removed.\n")

@@ -12,6 +12,7 @@ from ringback.cli.client import Client
 from ringback.cli.options import CLIENT_SETTINGS, json_option, settings_options
 from ringback.cli.output import print_json, print_table, printable
 from ringback.config import Settings, value_here
+from ringback.policy import parse_duration
 
 SOURCES = "/ingest/api/v1/source"
 PAGE = 250
@@ -163,13 +164,29 @@ def remove(*, settings: Settings, ref: str) -> None:
     click.echo(f"{ref} is removed.", err=True)
 
 
+def _read_grace(ctx: click.Context, param: click.Parameter, value: str) -> int:
+    try:
+        return parse_duration(value) // 1000
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from None
+
+
 @command.command("rotate", short_help="Give a source another address and print it.")
 @ref_argument
+@click.option(
+    "--grace",
+    metavar="DURATION",
+    default="48h",
+    show_default=True,
+    callback=_read_grace,
+    help="For how long the address before stays good; with 0s it and all former ones end within seconds.",
+)
 @client_options
 @json_option
-def rotate(*, settings: Settings, ref: str, as_json: bool) -> None:
-    """Give a source another address and print it. The one before stops working within seconds."""
-    rotated = _client(settings).call("POST", f"{_path(ref)}/token/rotate", _Rotated)
+def rotate(*, settings: Settings, ref: str, grace: int, as_json: bool) -> None:
+    """Give a source another address and print it. The one before stays good until the grace period ends."""
+    body = msgspec.json.encode({"gracePeriodSeconds": grace})
+    rotated = _client(settings).send("POST", f"{_path(ref)}/token/rotate", body, _Rotated)
     _tell(rotated, rotated["ingestUrl"], as_json=as_json)
 
 

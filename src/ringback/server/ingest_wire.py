@@ -98,6 +98,12 @@ class SourceOut(Shape):
     provider: str
 
 
+class RotateTokenIn(Body):
+    """For how long the address that a source has stays good; null for 48 hours."""
+
+    grace_period_seconds: int | None = None
+
+
 class RotateTokenOut(Shape):
     """The new address of a source."""
 

@@ -14,6 +14,7 @@ from msgspec import UNSET
 from ringback import drafts, ids, message_request, operational, policy, replays, source_drafts
 from ringback.api_keys import MAX_NAME
 from ringback.archive import MAX_EXPUNGED
+from ringback.former_addresses import MAX_GRACE
 from ringback.server.option_words import OPTIONS
 from ringback.server.paging import MAX_LIMIT
 from ringback.server.words import LATER, NAME, THEN, Word
@@ -455,6 +456,12 @@ SOURCES = {
     "preview": _word("Whether to count only.", True),
     "BulkReplayIn.eventTypes": _word("Only what has these event types; null is all.", minItems=1),
     "BulkReplayIn.iterator": _word("The iterator of an earlier answer, to go on."),
+    "RotateTokenIn.gracePeriodSeconds": _word(
+        "For how long the address it has stays good; null for 48 hours, 0 for not at all.",
+        172_800,
+        minimum=0,
+        maximum=MAX_GRACE // 1000,
+    ),
     "Replay.messages": _word("How many messages this is about.", 12),
     "deliveries": _word("How many deliveries were made due; 0 in a preview.", 12),
     "pruned": _word("How many messages are without their payload.", 0),

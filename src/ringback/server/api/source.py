@@ -10,9 +10,11 @@ from falcon import HTTP_201, HTTP_204
 from falcon.asgi import Response
 
 from ringback import ids
-from ringback.errors import Conflict, InvalidInput
+from ringback.errors import Conflict, InvalidInput, LimitReached
+from ringback.former_addresses import GRACE
 from ringback.server.bodies import Bodies
 from ringback.server.ingest_wire import (
+    RotateTokenIn,
     RotateTokenOut,
     SourceIn,
     SourceOut,
@@ -32,6 +34,7 @@ from ringback.sources import Sources
 
 SOURCE = msgspec.json.Decoder(SourceIn)
 PATCH = msgspec.json.Decoder(SourcePatch)
+ROTATION = msgspec.json.Decoder(RotateTokenIn)
 
 
 class SourceResource:
@@ -101,11 +104,24 @@ class SourceResource:
         await self._sources.remove(source)
         resp.status = HTTP_204
 
-    @operation("source.rotate-token", {200: RotateTokenOut}, raises=(Conflict,))
+    @operation(
+        "source.rotate-token",
+        {200: RotateTokenOut},
+        body=ROTATION,
+        without_body=True,
+        keyed=True,
+        raises=(Conflict, LimitReached),
+    )
     async def on_post_rotate(self, req: Request, resp: Response, source: str) -> None:
-        """Give a source another address, in place of the one it has."""
+        """Give a source another address; the one it has stays good for a while."""
         parse(req, Query)
-        record = await self._sources.rotate_token(source)
+        rotation = await self._bodies.decode_optional(req, ROTATION, RotateTokenIn())
+        seconds = rotation.grace_period_seconds
+        record = await self._sources.rotate_token(
+            source,
+            grace=GRACE if seconds is None else seconds * 1000,
+            idempotency_key=req.get_header("idempotency-key"),
+        )
         reply(resp, RotateTokenOut(ingest_url=str(ingest_url(record, self._base(req)))))
 
     def _base(self, req: Request) -> str:
