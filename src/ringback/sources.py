@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from ringback import ids, tokens
+from ringback import ids, policy, tokens
 from ringback.changes import addressed, check_uid_of_path, patched
 from ringback.entrance import Entrance
 from ringback.errors import Conflict, InvalidInput
@@ -21,12 +21,13 @@ from ringback.model import Duration, Instant, Message, Source
 from ringback.outbox import found, system_clock
 from ringback.repetition import idempotency, once
 from ringback.source_drafts import SourceDraft, source_draft
-from ringback.store import MessageFilter, Page, Pending, Store
+from ringback.store import Census, MessageFilter, Page, Pending, Store
 from ringback.store.commit import Committer
 
 T = TypeVar("T")
 
 MAX_REPLAYED = 500
+MAX_REFUSALS = 1_000
 # Payloads come along when messages are looked for, so not too many at a time.
 LOOKED_AT = 25
 
@@ -36,6 +37,14 @@ class Found(msgspec.Struct, frozen=True):
 
     message_ids: tuple[str, ...]
     done: bool
+
+
+class Fare(msgspec.Struct, frozen=True):
+    """How a source fares: what it received and refused in a span of time, and what is left over now."""
+
+    received: int
+    refused: int
+    left: Census
 
 
 class Sources:
@@ -180,6 +189,26 @@ class Sources:
             )
 
         return self._committer.write(change)
+
+    def fare(self, ref: str, since: Instant | None = None, until: Instant | None = None) -> Pending[Fare]:
+        """Tell how a source fares: from *since* (None: 28 days before *until*) to *until* (None: now).
+
+        Raises:
+            InvalidRange: That is empty or longer than 28 days.
+            NotFound: There is no such source.
+        """
+        begin, end = policy.tally_window(since, until, self._clock())
+
+        def look(store: Store) -> Fare:
+            source = store.source(ref)
+            refusals = store.refusals(source.id, Page(limit=MAX_REFUSALS, descending=True))
+            return Fare(
+                received=store.came(source.id, begin, end),
+                refused=sum(1 + one.more for one in refusals if begin <= one.at < end),
+                left=store.census(source.id),
+            )
+
+        return self._committer.read(look)
 
     def find(self, ref: str, where: MessageFilter, *, after: str | None = None) -> Pending[Found]:
         """Find up to 500 of a source's messages to replay.

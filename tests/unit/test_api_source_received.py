@@ -129,6 +129,32 @@ def test_deliveries_and_attempts(scene):
     assert scene.api.send("POST", f"{PAY}/msg/{message['id']}/endpoint/other/resend").status_code == 202
 
 
+def test_stats(scene):
+    """What came and was refused counts in its window; what waits, by endpoint, and what nothing handles, counts now."""
+    scene.receive()
+    endpoint = scene.forward()
+    scene.receive()
+    scene.receive(signed_request("xendit", secret="not the token"))
+    end = time.monotonic() + 30
+    while (shown := scene.api.send("GET", f"{PAY}/stats").json)["refused"] == 0:
+        assert time.monotonic() < end
+    assert shown == {
+        "received": 2,
+        "refused": 1,
+        "waiting": 1,
+        "retrying": 0,
+        "dead": 0,
+        "quarantined": 0,
+        "unhandled": 1,
+        "endpoints": [{"endpointId": endpoint, "waiting": 1, "retrying": 0}],
+    }
+    before = scene.api.send("GET", f"{PAY}/stats", query=f"until={iso(system_clock() - 3_600_000)}").json
+    assert (before["received"], before["refused"], before["waiting"]) == (0, 0, 1)
+    long = f"since={iso(system_clock() - 30 * 86_400_000)}"
+    assert scene.api.send("GET", f"{PAY}/stats", query=long).status_code == 400
+    assert scene.api.send("GET", f"{SOURCES}/nobody/stats").status_code == 404
+
+
 def test_refusals(scene):
     """A refused request is on record with its reason and what to do, without its secrets."""
     wrong = signed_request("xendit", secret="not the token")

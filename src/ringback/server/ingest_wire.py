@@ -15,6 +15,7 @@ from ringback.providers.ingest_types import INGEST_TYPES
 from ringback.providers.meta import VERIFY_TOKEN
 from ringback.server.wire import NO_CONTENT, Shape, content_of, moment
 from ringback.source_drafts import SourceDraft
+from ringback.sources import Fare
 
 # Where the wire has what a draft has at its top.
 _PLACES: dict[str | int, tuple[str, ...]] = {
@@ -108,6 +109,27 @@ class RotateTokenOut(Shape):
     """The new address of a source."""
 
     ingest_url: str
+
+
+class EndpointLeft(Shape):
+    """What waits at one endpoint of a source."""
+
+    endpoint_id: str
+    waiting: int
+    retrying: int
+
+
+class SourceStatsOut(Shape):
+    """How a source fares."""
+
+    received: int
+    refused: int
+    waiting: int
+    retrying: int
+    dead: int
+    quarantined: int
+    unhandled: int
+    endpoints: list[EndpointLeft]
 
 
 class ReceivedOut(Shape):
@@ -246,6 +268,24 @@ def source_out(record: Source, base: str) -> SourceOut:
         created_at=moment(record.created_at),
         updated_at=moment(record.updated_at),
         provider=record.provider,
+    )
+
+
+def source_stats_out(fare: Fare) -> SourceStatsOut:
+    """Show how a source fares."""
+    left = fare.left
+    return SourceStatsOut(
+        received=fare.received,
+        refused=fare.refused,
+        waiting=sum(left.waiting.values()),
+        retrying=sum(left.retrying.values()),
+        dead=left.dead,
+        quarantined=left.quarantined,
+        unhandled=left.unhandled,
+        endpoints=[
+            EndpointLeft(endpoint_id=key, waiting=count, retrying=left.retrying.get(key, 0))
+            for key, count in sorted(left.waiting.items())
+        ],
     )
 
 

@@ -141,6 +141,7 @@ def _ingest() -> Iterable[Entry]:
         (f"{INGEST}/source", SourceResource, "all"),
         (one_source, SourceResource, None),
         (f"{one_source}/token/rotate", SourceResource, "rotate"),
+        (f"{one_source}/stats", SourceResource, "stats"),
         *_endpoints(one_source, SourceEndpoints),
         (f"{one_source}/msg", Received, "all"),
         (one_message, Received, None),

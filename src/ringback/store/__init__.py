@@ -306,6 +306,10 @@ class Store(TaskVerbs, SurveyVerbs, Protocol):
         """Return a page of failed deliveries with their messages, in the order of ids, ``MESSAGE.ENDPOINT``."""
         ...
 
+    def came(self, source_id: str, since: Instant, until: Instant) -> int:
+        """Count what a source received from *since* to before *until*, to 10,000."""
+        ...
+
     def census(self, source_id: str) -> Census:
         """Count what is left over at a source."""
         ...

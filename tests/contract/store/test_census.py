@@ -19,6 +19,17 @@ def test_a_census_counts_what_waits_by_endpoint_and_what_is_left(scene):
     assert (counted.quarantined, counted.unhandled) == (1, 0)
 
 
+def test_what_came_is_counted_by_time(scene):
+    """What a source received in a span of time is counted, its end excluded, and nothing of another source."""
+    owner, other = source(scene), source(scene, name="other", uid="other")
+    times = [receive(scene, owner, str(number), admit=False).message.created_at for number in range(3)]
+    receive(scene, other, "9", admit=False)
+    assert scene.store.came(owner.id, times[0], times[2] + 1) == 3
+    assert scene.store.came(owner.id, times[0], times[2]) == 2
+    assert scene.store.came(owner.id, times[1], times[1] + 1) == 1
+    assert scene.store.came(owner.id, times[2] + 1, times[2] + 1_000_000) == 0
+
+
 def test_a_census_of_a_quiet_source_is_all_zeros(scene):
     """Nothing is counted that belongs to another source, and no endpoint without anything waiting is named."""
     other, quiet = source(scene, name="other", uid="other"), source(scene, name="quiet", uid="quiet")

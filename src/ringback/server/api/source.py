@@ -10,8 +10,9 @@ from falcon import HTTP_201, HTTP_204
 from falcon.asgi import Response
 
 from ringback import ids
-from ringback.errors import Conflict, InvalidInput, LimitReached
+from ringback.errors import Conflict, InvalidInput, InvalidRange, LimitReached
 from ringback.former_addresses import GRACE
+from ringback.server.api.endpoint import StatsQuery
 from ringback.server.bodies import Bodies
 from ringback.server.ingest_wire import (
     RotateTokenIn,
@@ -19,14 +20,16 @@ from ringback.server.ingest_wire import (
     SourceIn,
     SourceOut,
     SourcePatch,
+    SourceStatsOut,
     ingest_url,
     relocated,
     source_changes_of,
     source_draft_of,
     source_out,
+    source_stats_out,
 )
 from ringback.server.operation import operation
-from ringback.server.paging import OrderedQuery, Query, descending, listing, page_of, parse
+from ringback.server.paging import OrderedQuery, Query, descending, listing, optional_instant, page_of, parse
 from ringback.server.replies import created, reply
 from ringback.server.unknown import Request
 from ringback.server.wire import Listing
@@ -123,6 +126,13 @@ class SourceResource:
             idempotency_key=req.get_header("idempotency-key"),
         )
         reply(resp, RotateTokenOut(ingest_url=str(ingest_url(record, self._base(req)))))
+
+    @operation("source.get-stats", {200: SourceStatsOut}, query=StatsQuery, raises=(InvalidRange,))
+    async def on_get_stats(self, req: Request, resp: Response, source: str) -> None:
+        """Count what the source received and refused, by default in the last 28 days, and what is left over."""
+        window = parse(req, StatsQuery)
+        since, until = optional_instant(window.since), optional_instant(window.until)
+        reply(resp, source_stats_out(await self._sources.fare(source, since, until)))
 
     def _base(self, req: Request) -> str:
         return self._public_url or str(req.prefix)

@@ -26,6 +26,10 @@ _DEAD = """
     WHERE e.application_key = ?
 """
 
+_CAME = """
+    SELECT 1 FROM ringback_message
+    WHERE application_key = ? AND id >= ? AND id < ? AND created_at >= ? AND created_at < ?
+"""
 _TRIED = """
     SELECT coalesce(sum(CASE WHEN kind = 'success' THEN 1 ELSE 0 END), 0), count(*) FROM ringback_attempt
     WHERE endpoint_key = ? AND id >= ? AND id < ? AND started_at >= ? AND started_at < ?
@@ -88,6 +92,12 @@ class Counts(Catalog):
                 _TRIED_BY_TIME, (since, step, key, *bounds, since, until)
             )
         ]
+
+    def came(self, source_id: str, since: Instant, until: Instant) -> int:
+        """See ``Store``."""
+        key, _ = self._application_row(source_id)
+        bounds = ids.earliest(ids.MESSAGE, since), ids.earliest(ids.MESSAGE, until + _ID_STEP)
+        return self._counted(_CAME, (key, *bounds, since, until))
 
     def census(self, source_id: str) -> Census:
         """See ``Store``."""
