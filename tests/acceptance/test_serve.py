@@ -14,7 +14,19 @@ from datetime import UTC, datetime, timedelta
 from socket import create_server
 
 import pytest
-from running import ADMIN_TOKEN, ANYWHERE, LOOPBACK, PATIENCE, Answer, environment, receiving, running
+from running import (
+    ADMIN_TOKEN,
+    ANYWHERE,
+    LOOPBACK,
+    MAIN_KEY,
+    PATIENCE,
+    Answer,
+    environment,
+    receiving,
+    running,
+)
+
+from postgres_server import durable_server
 
 SERVE = ("serve", "--listen", ANYWHERE)
 TOKEN_LINE = r"shown only now: (\S+)$"
@@ -114,9 +126,9 @@ def test_a_key_is_made_where_nothing_was_sealed_yet(tmp_path):
     assert (tmp_path / "ringback.db.key").exists()
 
 
-def test_a_server_says_that_it_is_ready(tmp_path):
+def test_a_server_says_that_it_is_ready(tmp_path, store):
     """Once a server has told where it listens, `/readyz` and `/livez` answer 200 to anybody."""
-    with running(*SERVE, folder=tmp_path) as server, server.api("") as api:
+    with running(*SERVE, folder=tmp_path, **store) as server, server.api("") as api:
         assert api.ask("GET", "/readyz") == (200, {"status": "ok"})
         assert api.ask("GET", "/livez") == (200, {"status": "ok"})
 
@@ -159,6 +171,14 @@ def test_a_foreign_database_is_left_alone(tmp_path, command, content):
     assert "ringback.db" in refused(*command, folder=tmp_path)
     assert file.read_bytes() == before
     assert [one.name for one in tmp_path.iterdir()] == ["ringback.db"]
+
+
+@pytest.mark.parametrize("command", [SERVE, ("worker",)])
+def test_a_database_that_nobody_made_is_said_in_one_line(tmp_path, command):
+    """A PostgreSQL server that is there and has no such database is not waited for: both are named."""
+    line = refused(*command, folder=tmp_path, store=durable_server().url("nowhere"), main_key=MAIN_KEY)
+    assert line.startswith("error: cannot use the PostgreSQL store: ")
+    assert '"nowhere" does not exist' in line
 
 
 def test_another_main_key_is_said_in_one_line(tmp_path, store):
@@ -210,9 +230,12 @@ def test_a_delivery_that_hangs_does_not_hold_up_the_end(tmp_path, store):
     assert len(receiver.seen()) == 2
 
 
-def test_a_second_signal_ends_it_at_once(tmp_path):
+def test_a_second_signal_ends_it_at_once(tmp_path, store):
     """Who does not want to wait for the drain sends SIGTERM again."""
-    with receiving(lambda _: Answer(0)) as receiver, serving(tmp_path, drain_timeout="10m") as (server, api):
+    with (
+        receiving(lambda _: Answer(0)) as receiver,
+        serving(tmp_path, drain_timeout="10m", **store) as (server, api),
+    ):
         subscribe(api, receiver)
         publish(api)
         receiver.until(lambda: receiver.ledger)
@@ -293,18 +316,18 @@ NOISE = (
 )
 
 
-@pytest.mark.parametrize("data", NOISE)
-def test_what_is_not_http_is_answered_in_json(tmp_path, data):
+def test_what_is_not_http_is_answered_in_json(tmp_path, store):
     """Bytes that are no HTTP get a 400 in JSON and the end of the connection; the next client is served."""
-    with running(*SERVE, folder=tmp_path) as server:
-        with socket.create_connection((LOOPBACK, server.port), timeout=PATIENCE) as connection:
-            connection.sendall(data)
-            head, _, body = b"".join(iter(lambda: connection.recv(65_536), b"")).partition(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.1 400 ")
-        assert b"content-type: application/json" in head.lower()
-        assert json.loads(body)["code"] == "malformed_request"
-        with server.api() as api:
-            assert api.ask("GET", "/livez")[0] == 200
+    with running(*SERVE, folder=tmp_path, **store) as server:
+        for data in NOISE:
+            with socket.create_connection((LOOPBACK, server.port), timeout=PATIENCE) as connection:
+                connection.sendall(data)
+                head, _, body = b"".join(iter(lambda: connection.recv(65_536), b"")).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 400 "), data
+            assert b"content-type: application/json" in head.lower()
+            assert json.loads(body)["code"] == "malformed_request"
+            with server.api() as api:
+                assert api.ask("GET", "/livez")[0] == 200
         assert server.stop() == 0
     assert not [line for line in server.lines if "Traceback" in line]
 
