@@ -48,6 +48,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         missing: Those that were never attempted, instead.
         event_types: Of messages of these types; None: of all.
         channel: Of messages in this channel.
+        tag: Of messages with this tag.
         status_class: Those whose last attempt was answered with such an HTTP status: 0, 100 … 500.
         outcomes: Those whose last attempt came to one of these.
         rate: How many per second, for all endpoints together; None: as fast as they are taken.
@@ -61,6 +62,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     missing: bool = False
     event_types: tuple[str, ...] | None = None
     channel: str | None = None
+    tag: str | None = None
     status_class: int | None = None
     outcomes: tuple[OutcomeKind, ...] | None = None
     rate: int | None = None
@@ -88,6 +90,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         ):
             if values is not None and not 1 <= len(values) <= MAX_NAMES:
                 raise InvalidInput.at("body", name, msg=f"has 1 to {MAX_NAMES} entries; leave it out for all")
+        if self.missing and (self.status_class is not None or self.outcomes is not None):
+            raise InvalidInput.at("body", "missing", msg="goes with nothing that is said of attempts")
         return Selection(
             since=self.since,
             until=until,
@@ -95,6 +99,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
             missing=self.missing,
             event_types=self.event_types,
             channel=self.channel,
+            tag=self.tag,
             status_class=self.status_class,
             outcomes=self.outcomes,
         )

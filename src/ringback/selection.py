@@ -29,7 +29,7 @@ ADDRESSED = {OTHERS: SkipReason.ADDRESSED}
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
-    """Which deliveries: of messages accepted from *since* to before *until*, of these types and in this channel.
+    """Which deliveries: of messages accepted from *since* to before *until*, of some types, in a channel, with a tag.
 
     They stand as one of *standings* says; with *missing*, they were never attempted, and the endpoint wants them as it
     is now. Their last attempt came to one of *outcomes*, with an HTTP status of *status_class* (0, 100 … 500).
@@ -41,6 +41,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     missing: bool = False
     event_types: tuple[str, ...] | None = None
     channel: str | None = None
+    tag: str | None = None
     status_class: int | None = None
     outcomes: tuple[OutcomeKind, ...] | None = None
 
@@ -71,7 +72,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 def may_be_meant(candidate: Candidate, selection: Selection, endpoint: Endpoint) -> bool:
-    """Tell whether a delivery is meant, as far as that can be told without a look at its attempts."""
+    """Tell whether a delivery is meant, as far as that can be told without a look at attempts and tags."""
     return (
         selection.since <= candidate.created_at < selection.until
         and candidate.has_payload

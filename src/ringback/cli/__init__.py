@@ -75,6 +75,7 @@ COMMANDS = (
     "nodes",
     "openapi",
     "publish",
+    "replay",
     "sandbox",
     "serve",
     "signature",

@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from ringback.errors import InvalidInput
 from ringback.model import OutcomeKind, Standing
 from ringback.replays import Plan, Preview
 from ringback.selection import AT_REST
@@ -40,10 +41,12 @@ class EndpointReplay(msgspec.Struct, rename="camel", forbid_unknown_fields=True,
     until: datetime | None = None
     event_types: tuple[str, ...] | None = None
     channel: str | None = None
+    tag: str | None = None
     status: Status | None = None
     status_code_class: StatusClass | None = None
     statuses: tuple[Status, ...] | None = None
     outcomes: tuple[OutcomeKind, ...] | None = None
+    missing: bool = False
     rate: int | None = None
     limit: int | None = None
     preview: bool = False
@@ -104,6 +107,8 @@ def plan_of(body: EndpointReplay, endpoints: tuple[str, ...] | None) -> Plan:
         standings=_standings(body),
         event_types=body.event_types,
         channel=body.channel,
+        tag=body.tag,
+        missing=body.missing,
         status_class=body.status_code_class,
         outcomes=body.outcomes,
         rate=body.rate,
@@ -112,6 +117,8 @@ def plan_of(body: EndpointReplay, endpoints: tuple[str, ...] | None) -> Plan:
 
 
 def _standings(body: EndpointReplay) -> tuple[Standing, ...]:
+    if body.missing and (body.status is not None or body.statuses is not None):
+        raise InvalidInput.at("body", "missing", msg="goes with no status: these have none")
     asked = body.statuses if body.status is None else (body.status, *(body.statuses or ()))
     return AT_REST if asked is None else tuple(_STANDINGS[number] for number in dict.fromkeys(asked))
 

@@ -244,6 +244,10 @@ TASKS = {
         minItems=1,
         maxItems=replays.MAX_NAMES,
     ),
+    "EndpointReplay.missing": _word(
+        "What was never attempted instead, and the endpoint wants as it is now.", False
+    ),
+    "EndpointReplay.tag": _word("What has this tag only.", None),
     "channel": _word("What is in this channel only.", None),
     "EndpointReplay.status": _word(
         "What stands so only: 0 success, 2 fail, 3 to be tried again, 4 canceled.", 2

@@ -141,7 +141,7 @@ def _context_of_options(endpoint_id: str) -> str:
 def message_of(row: Row, application_id: str) -> Message:
     """Read a message from ``MESSAGE_COLUMNS``."""
     message_id, event_type, event_id, channels, created_at, skipped, payload, inbound, held, record = row
-    terms = _NO_TERMS if record is None else _terms.decode(record)
+    terms = terms_of(record)
     return Message(
         id=message_id,
         application_id=application_id,
@@ -156,6 +156,11 @@ def message_of(row: Row, application_id: str) -> Message:
         tags=terms.tags,
         deliver_at=terms.deliver_at,
     )
+
+
+def terms_of(record: bytes | None) -> Terms:
+    """Read what few messages have."""
+    return _NO_TERMS if record is None else _terms.decode(record)
 
 
 def terms_record(message: Message) -> bytes | None:

@@ -25,7 +25,7 @@ from ringback.selection import OTHERS, Candidate, Selection, is_meant, may_be_me
 from ringback.store.sql.catalog import UNNAMED, Catalog
 from ringback.store.sql.filters import ID_STEP
 from ringback.store.sql.line import FOLLOW
-from ringback.store.sql.records import names_of, skipped_of
+from ringback.store.sql.records import names_of, skipped_of, terms_of
 from ringback.store.sql.tables import Many, Row
 from ringback.store.tasks import Lane, Survey, Task
 
@@ -61,6 +61,15 @@ _TRIED = Many(
     """,
     "ii",
 )
+_TAGGED = Many(
+    """
+    WITH wanted (message_key, tag) AS ({rows})
+    SELECT t.message_key FROM wanted CROSS JOIN ringback_tag t
+    ON t.message_key = wanted.message_key AND t.tag = wanted.tag
+    """,
+    "it",
+)
+_TERMS = Many("SELECT message_key, record FROM ringback_terms WHERE message_key IN ({rows})", "i")
 # Only what is still as it was when it was looked at.
 _AGAIN = Many(
     f"""
@@ -191,6 +200,10 @@ class Replays(Catalog):
     def meant(self, candidates: Sequence[Candidate], target: Target, selection: Selection) -> list[Candidate]:
         """Return those of the *candidates* that are meant."""
         some = [one for one in candidates if may_be_meant(one, selection, target.endpoint)]
+        if selection.tag is not None:
+            wanted = [(one.key, selection.tag) for one in some]
+            tagged = {key for (key,) in self.rows_for(_TAGGED, wanted)}
+            some = [one for one in some if one.key in tagged]
         if not selection.asks_of_attempts:
             return some
         last = {
@@ -208,7 +221,21 @@ class Replays(Catalog):
         new = [one for one in picked if one.delivery is None]
         rows = [(one.key, target.key, *_standing(one)[:2], now, order) for one in again]
         moved = set(self.rows_for(_AGAIN, rows))
-        rows = [(one.key, target.key, WAITING, 0, now, MANUAL, order) for one in new]
+        # Nothing is delivered before the time that was asked for, nor does it hold up what comes later until then.
+        terms = {key: terms_of(record) for key, record in self.rows_for(_TERMS, [(one.key,) for one in new])}
+        later = {key: at for key, one in terms.items() if (at := one.deliver_at or now) > now}
+        rows = [
+            (
+                one.key,
+                target.key,
+                WAITING,
+                0,
+                later.get(one.key, now),
+                MANUAL,
+                None if one.key in later else order,
+            )
+            for one in new
+        ]
         moved |= set(self.rows_for(_NEW, rows))
         done = [one for one in picked if (one.key, target.key) in moved]
         self.execute_rows(_REMEMBER, [(one.key, target.key, task_id, *_standing(one)) for one in done])
