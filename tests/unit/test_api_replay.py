@@ -53,6 +53,7 @@ def test_what_was_missed(api):
     assert (out["id"], out["status"], out["task"]) == (task, "finished", "endpoint.replay")
     assert (out["data"]["messagesSent"], out["data"]["messagesWaiting"]) == (0, 2)
     assert {one["status"] for one in listed(api.get("/app/acme/endpoint/late/msg"))["data"]} == {1}
+    assert previewed(api, "/app/acme/bulk-replay", missing=True)["messages"] == 0  # they are on their way
     assert api.post("/app/acme/endpoint/none/replay-missing", SINCE).status_code == 404
     assert faults(api.post(f"{ONE}/replay-missing", {})) == [("body", "since")]
     assert faults(api.post(f"{ONE}/replay-missing", {"since": "2099-01-01T00:00:00Z"})) == [("body", "since")]
@@ -93,12 +94,14 @@ def test_a_preview_sends_nothing(api):
         ({"channel": "c410"}, 1),
         ({"until": "2021-01-01T00:00:00Z"}, 0),
         ({"limit": 1}, 1),
+        ({"tag": "t410"}, 1),
+        ({"missing": True}, 0),
     ],
 )
 def test_filters(api, body, count):
     """Each finds what it says, in the preview and in the replay."""
     for status in (200, 410, 500):
-        api.message("acme", eventType=f"t.{status}", channels=[f"c{status}"])
+        api.message("acme", eventType=f"t.{status}", channels=[f"c{status}"], tags=[f"t{status}"])
         api.attempt(status)
     assert previewed(api, f"{ONE}/bulk-replay", **body)["messages"] == count
     begun(api.post("/app/acme/bulk-replay", SINCE | body | {"endpointIds": ["hook"]}))
@@ -117,6 +120,8 @@ def test_filters(api, body, count):
         ({"outcomes": []}, "outcomes"),
         ({"statusCodeClass": 150}, "statusCodeClass"),
         ({"status": 7}, "status"),
+        ({"missing": True, "status": 2}, "missing"),
+        ({"missing": True, "outcomes": ["timeout"]}, "missing"),
     ],
 )
 def test_refused(api, body, field):

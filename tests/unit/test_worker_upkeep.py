@@ -5,9 +5,9 @@ from line import HOUR, MINUTE, OK, SECOND, START, Line, played, refused
 from msgspec import Raw
 
 from ringback import policy
-from ringback.drafts import MessageDraft
 from ringback.errors import StoreUnavailable
 from ringback.housekeeping import Housekeeping
+from ringback.message_request import MessageRequest
 from ringback.model import DeliveryState, EndpointState
 from ringback.observe import MessagesPruned, StepFailed, StoreFailed
 from ringback.policy import DAY, RetrySchedule
@@ -64,8 +64,8 @@ async def test_a_payload_is_forgotten_when_its_time_is_over(store_url):
     """A payload that is to be kept for an hour is there until then, and the message stays without it."""
     async with Line(store_url) as line:
         application, _ = await line.stage()
-        draft = MessageDraft(event_type="a", payload=Raw(b'{"n":1}'))
-        accepted = await line.outbox.publish_draft(application, draft, None, HOUR)
+        draft = MessageRequest(event_type="a", payload=Raw(b'{"n":1}'), payload_retention_hours=1)
+        accepted = await line.outbox.publish_draft(application, draft)
         await line.finished(1)
 
         async def payload():

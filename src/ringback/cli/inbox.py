@@ -29,7 +29,6 @@ from ringback.cli.received import (
 )
 from ringback.cli.rehandling import BATCH, Replayed, Selection, replay
 from ringback.cli.start import explained
-from ringback.cli.times import Moment
 from ringback.config import Settings
 from ringback.diagnosis import counted, name_of
 from ringback.engine import open_checked_store

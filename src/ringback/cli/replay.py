@@ -12,9 +12,9 @@ import click
 import msgspec
 
 from ringback.cli.client import Client
+from ringback.cli.moment import Moment
 from ringback.cli.options import CLIENT_SETTINGS, Command, json_option, settings_options
 from ringback.cli.output import print_json, print_table
-from ringback.cli.times import Moment
 from ringback.config import Settings
 from ringback.diagnosis import counted
 from ringback.model import Instant, OutcomeKind, iso

@@ -101,6 +101,14 @@ def test_by_what_they_are(scene, application, endpoint):
     assert replayed(scene, endpoint, event_types=("invoice.*",)) == [paid]
 
 
+def test_by_a_tag(scene, application, endpoint):
+    """Only what has it."""
+    tagged = succeed(scene, application, tags=("gold", "north"))
+    succeed(scene, application, tags=("silver",))
+    succeed(scene, application)
+    assert replayed(scene, endpoint, tag="gold") == [tagged]
+
+
 def test_by_what_the_last_attempt_came_to(scene, application, endpoint):
     """Only what was answered so, or came to that, at last."""
     silent = fail(scene, application, SILENT)
@@ -180,6 +188,15 @@ def test_what_was_for_another_alone(scene, application, endpoint):
     assert accepted.message.skipped == {"*": SkipReason.ADDRESSED}
     late = scene.endpoint(application)
     assert replayed(scene, late, missing=True) == []
+
+
+def test_no_sooner_than_asked_for(scene, application):
+    """What is to be delivered later is, at an endpoint that was made meanwhile as well."""
+    later = scene.publish(application, deliver_at=scene.now + DAY).message
+    late = scene.endpoint(application)
+    assert replayed(scene, late, missing=True) == []
+    scene.tick(DAY)
+    assert [work.message_id for work in scene.take()] == [later.id]
 
 
 # --- How fast ----------------------------------------------------------------------------------------------
