@@ -1,6 +1,8 @@
 """The documentation says what is: its references, links, commands and samples all hold."""
 
 import datetime as dt
+import http.client
+import json
 import os
 import re
 import runpy
@@ -147,19 +149,36 @@ def needs_server(code):
     """Tell whether a shell sample talks to a server; those that start one are not run."""
     # What talks to port 8000 is for an application of one's own; the tests of the README's and the examples' run it.
     starts = any(word in code for word in ("ringback serve", "make run", "--store", ":8000"))
-    return not starts and any(word in code for word in ("curl", "ringback publish", "API=", "client.pem"))
+    talks = ("curl", "ringback publish", "ringback replay", "API=", "client.pem")
+    return not starts and any(word in code for word in talks)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "README.md",
-        "docs/tutorial/first-webhook.md",
-        "docs/how-to/operate.md",
-        "docs/how-to/authenticate-to-endpoints.md",
-        "docs/how-to/transform-payloads.md",
-    ],
-)
+PAGES = [
+    "README.md",
+    "docs/tutorial/first-webhook.md",
+    "docs/how-to/operate.md",
+    "docs/how-to/authenticate-to-endpoints.md",
+    "docs/how-to/transform-payloads.md",
+    "docs/how-to/replay-after-an-outage.md",
+]
+
+
+def paused_task(url, token):
+    """Begin a replay, have it wait, and return its id."""
+    headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
+
+    def post(path, body):
+        connection.request("POST", f"/api/v1{path}", json.dumps(body), headers)
+        return json.loads(connection.getresponse().read())
+
+    task = post("/app/toko-contoh/bulk-replay", {"since": "2026-01-01T00:00:00Z", "rate": 1})["id"]
+    post(f"/background-task/{task}/pause", None)
+    connection.close()
+    return task
+
+
+@pytest.mark.parametrize("name", PAGES)
 def test_samples_that_talk_to_a_server_succeed(name, tmp_path):
     """Every curl line and `ringback publish` of a page, run in order against a real server, succeeds."""
     script = "\n".join(["set -eu", *filter(needs_server, blocks(ROOT / name, "sh"))])
@@ -173,6 +192,9 @@ def test_samples_that_talk_to_a_server_succeed(name, tmp_path):
             "curl -sS": "curl -sSf --noproxy '*'",
             "/app/APP/": "/app/toko-contoh/",
             "/ENDPOINT": "/healthy",
+            "--app APP": "--app toko-contoh",
+            "--endpoint ENDPOINT": "--endpoint healthy",
+            " TASK": f" {paused_task(url, token)}",
             "/MESSAGE/": f"/{message}/",
             "MOMENT": moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
