@@ -25,6 +25,8 @@ FORMER_METHODS = {
     "application.upsert": "application.update",
     "endpoint.upsert": "endpoint.update",
     "endpoint.set_headers": "endpoint.update_headers",
+    "endpoint.transformation.get": "endpoint.transformation_get",
+    "endpoint.transformation.patch": "endpoint.patch_transformation",
     "event_type.upsert": "event_type.update",
     "ingest.endpoint.set_headers": "ingest.endpoint.update_headers",
     "ingest.endpoint.upsert": "ingest.endpoint.update",

@@ -223,3 +223,18 @@ def test_examples(sdk, app, receiver):
     sdk.event_type("bare")
     error = sdk.refused("endpoint.send_example", app, endpoint, {"eventType": "bare"})
     assert (error.status, error.code) == (400, "invalid_scheme")
+
+
+def test_transformations(sdk, app, receiver):
+    """A transformation is set and read; what arrives is what it makes, signed so that the SDK verifies it."""
+    endpoint = sdk.endpoint(app, f"{receiver.url}/hook")["id"]
+    assert sdk.call("endpoint.transformation.get", app, endpoint)["enabled"] is False
+    code = "{text: join(' ', [eventType, to_string(payload.n)])}"
+    sdk.call("endpoint.transformation.patch", app, endpoint, {"code": code, "enabled": True})
+    shown = sdk.call("endpoint.transformation.get", app, endpoint)
+    assert (shown["code"], shown["enabled"]) == (code, True)
+    sdk.publish(app, payload={"n": 1})
+    receiver.until(lambda: receiver.ledger)
+    (arrival,) = receiver.seen()
+    assert arrival.body == b'{"text":"invoice.paid 1"}'
+    sdk.verify(sdk.call("endpoint.get_secret", app, endpoint)["key"], arrival.body, arrival.headers)
