@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from ringback import letters
+from ringback import letters, policy
 from ringback.credentials import NO_CREDENTIALS, OAuth
 from ringback.destinations import Destination, Request
 from ringback.grants import Grant, Grants, failed
@@ -15,7 +15,6 @@ from ringback.store import Work
 from ringback.transforming import Subject, TransformationFailed, transformed
 
 UNAUTHORIZED = 401
-CANCELLED = b"the transformation made null of the message"
 
 
 class Courier:
@@ -118,6 +117,7 @@ def payload_made(transformation: Transformation, work: Work) -> bytes | Outcome:
         return Outcome(
             kind=OutcomeKind.TRANSFORMATION, detail=failure.detail, body=told.encode(errors="replace")
         )
-    return (
-        Outcome(kind=OutcomeKind.DISCARDED, detail="transformation", body=CANCELLED) if made is None else made
-    )
+    if made is not None:
+        return made
+    why = policy.TRANSFORMED_TO_NULL
+    return Outcome(kind=OutcomeKind.DISCARDED, detail=why, body=why.encode())

@@ -80,7 +80,9 @@ class OutcomeKind(enum.StrEnum):
     UNKNOWN = "unknown"  # the node that made the attempt vanished before it could tell
     RAISED = "raised"  # a handler ended in an exception; detail names its class, body holds the traceback
     AGAIN = "again"  # a handler asked to be called again later; body holds why
-    DISCARDED = "discarded"  # a handler or transformation wants nothing more of this message; body holds why
+    DISCARDED = (
+        "discarded"  # a handler or a transformation wants nothing more of this message; body holds why
+    )
 
 
 class SkipReason(enum.StrEnum):

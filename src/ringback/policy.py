@@ -451,6 +451,15 @@ def tally_window(since: Instant | None, until: Instant | None, now: Instant) -> 
 OF_THE_MESSAGE = frozenset({OutcomeKind.TRANSFORMATION, OutcomeKind.DISCARDED})
 
 
+# Why a delivery is cancelled, and the detail of the outcome: its endpoint's transformation makes null of the message.
+TRANSFORMED_TO_NULL = "transformed_to_null"
+
+
+def is_try(outcome: Outcome) -> bool:
+    """Tell whether an outcome is that of an attempt: not where a transformation wants nothing to be sent."""
+    return outcome.detail != TRANSFORMED_TO_NULL
+
+
 def counts_as_failure(kind: OutcomeKind) -> bool:
     """Tell whether an outcome speaks against the endpoint.
 

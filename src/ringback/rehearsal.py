@@ -105,7 +105,9 @@ def rehearse(endpoint: Endpoint, draft: DryRunDraft, now: Instant) -> Rehearsal:
     work = _work(endpoint, draft, now)
     made = work.payload if endpoint.transformer is None else payload_made(endpoint.transformer, work)
     if isinstance(made, Outcome):
-        return Rehearsal(delivered=False, reason=made.kind, why=made.body.decode())
+        null = made.detail == policy.TRANSFORMED_TO_NULL
+        why = "the transformation makes null of the message" if null else made.body.decode()
+        return Rehearsal(delivered=False, reason=made.detail if null else made.kind, why=why)
     if endpoint.transformer is not None:
         work = letters.rewritten(work, made)
     letter = _letter(endpoint, letters.signed(work, endpoint, USER_AGENT, now, 0))

@@ -352,9 +352,15 @@ class Worker:
         schedule = policy.schedule_of(lane.endpoint, self._settings.schedule)
         decision = policy.decide(outcome, attempts, schedule, now, self._chance())
         health = policy.judge_endpoint(lane.endpoint, outcome, decision, now, self._settings.disable_after)
-        reason = outcome.body.decode(errors="replace")[:MAX_REASON] if decision.step is Step.CANCEL else None
-        attempt = job.attempt(outcome, job.seconds, self._entropy)
-        settlement = Settlement(work=work, decision=decision, attempt=attempt, health=health, reason=reason)
+        settlement = Settlement(
+            work=work,
+            decision=decision,
+            attempt=job.attempt(outcome, job.seconds, self._entropy) if policy.is_try(outcome) else None,
+            health=health,
+            reason=outcome.body.decode(errors="replace")[:MAX_REASON]
+            if decision.step is Step.CANCEL
+            else None,
+        )
         if work.endpoint.in_order:
             job.decision, job.kept = decision, self._committer.settle_surely(settlement)
         else:

@@ -352,7 +352,7 @@ def test_a_dry_run_tells_why_not(api):
     assert reason(channels=["south"]) == "channel"
     assert reason(channels=None) == "channel"
     api.patch(f"{place}/transformation", {"code": "payload.wanted", "enabled": True})
-    assert reason() == "discarded"
+    assert reason() == "transformed_to_null"
     assert reason(payload={"wanted": [1]}) is None
     api.patch(f"{place}/transformation", {"code": "sum(payload)"})
     assert reason() == "transformation"

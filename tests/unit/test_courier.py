@@ -358,7 +358,7 @@ async def test_what_is_signed_is_what_is_sent():
 @pytest.mark.parametrize(
     ("code", "payload", "kind", "detail"),
     [
-        ("payload.missing", b"{}", OutcomeKind.DISCARDED, "transformation"),
+        ("payload.missing", b"{}", OutcomeKind.DISCARDED, "transformed_to_null"),
         ("sum(payload)", b"{}", OutcomeKind.TRANSFORMATION, "failed"),
         ("payload", b"no json", OutcomeKind.TRANSFORMATION, "not_json"),
         ("payload" + "| [@, @]" * 50, b"{}", OutcomeKind.TRANSFORMATION, "too_large"),
@@ -372,7 +372,7 @@ def test_nothing_to_send(code, payload, kind, detail):
             to = endpoint(here.receiver.url, transformation=Transformation(code=code, enabled=True))
             outcome = await here.courier.send(work(to, payload), to, NOW)
             assert (outcome.kind, outcome.detail, outcome.status) == (kind, detail, 0)
-            assert b"transformation" in outcome.body
+            assert b"transform" in outcome.body
             assert here.receiver.requests == []
 
     asyncio.run(story())

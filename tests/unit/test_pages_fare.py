@@ -7,9 +7,15 @@ from hypothesis import strategies as st
 
 from ringback.model import Attempt, Outcome, OutcomeKind, Trigger
 from ringback.server.pages.fare import BINS, fare
+from ringback.server.pages.wording import went
 
 NOW = 10_000_000
 KINDS = st.sampled_from([OutcomeKind.SUCCESS, OutcomeKind.REFUSED, OutcomeKind.TIMEOUT])
+
+
+def test_every_end_has_a_word():
+    """However an attempt ends, pages have a word for it."""
+    assert all(went(Outcome(kind=kind)).word for kind in OutcomeKind)
 
 
 @st.composite

@@ -99,8 +99,8 @@ OPTIONS = {
     "DryRun.channels": _names("The channels.", ["project-1"], drafts.MAX_MESSAGE_CHANNELS),
     "DryRunOut.delivered": _word("Whether it would be sent now.", True),
     "DryRunOut.reason": _word(
-        "Why not, as a word: `event_type`, `channel`, `disabled`, `paused`, `transformation` (it fails), `discarded`"
-        " (it makes null of the message); `handler` where a function is called. Or null.",
+        "Why not, as a word: `event_type`, `channel`, `disabled`, `paused`, `transformation` (it fails),"
+        " `transformed_to_null` (it makes null of the message); `handler` where a function is called. Or null.",
         None,
     ),
     "DryRunOut.detail": _word("Why not, for people; or null.", None),

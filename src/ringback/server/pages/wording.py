@@ -79,6 +79,8 @@ OUTCOMES = {
     OutcomeKind.RESET: "The connection broke",
     OutcomeKind.BAD_RESPONSE: "The answer is not HTTP",
     OutcomeKind.TOO_LARGE: "The answer is too large",
+    OutcomeKind.AUTHORIZATION: "No token to send along",
+    OutcomeKind.TRANSFORMATION: "The transformation failed",
     OutcomeKind.UNKNOWN: "Not known: the node vanished",
     OutcomeKind.RAISED: "The handler raised an error",
     OutcomeKind.AGAIN: "The handler asked to be called again",
