@@ -1,6 +1,9 @@
-"""The stores that what runs on one is tried on."""
+"""The stores and the event loops that what runs on them is tried on."""
+
+import asyncio
 
 import pytest
+import uvloop
 
 from postgres_server import postgres_server
 
@@ -13,3 +16,9 @@ def store_url(request, tmp_path):
         if request.param == "sqlite"
         else postgres_server().new_database()
     )
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def run(request):
+    """Return what runs a coroutine, on each of the two event loops in turn."""
+    return uvloop.run if request.param == "uvloop" else asyncio.run

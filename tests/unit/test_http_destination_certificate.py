@@ -11,7 +11,6 @@ from ipaddress import ip_network
 
 import pytest
 import trustme
-import uvloop
 from receivers import OK, FixedResolver, answering, receiving
 
 from ringback.credentials import ClientCertificate
@@ -21,12 +20,6 @@ from ringback.model import OutcomeKind
 
 HOST = "hooks.example"
 LOCAL = (ip_network("127.0.0.0/8"),)
-
-
-@pytest.fixture(params=["asyncio", "uvloop"])
-def run(request):
-    """Return what runs a coroutine, on each of the two event loops in turn."""
-    return uvloop.run if request.param == "uvloop" else asyncio.run
 
 
 @pytest.fixture(scope="module")

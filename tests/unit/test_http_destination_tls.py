@@ -12,7 +12,6 @@ from ipaddress import ip_network
 
 import pytest
 import trustme
-import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -28,12 +27,6 @@ HOST = "hooks.example"
 NOW = dt.datetime.now(dt.UTC)
 DAY = dt.timedelta(days=1)
 OPEN = HttpSettings(allow=(ip_network("127.0.0.0/8"),))
-
-
-@pytest.fixture(params=["asyncio", "uvloop"])
-def run(request):
-    """Return what runs a coroutine, on each of the two event loops in turn."""
-    return uvloop.run if request.param == "uvloop" else asyncio.run
 
 
 @pytest.fixture(scope="module")
