@@ -17,6 +17,7 @@ from ringback.server.auth import Tokens
 from ringback.server.metrics import Metrics
 from ringback.server.openapi import document
 from ringback.server.routes import routes as table
+from ringback.sessions import Sessions
 from ringback.sources import Sources
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -35,6 +36,7 @@ def routes():
         outbox=outbox,
         sources=Sources(None),
         tokens=Tokens(ApiKeys(None), None),
+        sessions=Sessions(None, b""),
         metrics=Metrics(Observer()),
         readiness=lambda: None,
         max_body=1,

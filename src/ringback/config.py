@@ -24,11 +24,13 @@ from ringback.secrecy import MASK, masked
 from ringback.setting_values import (
     Network,
     choice,
+    colour,
     duration,
     jwt_secrets,
     main_key,
     number,
     organisation,
+    origins,
     parse_networks,
     payload_size,
     readable_file,
@@ -289,6 +291,40 @@ SETTINGS: tuple[Setting, ...] = (
         example="allow",
     ),
     Setting(
+        name="portal_name",
+        read=str,
+        kind="NAME",
+        default="Webhooks",
+        description="What the portal calls itself to your customers: your name.",
+        example="Acme",
+    ),
+    Setting(
+        name="portal_logo",
+        read=readable_file,
+        kind="FILE",
+        default=None,
+        description="Your logo for the portal, .svg or .png. Without it, it has Ringback's.",
+        example="/etc/ringback/logo.svg",
+    ),
+    Setting(
+        name="portal_colour",
+        read=colour,
+        kind="COLOUR",
+        default=None,
+        description="Your colour for the portal, made lighter or darker where it could not be read. Without it, it has "
+        "Ringback's.",
+        example="#2b3fd0",
+    ),
+    Setting(
+        name="portal_ancestors",
+        read=origins,
+        kind="ORIGINS",
+        default=None,
+        description="The sites that may hold the portal in a frame, such as https://app.acme.example. Without any, "
+        "none may.",
+        example="https://app.acme.example",
+    ),
+    Setting(
         name="log_level",
         read=choice("debug", "info", "warning", "error"),
         kind="LEVEL",
@@ -363,6 +399,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     drain_timeout: Duration
     unknown_fields: str
     plain_http_login: str
+    portal_name: str
+    portal_logo: Path | None
+    portal_colour: tuple[int, int, int] | None
+    portal_ancestors: tuple[str, ...] | None
     log_level: str
     log_format: str
     url: str

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection
 from ringback import __version__, ids, policy
 from ringback.clocks import DatabaseClock
 from ringback.config import Settings
+from ringback.courier import Courier
 from ringback.desk import Desk
 from ringback.destinations.http import HttpDestination, HttpSettings
 from ringback.errors import ConfigurationError
@@ -23,12 +24,14 @@ from ringback.keyring import check_key, open_vault
 from ringback.model import Duration, Instant, Registration
 from ringback.observe import Observer
 from ringback.outbox import system_clock
+from ringback.probing import Probe
 from ringback.signing.contract import END_OF_TIME
 from ringback.store import Store, absence, open_store
 from ringback.store.commit import Committer, NoWorker
 from ringback.store.hints import Listener
 from ringback.worker import Worker, WorkerSettings
 
+USER_AGENT = f"Ringback/{__version__}"
 MAX_DUE = 1_000
 LOOK_SECONDS = 0.002
 PATIENCE_SECONDS = 60.0
@@ -150,15 +153,10 @@ class Engine:
         """Return a worker for the running event loop, not started yet."""
         assert self._desk is not None  # noqa: S101 - whoever wants a worker has said so
         settings = self._settings
-        destination = HttpDestination(
-            HttpSettings(
-                allow=settings.allow_subnets, proxy=settings.egress_proxy, ca_file=settings.tls_ca_file
-            )
-        )
         return Worker(
             self._desk,
             self.committer,
-            destination,
+            destination_of(settings),
             observer=self._observer,
             settings=worker_settings(settings, self._deadline),
             clock=self.clock,
@@ -167,6 +165,21 @@ class Engine:
             handlers=handlers,
             fleet=self.fleet,
         )
+
+
+def destination_of(settings: Settings) -> HttpDestination:
+    """Return the way out, as *settings* say, for the running event loop."""
+    return HttpDestination(
+        HttpSettings(allow=settings.allow_subnets, proxy=settings.egress_proxy, ca_file=settings.tls_ca_file)
+    )
+
+
+def probe_of(settings: Settings, clock: Callable[[], Instant]) -> Probe:
+    """Return what tries endpoints out, for the running event loop."""
+    courier = Courier(
+        destination_of(settings), USER_AGENT, settings.delivery_timeout, monotonic=time.perf_counter
+    )
+    return Probe(courier, clock, time.perf_counter, secrets.token_bytes)
 
 
 def _look_of(worker: Worker) -> Callable[[], None]:
@@ -230,5 +243,5 @@ def worker_settings(settings: Settings, deadline: Duration) -> WorkerSettings:
         breaker_rest=settings.breaker_rest,
         retention=settings.retention,
         poll_interval=settings.poll_interval,
-        user_agent=f"Ringback/{__version__}",
+        user_agent=USER_AGENT,
     )

@@ -147,3 +147,31 @@ def readable_file(text: str) -> Path:
             return Path(text)
     except OSError as error:
         raise ValueError(f"the file cannot be read: {error.strerror}") from None
+
+
+def colour(text: str) -> tuple[int, int, int]:
+    """Read a colour such as ``#2b3fd0``."""
+    digits = text.removeprefix("#")
+    if len(digits) != 6 or not text.startswith("#"):  # noqa: PLR2004 - two for each part
+        raise ValueError("a colour is # and six hexadecimal digits")
+    red, green, blue = bytes.fromhex(digits)
+    return red, green, blue
+
+
+def origins(text: str) -> tuple[str, ...]:
+    """Read origins, with commas between them, as Content-Security-Policy has them."""
+    found = tuple(filter(None, (part.strip().rstrip("/") for part in text.split(","))))
+    for origin in found:
+        parts = urlsplit(origin)
+        _ = parts.port  # raises ValueError where the port is not one
+        plain = f"{parts.scheme}://{parts.netloc}"
+        if (
+            parts.scheme not in {"http", "https"}
+            or not parts.hostname
+            or origin != plain
+            or set(" ;'") & set(origin)
+        ):
+            raise ValueError(
+                f"an origin is a scheme and a host, such as https://app.acme.example, not {origin}"
+            )
+    return found

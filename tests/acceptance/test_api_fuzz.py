@@ -32,6 +32,7 @@ from ringback.server.express import Express
 from ringback.server.metrics import Metrics
 from ringback.server.paging import OrderedQuery
 from ringback.server.web import Web
+from ringback.sessions import Sessions
 from ringback.sources import Sources
 from ringback.store import open_store
 from ringback.store.commit import Committer, NoWorker
@@ -82,6 +83,7 @@ def api(tmp_path_factory):
         outbox=outbox,
         sources=Sources(committer),
         tokens=tokens,
+        sessions=Sessions(committer, bytes(32)),
         metrics=Metrics(observer),
         readiness=lambda: None,
         max_body=MAX_BODY,

@@ -126,10 +126,10 @@ class Api:
         assert result.status_code == 202, result.text
         return result.json
 
-    def attempt(self, status=200, body=b"thanks"):
-        """Make an attempt at the delivery that came first, and have it recorded."""
+    def attempt(self, status=200, body=b"thanks", *, later=0):
+        """Make an attempt at the delivery that came first, and have it recorded, *later* milliseconds from now."""
         work = self._hand.works.pop(0)
-        now = system_clock()
+        now = system_clock() + later
         kind = OutcomeKind.SUCCESS if 200 <= status < 300 else OutcomeKind.REFUSED
         outcome = Outcome(kind=kind, status=status, body=body)
         attempt = Attempt(
@@ -167,6 +167,7 @@ def management(
         outbox=outbox,
         sources=Sources(committer),
         tokens=Tokens(keys, TOKEN, signer, **clock),
+        sessions=Sessions(committer, bytes(32), admin=TOKEN, clock=now),
         metrics=Metrics(observer),
         readiness=lambda: standing["reason"],
         max_body=MAX_BODY,
@@ -214,6 +215,10 @@ def gateway_of(committer):
     return Gateway(committer, intake, clock=system_clock, max_body=MAX_PAYLOAD)
 
 
+async def _unprobed(endpoint):
+    raise AssertionError(f"{endpoint.url} was tried out")
+
+
 def site_of(api, **settings):
     """Return the pages beside an API; *settings* are those of ``Behind``."""
     sessions = Sessions(api.committer, bytes(32), admin=TOKEN, clock=api.keys.clock)
@@ -225,6 +230,7 @@ def site_of(api, **settings):
         "observer": api.observer,
         "live": Live(api.observer),
         "readiness": lambda: api.standing["reason"],
+        "probe": _unprobed,
         "clock": api.keys.clock,
     }
     return Site(Behind(**behind | settings))

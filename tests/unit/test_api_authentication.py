@@ -1,5 +1,7 @@
 """Tokens by way of the API: those of programs, and those that let an application's people into its portal."""
 
+import re
+
 import pytest
 from management import faults, listed, made, management, walk
 
@@ -113,10 +115,11 @@ class TestPortal:
         api.endpoint(app, uid="main")
 
     def test_what_it_opens(self, api):
-        """The address holds the token; it is good for its application and nothing else, and no key is listed."""
+        """The address is for one use; the token is good for its application and nothing else; no key is listed."""
         result = api.post("/auth/app-portal-access/acme", {})
         token = result.json["token"]
-        assert result.json["url"] == f"https://hooks.example.com/portal#key={token}"
+        assert re.fullmatch(r"https://hooks\.example\.com/portal/enter\?link=[\w-]{43}", result.json["url"])
+        assert token not in result.json["url"]
         assert api.get("/app/acme/endpoint/main/secret", token=token).status_code == 200
         assert api.post("/app/acme/endpoint", {"url": "https://example.com"}, token=token).status_code == 201
         assert api.get("/app", token=token).status_code == 403

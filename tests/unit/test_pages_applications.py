@@ -124,7 +124,7 @@ def test_an_endpoint_is_made_and_its_settings_are_changed(api, operator):
     }
     for name in ("invoice.paid", "invoice.expired"):
         api.event_type(name)
-    page = operator.press(form, "Add the endpoint", **typed, **more)
+    page = follow(operator, operator.press(form, "Add the endpoint", **typed, **more), "To the endpoint")
     endpoint = api.get(f"/app/{app}/endpoint").json["data"][0]
     assert endpoint["filterTypes"] == ["invoice.paid", "invoice.expired"]
     assert (endpoint["throttleRate"], endpoint["retrySchedule"]) == (7, [5, 120])
@@ -135,15 +135,16 @@ def test_an_endpoint_is_made_and_its_settings_are_changed(api, operator):
     stored = api.committer.read(lambda store: store.endpoint(app, endpoint["id"])).result()
     assert stored.headers == {"Authorization": "Bearer x", "X-Tenant": "acme"}
     assert (stored.description, stored.throttle_rate) == ("The order service", 7)
+    assert stored.event_types == ("invoice.expired", "invoice.paid")
 
 
 def test_an_endpoint_page_tells_what_changed_and_how_it_fails(api, operator):
     """After a success and failures: both sides of the change, the failures grouped, a summary to pass on."""
     address = made(api, url=f"https://acme.example/{'x' * 120}?q=<b>")
     app = address.split("/")[2]
-    for status in (200, 503, 503, 500):
+    for number, status in enumerate((200, 503, 503, 500)):
         api.message(app)
-        api.attempt(status)
+        api.attempt(status, later=100 * number)
     page = operator.open(address)
     assert "The last success" in page.text
     rows = {row[0]: row for row in page.rows}

@@ -37,6 +37,7 @@ from ringback.server.pages.site import Site
 from ringback.server.replies import handle_errors
 from ringback.server.routes import entries, routes
 from ringback.server.unknown import Disclosure, Request, StrictRequest
+from ringback.sessions import Sessions
 from ringback.sources import Sources
 
 
@@ -71,6 +72,7 @@ def create_app(
     outbox: Outbox,
     sources: Sources,
     tokens: Tokens,
+    sessions: Sessions,
     metrics: Metrics,
     readiness: Readiness,
     max_body: int,
@@ -83,6 +85,7 @@ def create_app(
         outbox: What the API manages and publishes through.
         sources: What it manages sources through.
         tokens: Who may use it.
+        sessions: Makes the links that let an application's own people into their portal.
         metrics: What ``/metrics`` shows.
         readiness: Says why this node should get no requests now; None when it should.
         max_body: The largest request body, in bytes.
@@ -100,7 +103,7 @@ def create_app(
         ApiTokens: ApiTokens(tokens.keys, bodies),
         Applications: Applications(outbox, bodies),
         Attempts: Attempts(outbox),
-        Authentication: Authentication(outbox, tokens, bodies, public_url),
+        Authentication: Authentication(outbox, tokens, sessions, bodies, public_url),
         BackgroundTasks: BackgroundTasks(outbox),
         Contents: Contents(outbox, bodies),
         EndpointOptions: EndpointOptions(outbox, bodies),

@@ -18,7 +18,8 @@ from ringback.adapters.asgi import ASGIAdapter
 from ringback.api_keys import ApiKeys
 from ringback.config import Address, Settings
 from ringback.declared_sources import MARK
-from ringback.engine import Engine, open_checked_store, until_idle, until_there
+from ringback.engine import Engine, open_checked_store, probe_of, until_idle, until_there
+from ringback.errors import ConfigurationError
 from ringback.gateway import Gateway
 from ringback.intake import Intake
 from ringback.keyring import first_token, open_vault, signer_of
@@ -26,6 +27,7 @@ from ringback.model import Instant, Source
 from ringback.observe import Observer, StoreFailed
 from ringback.outbox import Outbox, system_clock
 from ringback.policy import API, WORKER
+from ringback.probing import Probe
 from ringback.provisioning import provision
 from ringback.server.app import Doors, create_app
 from ringback.server.auth import Tokens
@@ -33,6 +35,7 @@ from ringback.server.express import Express
 from ringback.server.logs import start_logging
 from ringback.server.metrics import Metrics
 from ringback.server.pages.behind import Behind
+from ringback.server.pages.brand import Brand, read_logo
 from ringback.server.pages.live import Live
 from ringback.server.pages.site import Site
 from ringback.server.web import Web
@@ -186,11 +189,13 @@ class Node:
     ) -> None:
         keys = ApiKeys(committer, clock=self._clock)
         tokens = Tokens(keys, self._settings.admin_token, signer_of(self._settings))
+        sessions = self._sessions(committer)
         strict = self._settings.unknown_fields == "refuse"
         app = create_app(
             outbox=self.outbox,
             sources=sources,
             tokens=tokens,
+            sessions=sessions,
             metrics=metrics,
             readiness=self._reason_against,
             max_body=self._settings.max_payload + BODY_OVERHEAD,
@@ -204,7 +209,9 @@ class Node:
             max_body=self._settings.max_payload,
         )
         express = Express(self.outbox, tokens, gateway, strict=strict)
-        behind = self._behind(committer, sources, keys)
+        probe = probe_of(self._settings, self._clock)
+        undo.push_async_callback(probe.aclose)
+        behind = self._behind(sources, keys, sessions, probe)
         doors = Doors(app, ASGIAdapter(gateway), Site(behind))
         self._web = Web(doors, express, self._settings.listen)
         undo.push_async_callback(self._web.stop)
@@ -213,15 +220,18 @@ class Node:
         await self._web.start()
         self._link = await behind.sessions.link()
 
-    def _behind(self, committer: Committer, sources: Sources, keys: ApiKeys) -> Behind:
+    def _sessions(self, committer: Committer) -> Sessions:
         settings = self._settings
-        sessions = Sessions(
+        return Sessions(
             committer,
             open_vault(settings).derived("sessions"),
             admin=settings.admin_token,
             signer=signer_of(settings),
             clock=self._clock,
         )
+
+    def _behind(self, sources: Sources, keys: ApiKeys, sessions: Sessions, probe: Probe) -> Behind:
+        settings = self._settings
         return Behind(
             outbox=self.outbox,
             sources=sources,
@@ -230,7 +240,9 @@ class Node:
             observer=self.observer,
             live=Live(self.observer),
             readiness=self._reason_against,
+            probe=probe.probe,
             clock=self._clock,
+            brand=brand_of(settings),
             public_url=settings.public_url,
             plain_http=settings.plain_http_login == "allow",
             max_form=FORM_GROWTH * settings.max_payload + BODY_OVERHEAD,
@@ -326,3 +338,21 @@ def _announce(node: Node, settings: Settings, *, api: bool) -> None:
         for source in node.new_sources
     ]
     print(*lines, sep="\n", file=sys.stderr, flush=True)  # noqa: T201 - told to whoever started it
+
+
+def brand_of(settings: Settings) -> Brand:
+    """Return how the portal looks, as *settings* say.
+
+    Raises:
+        ConfigurationError: The logo cannot be used.
+    """
+    try:
+        logo = None if settings.portal_logo is None else read_logo(settings.portal_logo)
+    except (ValueError, OSError) as error:
+        raise ConfigurationError(f"portal_logo: {error}") from None
+    return Brand(
+        name=settings.portal_name,
+        logo=logo,
+        colour=settings.portal_colour,
+        ancestors=settings.portal_ancestors or (),
+    )

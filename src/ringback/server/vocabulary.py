@@ -515,8 +515,8 @@ AUTHENTICATION = {
     "AppPortalAccess.expiry": _word("After how many seconds it stops working; null for a week.", 3600),
     "sessionId": _word("A name by which it can be ended together with others.", "session-1"),
     "AppPortalAccess.url": _word(
-        "The portal's address, with the token behind the hash.",
-        "https://hooks.example.com/portal#key=ringback_cGxlYXNlLCBkbyBub3QgdXNlIHRoaXMgb25l",
+        "A link to the portal, good for one use until the token ends.",
+        "https://hooks.example.com/portal/enter?link=cGxlYXNlLCBkbyBub3QgdXNlIHRoaXMgb25l",
     ),
     "AppPortalAccess.token": _word("The token.", "ringback_cGxlYXNlLCBkbyBub3QgdXNlIHRoaXMgb25l"),
     "ApplicationTokenExpire.expiry": _word("In how many seconds; null for at once.", 60),

@@ -187,5 +187,6 @@ document.addEventListener("visibilitychange", () => { listen(); if (!document.hi
 listen();
 if (document.documentElement.hasAttribute("data-shortcuts")) document.addEventListener("keydown", onKey);
 each(document, "[data-help]", (link) => link.addEventListener("click", (event) => { if (openHelp()) event.preventDefault(); }));
-// Forms that say so are sent when a choice in them changes.
+// Forms that say so are sent at once, or when a choice in them changes.
+each(document, "form[data-submit]", (form) => form.requestSubmit());
 each(document, "form[data-send]", (form) => form.addEventListener("change", (event) => { if (event.target.matches("select")) form.requestSubmit(); }));

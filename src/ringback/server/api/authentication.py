@@ -26,6 +26,7 @@ from ringback.server.paging import Query, parse
 from ringback.server.replies import reply
 from ringback.server.unknown import Request
 from ringback.server.wire import Shape
+from ringback.sessions import Grant, Sessions
 
 HOUR = 3600
 WEEK = 7 * 24 * HOUR
@@ -76,7 +77,7 @@ class ApplicationTokenExpireIn(msgspec.Struct, rename="camel", forbid_unknown_fi
 
 
 class AppPortalAccessOut(Shape):
-    """The way in: the portal's address, in which the token is, and the token by itself."""
+    """The way in: a link to the portal, good for one use, and a token for the API."""
 
     url: str
     token: str
@@ -92,19 +93,23 @@ class Authentication:
     Args:
         outbox: Creates an application that is not there yet.
         tokens: Whom they let in.
+        sessions: Makes links to the portal.
         bodies: Reads requests.
         public_url: Where this server is reached; None to take the address of each request.
     """
 
-    def __init__(self, outbox: Outbox, tokens: Tokens, bodies: Bodies, public_url: str | None) -> None:
+    def __init__(
+        self, outbox: Outbox, tokens: Tokens, sessions: Sessions, bodies: Bodies, public_url: str | None
+    ) -> None:
         self._outbox = outbox
         self._tokens = tokens
+        self._sessions = sessions
         self._bodies = bodies
         self._public_url = public_url
 
     @operation("authentication.app-portal-access", {200: AppPortalAccessOut}, body=ACCESS, without_body=True)
     async def on_post_portal(self, req: Request, resp: Response, app: str) -> None:
-        """Make a token for an application's portal. Its text is told only now."""
+        """Make a link to an application's portal, for one use, and a token that may do the same by API."""
         parse(req, Query)
         body = await self._bodies.decode_optional(req, ACCESS, AppPortalAccessIn())
         if body.application is not None:
@@ -147,8 +152,21 @@ class Authentication:
             lifetime=(body.expiry or WEEK) * 1000,
         )
         token = await self._tokens.keys.admit(app, visit)
-        # Behind the hash it is neither sent nor logged.
-        return AppPortalAccessOut(url=f"{self._public_url or req.prefix}/portal#key={token}", token=token)
+        owner = await self._outbox.read(lambda store: store.application(app).id)
+        grant = Grant(
+            scopes=visit.scopes,
+            origin=visit.session,
+            application_id=owner,
+            feature_flags=visit.feature_flags,
+        )
+        code = await self._sessions.link(grant, visit.lifetime)
+        # Not the token: what is in an address is logged on the way, and this is worth nothing after its first use.
+        return AppPortalAccessOut(url=f"{self._public_url or req.prefix}{link_to_portal(code)}", token=token)
+
+
+def link_to_portal(code: str) -> str:
+    """Return the address, below the server's, of a link to the portal for one use."""
+    return f"/portal/enter?link={code}"
 
 
 def _scopes(body: AppPortalAccessIn) -> tuple[Scope, ...]:

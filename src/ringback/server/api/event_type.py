@@ -108,7 +108,7 @@ class EventTypes:
         """Show an event type."""
         parse(req, Query)
         record = await self._outbox.read(lambda store: store.event_type(name))
-        if not _may_know(record, req.context.caller.principal.feature_flags):
+        if not may_know(record, req.context.caller.principal.feature_flags):
             raise NotFound
         reply(resp, event_type_out(record))
 
@@ -154,7 +154,7 @@ def _visible(store: Store, page: Page, flags: frozenset[str] | None, *, archived
     rest = page
     while len(found) < page.limit:
         rows = store.event_types(rest, archived=archived)
-        shown = [row for row in rows if _may_know(row, flags)]
+        shown = [row for row in rows if may_know(row, flags)]
         found = [*shown, *found] if page.backwards else [*found, *shown]
         if len(rows) < rest.limit:
             break
@@ -162,5 +162,6 @@ def _visible(store: Store, page: Page, flags: frozenset[str] | None, *, archived
     return found[-page.limit :] if page.backwards else found[: page.limit]
 
 
-def _may_know(event_type: EventType, flags: frozenset[str] | None) -> bool:
+def may_know(event_type: EventType, flags: frozenset[str] | None) -> bool:
+    """Tell whether one with these feature *flags* (None: all) may know of an event type."""
     return flags is None or not event_type.flags or not flags.isdisjoint(event_type.flags)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from ringback.access import Scope
 from ringback.drafts import ApplicationDraft
 from ringback.errors import InvalidInput, NotFound, RingbackError
 from ringback.model import Application, Endpoint
+from ringback.server.api.authentication import link_to_portal
 from ringback.server.pages.behind import Behind
 from ringback.server.pages.confirming import Question, confirm
 from ringback.server.pages.forms import REFUSED, faults, pairs, status_of, written_pairs
 from ringback.server.pages.page import Page, Said, Visit, see, segment
 from ringback.server.pages.rendering import page
 from ringback.server.pages.slices import Slice, part, sliced
+from ringback.server.pages.ways import APPLICATIONS
+from ringback.sessions import LINK_LIFETIME, Grant
 from ringback.store import Store
-
-PLACE = "applications"
 
 
 class Applications:
@@ -46,7 +48,7 @@ class Applications:
         application, endpoints = await self._behind.outbox.read(look_up)
         rows: Slice[Endpoint] = sliced(visit, endpoints, asked, lambda one: one.id)
         return page(
-            visit, "application.html", {"place": PLACE, "application": application, "endpoints": rows}
+            visit, "application.html", {"place": APPLICATIONS, "application": application, "endpoints": rows}
         )
 
     async def draft(self, visit: Visit) -> Page:
@@ -59,7 +61,7 @@ class Applications:
             application, _ = await self._behind.outbox.create_application(ApplicationDraft(**_typed(visit)))
         except REFUSED as error:
             return _form(visit, None, _written(visit), error)
-        return see(visit, f"{PLACE}/{segment(application.id)}", Said("The application is there."))
+        return see(visit, f"{APPLICATIONS}/{segment(application.id)}", Said("The application is there."))
 
     async def edit(self, visit: Visit) -> Page:
         """Ask for its settings."""
@@ -82,14 +84,14 @@ class Applications:
             await self._behind.outbox.change_application(application.id, _typed(visit))
         except REFUSED as error:
             return _form(visit, application, _written(visit), error)
-        return see(visit, f"{PLACE}/{segment(application.id)}", Said("The settings are changed."))
+        return see(visit, f"{APPLICATIONS}/{segment(application.id)}", Said("The settings are changed."))
 
     async def remove(self, visit: Visit) -> Page:
         """Delete it, when that is confirmed."""
         application = await self._application(visit)
         if visit.form.ticked("sure"):
             await self._behind.outbox.remove_application(application.id)
-            return see(visit, PLACE, Said(f"The application {application.name} is deleted."))
+            return see(visit, APPLICATIONS, Said(f"The application {application.name} is deleted."))
         return confirm(
             visit,
             Question(
@@ -100,13 +102,26 @@ class Applications:
                     "What was sent stays on record until its retention ends.",
                     "Its tokens end.",
                 ),
-                action=visit.link(f"{PLACE}/{segment(application.id)}/delete"),
+                action=visit.link(f"{APPLICATIONS}/{segment(application.id)}/delete"),
                 button="Delete the application",
-                back=visit.link(f"{PLACE}/{segment(application.id)}"),
+                back=visit.link(f"{APPLICATIONS}/{segment(application.id)}"),
                 tone="bad",
                 hidden={"sure": "yes"},
             ),
         )
+
+    async def portal(self, visit: Visit) -> Page:
+        """Make a link to its portal, for one use."""
+        application = await self._application(visit)
+        grant = Grant(scopes=(Scope.PORTAL,), origin="", application_id=application.id)
+        code = await self._behind.sessions.link(grant)
+        base = self._behind.public_url or visit.origin
+        values = {
+            "application": application,
+            "url": f"{base}{link_to_portal(code)}",
+            "lifetime": LINK_LIFETIME,
+        }
+        return page(visit, "portal_link.html", {"place": APPLICATIONS, **values})
 
     async def _application(self, visit: Visit) -> Application:
         return await self._behind.outbox.read(lambda store: store.application(visit.parts["app"]))
@@ -116,13 +131,15 @@ class Applications:
             found = await self._behind.outbox.read(lambda store: store.application(sought))
         except (NotFound, InvalidInput):
             return await self._listed(visit, sought)
-        return see(visit, f"{PLACE}/{segment(found.id)}")
+        return see(visit, f"{APPLICATIONS}/{segment(found.id)}")
 
     async def _listed(self, visit: Visit, missed: str = "") -> Page:
         asked = part(visit)
         found = await self._behind.outbox.read(lambda store: store.applications(asked))
         rows: Slice[Application] = sliced(visit, found, asked, lambda one: one.id)
-        return page(visit, "applications.html", {"place": PLACE, "applications": rows, "missed": missed})
+        return page(
+            visit, "applications.html", {"place": APPLICATIONS, "applications": rows, "missed": missed}
+        )
 
 
 def _typed(visit: Visit) -> dict[str, Any]:
@@ -152,7 +169,7 @@ def _form(
     visit: Visit, application: Application | None, values: dict[str, Any], error: RingbackError | None = None
 ) -> Page:
     given = {
-        "place": PLACE,
+        "place": APPLICATIONS,
         "application": application,
         "values": {"name": "", "uid": "", "throttleRate": "", "metadata": "", **values},
         "faults": {} if error is None else faults(error),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
 from ringback.api_keys import ApiKeys
+from ringback.model import Endpoint
 from ringback.observe import Observer
 from ringback.outbox import Outbox
+from ringback.probing import Probed
 from ringback.server.health import Readiness
+from ringback.server.pages.brand import PLAIN, Brand
 from ringback.server.pages.live import Live
 from ringback.sessions import Sessions
 from ringback.sources import Sources
@@ -23,6 +26,8 @@ class Behind(msgspec.Struct, frozen=True, kw_only=True):
         sources: Where webhooks come in.
         keys: The API keys.
         sessions: Who is signed in.
+        probe: Tries an endpoint out.
+        brand: How the portal looks.
         observer: Is told what people did that others may ask about.
         live: Tells open pages that something happened.
         readiness: Says why this node should get no requests now; None when it should.
@@ -39,7 +44,9 @@ class Behind(msgspec.Struct, frozen=True, kw_only=True):
     observer: Observer
     live: Live
     readiness: Readiness
+    probe: Callable[[Endpoint], Awaitable[Probed]]
     clock: Callable[[], int]
+    brand: Brand = PLAIN
     public_url: str | None = None
     plain_http: bool = False
     max_form: int = 4 * 1024 * 1024

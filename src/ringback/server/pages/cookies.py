@@ -19,6 +19,8 @@ from ringback.server.pages.page import Header, Look, Said
 
 SAFE = "__Host-"
 SESSION = "ringback"
+# Whoever looks at a customer's portal stays signed in as an operator.
+PORTAL_SESSION = "ringback-portal"
 LOOK = "ringback-look"
 SAID = "ringback-said"
 THEMES = ("light", "dark")
@@ -32,16 +34,20 @@ class Cookies(msgspec.Struct, frozen=True):
     """The cookies of a request.
 
     ``safe`` tells that those to be set may have the prefix; where they may not, those without it are read, too.
+    ``portal`` tells that they are for a page of the portal, ``embedded`` that other sites may hold that in a frame:
+    then cookies go along there as well, apart for each such site (CHIPS).
     """
 
     values: Mapping[str, str]
     safe: bool
     plain: bool = False
+    portal: bool = False
+    embedded: bool = False
 
     @property
     def session(self) -> str | None:
         """The session's cookie."""
-        return self._get(SESSION)
+        return self._get(PORTAL_SESSION if self.portal else SESSION)
 
     @property
     def look(self) -> Look:
@@ -63,7 +69,7 @@ class Cookies(msgspec.Struct, frozen=True):
     def keep_session(self, text: str) -> Header:
         """Return the header that sets the session's cookie, or with an empty *text* removes it."""
         # Without an age it goes with the browser; the session itself ends before long.
-        return self._set(SESSION, text, None if text else 0)
+        return self._set(PORTAL_SESSION if self.portal else SESSION, text, None if text else 0)
 
     def keep_look(self, look: Look) -> Header:
         """Return the header that keeps how pages are to look."""
@@ -82,7 +88,8 @@ class Cookies(msgspec.Struct, frozen=True):
     def _set(self, name: str, value: str, seconds: int | None) -> Header:
         age = "" if seconds is None else f"; Max-Age={seconds}"
         prefix, secure = (SAFE, "; Secure") if self.safe else ("", "")
-        return ("set-cookie", f"{prefix}{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{age}")
+        site = "None; Partitioned" if self.portal and self.embedded and self.safe else "Lax"
+        return ("set-cookie", f"{prefix}{name}={value}; Path=/; HttpOnly; SameSite={site}{secure}{age}")
 
 
 def read(header: str) -> dict[str, str]:

@@ -6,12 +6,12 @@ from ringback.drafts import SecretRotation
 from ringback.errors import NotFound
 from ringback.model import Application, Endpoint
 from ringback.observe import SecretShown
-from ringback.server.pages.applications import PLACE
 from ringback.server.pages.behind import Behind
-from ringback.server.pages.endpoints import pair, way
+from ringback.server.pages.endpoints import pair
 from ringback.server.pages.forms import REFUSED, faults, status_of
 from ringback.server.pages.page import Page, Said, Visit, see
 from ringback.server.pages.rendering import page
+from ringback.server.pages.ways import Ways
 from ringback.signing.standard import shown_key
 
 # For how long the secret before signs along: what is offered, in seconds.
@@ -54,7 +54,11 @@ class EndpointSecrets:
             await self._behind.outbox.rotate_secret(application.id, endpoint.id, rotation)
         except REFUSED as error:
             return _page(visit, application, endpoint, faults=faults(error), status=status_of(error))
-        return see(visit, f"{way(endpoint)}/secret", Said("There is a new secret. Give it to the receiver."))
+        return see(
+            visit,
+            f"{Ways(visit).endpoint(endpoint)}/secret",
+            Said("There is a new secret. Give it to the receiver."),
+        )
 
     async def _pair(self, visit: Visit) -> tuple[Application, Endpoint]:
         return await self._behind.outbox.read(lambda store: pair(store, visit))
@@ -75,10 +79,9 @@ def _page(
     status: int = 200,
 ) -> Page:
     given = {
-        "place": PLACE,
+        "place": Ways(visit).place,
         "application": application,
         "endpoint": endpoint,
-        "way": way(endpoint),
         "secret": secret,
         "graces": [(str(seconds), name) for seconds, name in GRACES],
         "usual": str(USUAL_GRACE),

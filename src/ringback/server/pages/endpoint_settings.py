@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from ringback.drafts import EndpointDraft
 from ringback.errors import InvalidInput, RingbackError
-from ringback.model import Application, Endpoint
+from ringback.model import Application, Endpoint, EventType
 from ringback.policy import parse_duration
 from ringback.secrecy import SENSITIVE_HEADERS
-from ringback.server.pages.applications import PLACE
 from ringback.server.pages.behind import Behind
-from ringback.server.pages.endpoints import pair, way
 from ringback.server.pages.forms import REFUSED, faults, names, pairs, status_of, written_pairs
 from ringback.server.pages.page import Page, Said, Visit, see
+from ringback.server.pages.portal import known
 from ringback.server.pages.rendering import page
+from ringback.server.pages.ways import Ways
+from ringback.store import Store
 
 # What most people fill in; the rest of the form is folded away.
 FIRST = ("url", "description", "eventTypes")
@@ -29,8 +32,18 @@ TEXTS = (
     "metadata",
 )
 SECOND = 1000
+# More event types than that are typed rather than ticked.
+MAX_BOXES = 200
 # Stands for the value of a header that is secret.
 DOTS = "\u2022" * 8
+
+
+class About(msgspec.Struct, frozen=True):
+    """What a form is about: an application, its endpoint unless that is new, and the event types there are."""
+
+    application: Application
+    endpoint: Endpoint | None
+    kinds: tuple[EventType, ...]
 
 
 class EndpointSettings:
@@ -45,37 +58,45 @@ class EndpointSettings:
 
     async def draft(self, visit: Visit) -> Page:
         """Ask for a new one."""
-        application = await self._behind.outbox.read(lambda store: store.application(visit.parts["app"]))
-        return _form(visit, application, None, {})
+        return _form(visit, await self._about(visit), {})
 
     async def create(self, visit: Visit) -> Page:
         """Make it."""
-        application = await self._behind.outbox.read(lambda store: store.application(visit.parts["app"]))
+        about = await self._about(visit)
         try:
             draft = EndpointDraft(**typed(visit))
-            endpoint = await self._behind.outbox.create_endpoint(application.id, draft)
+            endpoint = await self._behind.outbox.create_endpoint(about.application.id, draft)
         except REFUSED as error:
-            return _form(visit, application, None, _written(visit), error)
-        return see(visit, way(endpoint), Said("The endpoint is there. Send it an example to try it."))
+            return _form(visit, about, _written(visit), error)
+        return see(visit, f"{Ways(visit).endpoint(endpoint)}/start", Said("The endpoint is there."))
 
     async def edit(self, visit: Visit) -> Page:
         """Ask for the settings."""
-        application, endpoint = await self._pair(visit)
-        return _form(visit, application, endpoint, _values(endpoint))
+        about = await self._about(visit)
+        assert about.endpoint is not None  # noqa: S101 - the address names one
+        return _form(visit, about, _values(about.endpoint))
 
     async def change(self, visit: Visit) -> Page:
         """Change them."""
-        application, endpoint = await self._pair(visit)
+        about = await self._about(visit)
+        assert about.endpoint is not None  # noqa: S101 - as above
         try:
             changes = typed(visit)
-            changes["headers"] = _unmasked(changes["headers"], endpoint.headers)
-            await self._behind.outbox.change_endpoint(application.id, endpoint.id, changes)
+            changes["headers"] = _unmasked(changes["headers"], about.endpoint.headers)
+            await self._behind.outbox.change_endpoint(about.application.id, about.endpoint.id, changes)
         except REFUSED as error:
-            return _form(visit, application, endpoint, _written(visit), error)
-        return see(visit, way(endpoint), Said("The settings are changed."))
+            return _form(visit, about, _written(visit), error)
+        return see(visit, Ways(visit).endpoint(about.endpoint), Said("The settings are changed."))
 
-    async def _pair(self, visit: Visit) -> tuple[Application, Endpoint]:
-        return await self._behind.outbox.read(lambda store: pair(store, visit))
+    async def _about(self, visit: Visit) -> About:
+        flags = visit.who.principal.feature_flags
+
+        def look_up(store: Store) -> About:
+            application = store.application(visit.parts["app"])
+            endpoint = store.endpoint(application.id, visit.parts["ep"]) if "ep" in visit.parts else None
+            return About(application, endpoint, tuple(known(store, flags)))
+
+        return await self._behind.outbox.read(look_up)
 
 
 def typed(visit: Visit) -> dict[str, Any]:
@@ -89,7 +110,7 @@ def typed(visit: Visit) -> dict[str, Any]:
         "url": form.get("url"),
         "description": form.get("description"),
         "uid": form.get("uid") or None,
-        "event_types": names(form.get("eventTypes")),
+        "event_types": names(" ".join(form.all("eventTypes"))),
         "channels": names(form.get("channels")),
         "headers": _pairs("headers", form.get("headers")),
         "metadata": _pairs("metadata", form.get("metadata")),
@@ -140,21 +161,22 @@ def _values(endpoint: Endpoint) -> dict[str, Any]:
 
 
 def _written(visit: Visit) -> dict[str, str]:
-    return {name: visit.form.get(name) for name in TEXTS}
+    written = {name: visit.form.get(name) for name in TEXTS}
+    return {**written, "eventTypes": "\n".join(visit.form.all("eventTypes"))}
 
 
-def _form(
-    visit: Visit,
-    application: Application,
-    endpoint: Endpoint | None,
-    values: dict[str, Any],
-    error: RingbackError | None = None,
-) -> Page:
+def _form(visit: Visit, about: About, values: dict[str, Any], error: RingbackError | None = None) -> Page:
     wrong = {} if error is None else faults(error)
+    chosen = names(values.get("eventTypes", "")) or ()
+    offered = about.kinds if len(about.kinds) <= MAX_BOXES else ()
     given = {
-        "place": PLACE,
-        "application": application,
-        "endpoint": endpoint,
+        "place": Ways(visit).place,
+        "application": about.application,
+        "endpoint": about.endpoint,
+        "kinds": offered,
+        "chosen": chosen,
+        # What is no longer there, but was chosen.
+        "others": [name for name in chosen if name not in {kind.name for kind in offered}],
         "values": {**dict.fromkeys(TEXTS, ""), **values},
         "faults": wrong,
         "more": not wrong.keys() <= {"", *FIRST},

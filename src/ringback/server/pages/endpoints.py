@@ -8,15 +8,16 @@ from ringback.drafts import MessageDraft
 from ringback.errors import NoExample, NotFound
 from ringback.examples import PING, PING_PAYLOAD, example_payload
 from ringback.model import Application, Attempt, Delivery, Endpoint, Instant, Message, Standing
-from ringback.server.pages.applications import PLACE
+from ringback.server.api.event_type import may_know
 from ringback.server.pages.behind import Behind
 from ringback.server.pages.confirming import Question, confirm
 from ringback.server.pages.fare import Fare, fare
 from ringback.server.pages.forms import REFUSED
 from ringback.server.pages.incident import summary
-from ringback.server.pages.page import Page, Said, Visit, see, segment
+from ringback.server.pages.page import Page, Said, Visit, see
 from ringback.server.pages.rendering import page
 from ringback.server.pages.slices import Slice, part, sliced
+from ringback.server.pages.ways import Ways
 from ringback.store import AttemptFilter, MessageFilter, Store
 from ringback.store import Page as Part
 
@@ -61,7 +62,7 @@ class Endpoints:
             visit,
             "endpoint.html",
             {
-                "place": PLACE,
+                "place": Ways(visit).place,
                 "application": found.application,
                 "endpoint": found.endpoint,
                 "fare": found.fare,
@@ -70,7 +71,6 @@ class Endpoints:
                 "shown": SHOWN,
                 "now": now,
                 "summary": summary(found.endpoint, found.fare, now),
-                "way": way(found.endpoint),
             },
         )
 
@@ -90,9 +90,9 @@ class Endpoints:
 
         application, endpoint, found = await self._behind.outbox.read(look_up)
         rows: Slice[Attempt] = sliced(visit, found, asked, lambda one: one.id)
-        given = {"application": application, "endpoint": endpoint, "attempts": rows, "way": way(endpoint)}
+        given = {"application": application, "endpoint": endpoint, "attempts": rows}
         chosen = {"went": went, "status_class": status_class, "classes": CLASSES}
-        return page(visit, "endpoint_attempts.html", {"place": PLACE, **given, **chosen})
+        return page(visit, "endpoint_attempts.html", {"place": Ways(visit).place, **given, **chosen})
 
     async def messages(self, visit: Visit) -> Page:
         """Show the messages that it gets or got, newest first, and how each went."""
@@ -111,9 +111,9 @@ class Endpoints:
 
         application, endpoint, found = await self._behind.outbox.read(look_up)
         rows: Slice[tuple[Delivery, Message]] = sliced(visit, found, asked, lambda row: row[1].id)
-        given = {"application": application, "endpoint": endpoint, "rows": rows, "way": way(endpoint)}
+        given = {"application": application, "endpoint": endpoint, "rows": rows}
         chosen = {"standing": wanted, "kind": kind, "standings": [one.value for one in Standing]}
-        return page(visit, "endpoint_messages.html", {"place": PLACE, **given, **chosen})
+        return page(visit, "endpoint_messages.html", {"place": Ways(visit).place, **given, **chosen})
 
     async def move(self, visit: Visit) -> Page:
         """Pause, resume, enable or disable it."""
@@ -131,7 +131,9 @@ class Endpoints:
         else:
             await outbox.change_endpoint(application.id, endpoint.id, {"disabled": step == "disable"})
         return see(
-            visit, way(endpoint), Said(STATES[step], "wait" if step in {"pause", "disable"} else "good")
+            visit,
+            Ways(visit).endpoint(endpoint),
+            Said(STATES[step], "wait" if step in {"pause", "disable"} else "good"),
         )
 
     async def send_example(self, visit: Visit) -> Page:
@@ -142,18 +144,19 @@ class Endpoints:
             draft = MessageDraft(event_type=kind, payload=await self._example(kind))
             accepted = await self._behind.outbox.publish_example(application.id, endpoint.id, draft)
         except (*REFUSED, NoExample) as error:
-            return see(visit, way(endpoint), Said(_sentence(error.detail), "bad"))
+            return see(visit, Ways(visit).endpoint(endpoint), Said(_sentence(error.detail), "bad"))
         said = Said(
-            f"The example {accepted.message.id} is queued: what comes of it is below in a moment.", "wait"
+            f"The example {accepted.message.id} is queued: what comes of it shows here in a moment.", "wait"
         )
-        return see(visit, way(endpoint), said)
+        tail = "/start" if visit.form.get("next") == "start" else ""
+        return see(visit, f"{Ways(visit).endpoint(endpoint)}{tail}", said)
 
     async def remove(self, visit: Visit) -> Page:
         """Delete it, when that is confirmed."""
         application, endpoint = await self._pair(visit)
         if visit.form.ticked("sure"):
             await self._behind.outbox.remove_endpoint(application.id, endpoint.id)
-            return see(visit, f"{PLACE}/{segment(application.id)}", Said("The endpoint is deleted."))
+            return see(visit, Ways(visit).application(application.id), Said("The endpoint is deleted."))
         return confirm(
             visit,
             Question(
@@ -163,9 +166,9 @@ class Endpoints:
                     "What waits for it is cancelled.",
                     "What was sent to it stays on record until its retention ends.",
                 ),
-                action=visit.link(f"{way(endpoint)}/delete"),
+                action=visit.link(f"{Ways(visit).endpoint(endpoint)}/delete"),
                 button="Delete the endpoint",
-                back=visit.link(way(endpoint)),
+                back=visit.link(Ways(visit).endpoint(endpoint)),
                 tone="bad",
                 hidden={"sure": "yes"},
             ),
@@ -181,11 +184,6 @@ class Endpoints:
         return msgspec.Raw(example_payload(event_type, 0))
 
 
-def way(endpoint: Endpoint) -> str:
-    """Return the way to an endpoint's page from the first one."""
-    return f"{PLACE}/{segment(endpoint.application_id)}/endpoints/{segment(endpoint.id)}"
-
-
 def pair(store: Store, visit: Visit) -> tuple[Application, Endpoint]:
     """Return the application and its endpoint that an address names."""
     application = store.application(visit.parts["app"])
@@ -196,7 +194,8 @@ def _found(store: Store, visit: Visit, now: Instant) -> Found:
     application, endpoint = pair(store, visit)
     where = AttemptFilter(endpoint_id=endpoint.id, answers=False)
     latest = store.attempts(application.id, where, Part(limit=LATEST, descending=True))
-    kinds = store.event_types(Part(limit=MAX_KINDS), archived=False)
+    flags = visit.who.principal.feature_flags
+    kinds = [one for one in store.event_types(Part(limit=MAX_KINDS), archived=False) if may_know(one, flags)]
     return Found(
         application=application,
         endpoint=endpoint,
@@ -214,9 +213,9 @@ def _whether_to_disable(visit: Visit, endpoint: Endpoint) -> Question:
             "What is accepted from now on is not kept for it; the record says why.",
             "What waits for it is cancelled. To keep messages for later, pause it instead.",
         ),
-        action=visit.link(f"{way(endpoint)}/state"),
+        action=visit.link(f"{Ways(visit).endpoint(endpoint)}/state"),
         button="Disable the endpoint",
-        back=visit.link(way(endpoint)),
+        back=visit.link(Ways(visit).endpoint(endpoint)),
         tone="bad",
         hidden={"step": "disable", "sure": "yes"},
     )

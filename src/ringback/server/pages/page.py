@@ -11,8 +11,11 @@ import msgspec
 from ringback.access import Right
 from ringback.design.rendering import HEADERS, HTML
 from ringback.errors import InvalidInput
+from ringback.server.pages.brand import Brand
 from ringback.sessions import Session
 
+# What all addresses of the portal begin with.
+PORTAL = "portal"
 MAX_FIELD = 20_000
 MAX_DIGITS = 9
 # Of a name that a file is saved under, what every system takes.
@@ -84,6 +87,7 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
         origin: The scheme and host that the browser asked for, as far as it tells.
         safe: Whether nobody can listen between the browser and this server, as far as the browser knows.
         headers: The headers of the request, for what is seldom asked.
+        brand: How the portal looks, where the page is one of it.
     """
 
     path: str
@@ -98,6 +102,12 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
     origin: str = ""
     safe: bool = True
     headers: Mapping[str, str] = {}
+    brand: Brand | None = None
+
+    @property
+    def home(self) -> str:
+        """The way from the first page to the one where whoever asks begins; it ends with a slash or is empty."""
+        return "" if self.brand is None else f"{PORTAL}/"
 
     @property
     def who(self) -> Session:
@@ -134,8 +144,9 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     headers: tuple[Header, ...] = HEADERS
     # Told on the page after this one.
     said: Said | None = None
-    # The browser's session from now on: a cookie to keep, or an empty one to forget.
+    # The browser's session from now on: a cookie to keep, or an empty one to forget; and whether it is for the portal.
     session: str | None = None
+    portal: bool = False
     look: Look | None = None
 
 

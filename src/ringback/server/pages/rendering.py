@@ -12,8 +12,9 @@ from markupsafe import Markup
 from ringback import __version__
 from ringback.access import Right
 from ringback.design.assets import ASSETS
-from ringback.design.rendering import PAGE_HEADERS, encoded, environment
-from ringback.server.pages.page import Page, Visit, segment
+from ringback.design.rendering import HEADERS, PAGE_HEADERS, encoded, environment, policy
+from ringback.server.pages.page import PORTAL, Header, Page, Visit, segment
+from ringback.server.pages.ways import Ways
 from ringback.server.pages.wording import FILTERS
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -33,6 +34,12 @@ MENU = (
     Item("messages", "Messages"),
     Item("applications", "Applications"),
 )
+# And what that of the portal offers.
+PORTAL_MENU = (
+    Item(PORTAL, "Endpoints"),
+    Item(f"{PORTAL}/messages", "Messages"),
+    Item(f"{PORTAL}/event-types", "Event types"),
+)
 
 _ENVIRONMENT = environment(TEMPLATES, {**FILTERS, "segment": segment})
 _ENVIRONMENT.globals["version"] = __version__
@@ -45,7 +52,8 @@ def page(visit: Visit, template: str, values: Mapping[str, Any] | None = None, *
         visit: What it answers.
         template: The name of a template in ``templates``.
         values: What the template names besides what every page has: ``visit``, ``link``, ``here``, ``asset``, ``csrf``
-            (the field that every form that posts must hold), ``may`` (asked with the name of a right), ``menu``.
+            (the field that every form that posts must hold), ``may`` (asked with the name of a right), ``menu`` and
+            ``ways``.
         status: The HTTP status.
     """
     given = {
@@ -56,11 +64,18 @@ def page(visit: Visit, template: str, values: Mapping[str, Any] | None = None, *
         "csrf": _csrf(visit),
         "may": lambda right: visit.may(Right(right)),
         "menu": _menu(visit),
+        "ways": Ways(visit),
         "place": "",
         **(values or {}),
     }
     body = encoded(_ENVIRONMENT.get_template(template).render(given))
-    return Page(body=body, status=status, headers=PAGE_HEADERS)
+    return Page(body=body, status=status, headers=_headers(visit))
+
+
+def _headers(visit: Visit) -> tuple[Header, ...]:
+    if visit.brand is None or not visit.brand.is_embedded:
+        return PAGE_HEADERS
+    return (("content-security-policy", policy(" ".join(visit.brand.ancestors))), *HEADERS)
 
 
 def _csrf(visit: Visit) -> Markup:
@@ -71,6 +86,7 @@ def _csrf(visit: Visit) -> Markup:
 
 def _menu(visit: Visit) -> tuple[Item, ...]:
     session = visit.session
-    if session is None or session.application_id is not None:
+    if session is None:
         return ()
-    return tuple(item for item in MENU if session.may(item.right))
+    offered = MENU if visit.brand is None else PORTAL_MENU
+    return tuple(item for item in offered if session.may(item.right))

@@ -17,7 +17,8 @@ from ringback.server.pages.files import Files
 from ringback.server.pages.message import MessagePages
 from ringback.server.pages.messages import Messages
 from ringback.server.pages.overview import Overview
-from ringback.server.pages.page import Action
+from ringback.server.pages.page import PORTAL, Action
+from ringback.server.pages.portal import Portal, own
 from ringback.server.pages.signing_in import SigningIn
 from ringback.server.pages.stream import Streams
 
@@ -28,6 +29,12 @@ ANYBODY = Need(None, Place.SHARED)
 SECRETS = Need(Right.SEE_SECRETS, Place.ORGANISATION)
 ROTATION = Need(Right.ROTATE_SECRETS, Place.ORGANISATION)
 REDELIVERY = Need(Right.REDELIVER, Place.ORGANISATION)
+# What an application's own people may do in their portal.
+OWN = Need(Right.READ, Place.APPLICATION)
+OWN_ENDPOINTS = Need(Right.MANAGE_ENDPOINTS, Place.APPLICATION)
+OWN_DELIVERIES = Need(Right.REDELIVER, Place.APPLICATION)
+OWN_SECRETS = Need(Right.SEE_SECRETS, Place.APPLICATION)
+OWN_ROTATION = Need(Right.ROTATE_SECRETS, Place.APPLICATION)
 OPEN = None
 
 
@@ -61,6 +68,7 @@ def entries(behind: Behind) -> tuple[Entry, ...]:
         *_messages(behind),
         *_applications(behind),
         *_endpoints(behind),
+        *_portal(behind),
     )
 
 
@@ -110,12 +118,14 @@ def _applications(behind: Behind) -> tuple[Entry, ...]:
         Entry("GET", one, applications.show, LOOK),
         Entry("GET", f"{one}/edit", applications.edit, OPERATE),
         Entry("POST", f"{one}/edit", applications.change, OPERATE),
+        Entry("POST", f"{one}/portal", applications.portal, OPERATE),
         Entry("POST", f"{one}/delete", applications.remove, OPERATE),
     )
 
 
 def _endpoints(behind: Behind) -> tuple[Entry, ...]:
     endpoints, settings, secrets = Endpoints(behind), EndpointSettings(behind), EndpointSecrets(behind)
+    portal = Portal(behind)
     one = "applications/{app}/endpoints/{ep}"
     return (
         Entry("GET", "applications/{app}/endpoints/new", settings.draft, OPERATE),
@@ -125,10 +135,53 @@ def _endpoints(behind: Behind) -> tuple[Entry, ...]:
         Entry("GET", f"{one}/messages", endpoints.messages, LOOK),
         Entry("POST", f"{one}/state", endpoints.move, OPERATE),
         Entry("POST", f"{one}/example", endpoints.send_example, OPERATE),
+        Entry("GET", f"{one}/start", portal.start, LOOK),
+        Entry("POST", f"{one}/probe", portal.probe, OPERATE),
         Entry("POST", f"{one}/delete", endpoints.remove, OPERATE),
         Entry("GET", f"{one}/edit", settings.edit, OPERATE),
         Entry("POST", f"{one}/edit", settings.change, OPERATE),
         Entry("GET", f"{one}/secret", secrets.ask, SECRETS),
         Entry("POST", f"{one}/secret", secrets.rotate, ROTATION),
         Entry("POST", f"{one}/secret/show", secrets.show, SECRETS),
+    )
+
+
+def _portal(behind: Behind) -> tuple[Entry, ...]:
+    portal, signing_in, streams = Portal(behind), SigningIn(behind), Streams(behind)
+    return (
+        Entry("GET", f"{PORTAL}/enter", signing_in.enter, OPEN),
+        Entry("POST", f"{PORTAL}/enter", signing_in.begin_in_portal, OPEN),
+        Entry("GET", f"{PORTAL}/style", portal.style, OPEN),
+        Entry("GET", f"{PORTAL}/logo", portal.logo, OPEN),
+        Entry("GET", f"{PORTAL}/kept", signing_in.kept, OPEN),
+        Entry("POST", f"{PORTAL}/logout", signing_in.end, ANYBODY),
+        Entry("GET", f"{PORTAL}/look", signing_in.choices, ANYBODY),
+        Entry("POST", f"{PORTAL}/look", signing_in.choose, ANYBODY),
+        Entry("GET", f"{PORTAL}/live", streams.open, ANYBODY),
+        Entry("GET", PORTAL, own(portal.show), OWN),
+        Entry("GET", f"{PORTAL}/messages", own(portal.messages), OWN),
+        Entry("GET", f"{PORTAL}/event-types", own(portal.event_types), OWN),
+        *_own_endpoints(behind, portal),
+    )
+
+
+def _own_endpoints(behind: Behind, portal: Portal) -> tuple[Entry, ...]:
+    endpoints, settings, secrets = Endpoints(behind), EndpointSettings(behind), EndpointSecrets(behind)
+    one = f"{PORTAL}/endpoints/{{ep}}"
+    return (
+        Entry("GET", f"{PORTAL}/endpoints/new", own(settings.draft), OWN_ENDPOINTS),
+        Entry("POST", f"{PORTAL}/endpoints/new", own(settings.create), OWN_ENDPOINTS),
+        Entry("GET", one, own(endpoints.show), OWN),
+        Entry("GET", f"{one}/start", own(portal.start), OWN),
+        Entry("GET", f"{one}/attempts", own(endpoints.attempts), OWN),
+        Entry("GET", f"{one}/messages", own(endpoints.messages), OWN),
+        Entry("POST", f"{one}/probe", own(portal.probe), OWN_DELIVERIES),
+        Entry("POST", f"{one}/example", own(endpoints.send_example), OWN_DELIVERIES),
+        Entry("POST", f"{one}/state", own(endpoints.move), OWN_ENDPOINTS),
+        Entry("POST", f"{one}/delete", own(endpoints.remove), OWN_ENDPOINTS),
+        Entry("GET", f"{one}/edit", own(settings.edit), OWN_ENDPOINTS),
+        Entry("POST", f"{one}/edit", own(settings.change), OWN_ENDPOINTS),
+        Entry("GET", f"{one}/secret", own(secrets.ask), OWN_SECRETS),
+        Entry("POST", f"{one}/secret", own(secrets.rotate), OWN_ROTATION),
+        Entry("POST", f"{one}/secret/show", own(secrets.show), OWN_SECRETS),
     )

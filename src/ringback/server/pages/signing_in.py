@@ -11,7 +11,7 @@ import msgspec
 from ringback.errors import Forbidden, NotAuthenticated, NotFound
 from ringback.server.pages.behind import Behind
 from ringback.server.pages.cookies import THEMES
-from ringback.server.pages.page import Page, Visit, see
+from ringback.server.pages.page import PORTAL, Page, Visit, see
 from ringback.server.pages.rendering import page
 from ringback.sessions import Begun
 
@@ -43,20 +43,45 @@ class SigningIn:
             begun = await self._begun(code, visit.form.get("token"))
         except (NotAuthenticated, Forbidden) as error:
             return self._shown(visit, goal=goal, fault=error.detail, status=error.status)
-        there = see(visit, "login/kept", next=goal)
-        return msgspec.structs.replace(there, session=begun.cookie)
+        return _welcome(visit, begun, goal)
+
+    async def enter(self, visit: Visit) -> Page:
+        """Offer to use a link to the portal, which the page's script does at once; or say how to get one."""
+        code = visit.query.get("link")
+        if visit.session is not None and not code:
+            return see(visit, PORTAL)
+        return page(visit, "enter.html", {"code": code, "fault": "", "may_keep": self._may_keep(visit)})
+
+    async def begin_in_portal(self, visit: Visit) -> Page:
+        """Begin a session in the portal with a link for one use."""
+        code = visit.form.get("link")
+        values = {"code": code, "fault": "", "may_keep": self._may_keep(visit)}
+        if not values["may_keep"]:
+            return page(visit, "enter.html", values, status=HTTPStatus.FORBIDDEN)
+        try:
+            begun = await self._behind.sessions.redeem(code)
+        except NotAuthenticated as error:
+            # Whoever opens a link twice is there already.
+            if visit.session is not None:
+                return see(visit, PORTAL)
+            return page(
+                visit, "enter.html", {**values, "code": "", "fault": error.detail}, status=error.status
+            )
+        return _welcome(visit, begun, PORTAL)
 
     async def kept(self, visit: Visit) -> Page:
         """Go on, if the browser has kept the session; otherwise say so, instead of asking for the token for ever."""
         if visit.session is None:
             return page(visit, "not_kept.html", status=HTTPStatus.BAD_REQUEST)
-        return see(visit, _next(visit.query.get("next")))
+        return see(visit, _next(visit.query.get("next") or visit.home.removesuffix("/")))
 
     async def end(self, visit: Visit) -> Page:
         """End the session, on all nodes."""
         with contextlib.suppress(NotFound):  # it has ended in the meantime
             await self._behind.sessions.end(visit.who)
-        return msgspec.structs.replace(see(visit, "login"), session="")
+        return msgspec.structs.replace(
+            see(visit, "login" if visit.brand is None else f"{PORTAL}/enter"), session=""
+        )
 
     async def choices(self, visit: Visit) -> Page:
         """Show which keys are shortcuts, and how pages may look."""
@@ -84,6 +109,13 @@ class SigningIn:
     ) -> Page:
         values = {"goal": goal, "code": code, "fault": fault, "may_keep": self._may_keep(visit)}
         return page(visit, "login.html", values, status=status)
+
+
+def _welcome(visit: Visit, begun: Begun, goal: str) -> Page:
+    """Have the browser keep the session; an application's own people go on in their portal."""
+    portal = begun.grant.application_id is not None
+    there = see(visit, f"{PORTAL}/kept") if portal else see(visit, "login/kept", next=goal)
+    return msgspec.structs.replace(there, session=begun.cookie, portal=portal)
 
 
 def _next(text: str) -> str:

@@ -32,7 +32,7 @@ from ringback.errors import (
 from ringback.server.pages import cookies
 from ringback.server.pages.behind import Behind
 from ringback.server.pages.cookies import Cookies
-from ringback.server.pages.page import Answer, Fields, Page, Stream, Visit, see, segments
+from ringback.server.pages.page import PORTAL, Answer, Fields, Page, Stream, Visit, see, segments
 from ringback.server.pages.problems import problem
 from ringback.server.pages.routes import Entry, entries
 
@@ -81,7 +81,14 @@ class Site:
         origin = headers.get("origin") or f"{scheme}://{headers.get('host', '')}"
         kept = cookies.read(headers.get("cookie", ""))
         safe = cookies.is_safe(origin, headers)
-        jar = Cookies(kept, safe=safe, plain=self._behind.plain_http)
+        brand = self._behind.brand if _parts(scope)[0] == PORTAL else None
+        jar = Cookies(
+            kept,
+            safe=safe,
+            plain=self._behind.plain_http,
+            portal=brand is not None,
+            embedded=self._behind.brand.is_embedded,
+        )
         visit = Visit(
             path="/".join(_parts(scope)),
             root="../" * (_raw_path(scope).count("/") - 1) or "./",
@@ -90,6 +97,7 @@ class Site:
             origin=origin,
             safe=safe,
             headers=headers,
+            brand=brand,
         )
         try:
             answer = await self._answer(scope, receive, visit, jar)
@@ -145,6 +153,8 @@ class Site:
             return Page(status=HTTPStatus.UNAUTHORIZED, headers=(*HEADERS, ("hx-refresh", "true")))
         if entry.method not in SAFE_METHODS:
             raise NotAuthenticated("you are signed out, so nothing was done; sign in and send the form again")
+        if visit.brand is not None:
+            return see(visit, f"{PORTAL}/enter")
         return see(visit, "login", next=visit.here().removeprefix(visit.root))
 
     def _check(self, visit: Visit, entry: Entry) -> None:
@@ -203,7 +213,9 @@ class Site:
             return answer
         kept = []
         if answer.session is not None:
-            kept.append(jar.keep_session(answer.session))
+            kept.append(
+                msgspec.structs.replace(jar, portal=jar.portal or answer.portal).keep_session(answer.session)
+            )
         if answer.look is not None:
             kept.append(jar.keep_look(answer.look))
         if answer.said is not None:

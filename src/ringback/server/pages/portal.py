@@ -1,0 +1,136 @@
+"""The portal: where an application's own people look after their endpoints and see their messages."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from ringback.errors import NotFound
+from ringback.model import Application, Endpoint, EventType, Message
+from ringback.schemas import newest_version
+from ringback.server.api.event_type import may_know
+from ringback.server.pages.advice import advice
+from ringback.server.pages.behind import Behind
+from ringback.server.pages.endpoints import LATEST, pair
+from ringback.server.pages.page import PORTAL, Answer, Page, Visit
+from ringback.server.pages.rendering import page
+from ringback.server.pages.slices import Slice, part, sliced
+from ringback.server.pages.snippets import snippets
+from ringback.server.pages.ways import Ways
+from ringback.signing.standard import SYMMETRIC_PREFIX
+from ringback.store import AttemptFilter, MessageFilter, Store
+from ringback.store import Page as Part
+
+MAX_EVENT_TYPES = 1_000
+STYLE = "text/css; charset=utf-8"
+
+
+class Portal:
+    """The portal's own pages; those about an endpoint are the same that operators have.
+
+    Args:
+        behind: What is asked.
+    """
+
+    def __init__(self, behind: Behind) -> None:
+        self._behind = behind
+
+    async def show(self, visit: Visit) -> Page:
+        """Show the endpoints; where there are none yet, how to begin."""
+        asked = part(visit)
+
+        def look_up(store: Store) -> tuple[Application, list[Endpoint]]:
+            application = store.application(visit.parts["app"])
+            return application, store.endpoints(application.id, asked)
+
+        application, found = await self._behind.outbox.read(look_up)
+        rows: Slice[Endpoint] = sliced(visit, found, asked, lambda one: one.id)
+        return page(visit, "portal.html", {"place": PORTAL, "application": application, "endpoints": rows})
+
+    async def start(self, visit: Visit) -> Page:
+        """Show how to make an endpoint work, step by step, until its first success."""
+
+        def look_up(store: Store) -> tuple[Application, Endpoint, bool, bool]:
+            application, endpoint = pair(store, visit)
+            latest = store.attempts(
+                application.id,
+                AttemptFilter(endpoint_id=endpoint.id, answers=False),
+                Part(limit=LATEST, descending=True),
+            )
+            return application, endpoint, bool(latest), any(one.outcome.ok for one in latest)
+
+        application, endpoint, tried, works = await self._behind.outbox.read(look_up)
+        given = {"application": application, "endpoint": endpoint, "tried": tried, "works": works}
+        is_shared = endpoint.secrets[0].key.startswith(SYMMETRIC_PREFIX)
+        code = snippets(endpoint.header_family) if is_shared else ()
+        return page(visit, "endpoint_start.html", {"place": Ways(visit).place, "snippets": code, **given})
+
+    async def probe(self, visit: Visit) -> Page:
+        """Send one signed request now, and show what came of it: of that nothing is kept."""
+        application, endpoint = await self._behind.outbox.read(lambda store: pair(store, visit))
+        if endpoint.handler is not None:
+            raise NotFound("this endpoint is a handler, to which nothing is sent")
+        probed = await self._behind.probe(endpoint)
+        given = {"application": application, "endpoint": endpoint, "probed": probed}
+        return page(
+            visit,
+            "endpoint_probe.html",
+            {"place": Ways(visit).place, "advice": advice(probed.outcome), **given},
+        )
+
+    async def messages(self, visit: Visit) -> Page:
+        """Show the application's messages, newest first."""
+        asked, kind = part(visit), visit.query.get("type")
+        where = MessageFilter(event_types=(kind,) if kind else None)
+        found = await self._behind.outbox.read(lambda store: store.messages(visit.parts["app"], where, asked))
+        rows: Slice[Message] = sliced(visit, found, asked, lambda one: one.id)
+        return page(
+            visit,
+            "portal_messages.html",
+            {"place": f"{PORTAL}/messages", "messages": rows, "kind": kind, "app": visit.parts["app"]},
+        )
+
+    async def event_types(self, visit: Visit) -> Page:
+        """Show what there is to listen to."""
+        flags = visit.who.principal.feature_flags
+        found = await self._behind.outbox.read(lambda store: known(store, flags))
+        shown = [(one, _schema(one)) for one in found]
+        return page(visit, "portal_event_types.html", {"place": f"{PORTAL}/event-types", "kinds": shown})
+
+    async def style(self, _visit: Visit) -> Page:
+        """Answer with the portal's colours."""
+        return Page(body=self._behind.brand.style.encode(), content_type=STYLE)
+
+    async def logo(self, _visit: Visit) -> Page:
+        """Answer with the portal's logo."""
+        logo = self._behind.brand.logo
+        if logo is None:
+            raise NotFound("there is no logo")
+        # As a page of its own, a drawing could hold a script.
+        sealed = ("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox")
+        shown = Page(body=logo.content, content_type=logo.content_type)
+        return msgspec.structs.replace(shown, headers=(*shown.headers, sealed))
+
+
+def known(store: Store, flags: frozenset[str] | None) -> list[EventType]:
+    """Return the event types that one with these feature *flags* (None: all) may know of."""
+    found = store.event_types(Part(limit=MAX_EVENT_TYPES), archived=False)
+    return [one for one in found if may_know(one, flags)]
+
+
+def own(action: Callable[[Visit], Awaitable[Answer]]) -> Callable[[Visit], Awaitable[Answer]]:
+    """Return an *action* that is about the application whose people look, whatever the address says."""
+
+    async def act(visit: Visit) -> Answer:
+        application_id = visit.who.application_id
+        if application_id is None:
+            raise NotFound("a portal is an application's; open one from the application's page")
+        return await action(msgspec.structs.replace(visit, parts={**visit.parts, "app": application_id}))
+
+    return act
+
+
+def _schema(event_type: EventType) -> bytes:
+    schemas = event_type.schemas or {}
+    return bytes(schemas[newest_version(schemas)]) if schemas else b""

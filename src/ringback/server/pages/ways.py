@@ -1,0 +1,56 @@
+"""Where pages are, as seen by whoever looks: an operator, or an application's own people in their portal."""
+
+from __future__ import annotations
+
+from ringback.design.writing import brief
+from ringback.model import Application, Endpoint
+from ringback.server.pages.page import PORTAL, Visit, segment
+
+APPLICATIONS = "applications"
+MESSAGES = "messages"
+
+
+class Ways:
+    """The ways from the first page to others.
+
+    Args:
+        visit: Who looks.
+    """
+
+    def __init__(self, visit: Visit) -> None:
+        self._visit = visit
+
+    @property
+    def place(self) -> str:
+        """The entry of the menu under which endpoints are."""
+        return PORTAL if self._in_portal else APPLICATIONS
+
+    def application(self, application_id: str) -> str:
+        """Return the way to the page with an application's endpoints."""
+        return PORTAL if self._in_portal else f"{APPLICATIONS}/{segment(application_id)}"
+
+    def endpoint(self, endpoint: Endpoint) -> str:
+        """Return the way to an endpoint."""
+        return f"{self.application(endpoint.application_id)}/endpoints/{segment(endpoint.id)}"
+
+    @property
+    def messages(self) -> str:
+        """The way to messages, those of all applications or an application's own."""
+        return f"{PORTAL}/{MESSAGES}" if self._in_portal else MESSAGES
+
+    def message(self, application_id: str, message_id: str) -> str:
+        """Return the way to a message."""
+        owner = "" if self._in_portal else f"/{segment(application_id)}"
+        return f"{self.messages}{owner}/{segment(message_id)}"
+
+    def crumbs(self, application: Application, *more: tuple[str, str | None]) -> list[tuple[str, str | None]]:
+        """Return the links down to an application and further: a name and a way (None: here) for each step."""
+        above: list[tuple[str, str | None]] = [("Endpoints", PORTAL)]
+        if not self._in_portal:
+            own = self.application(application.id)
+            above = [("Applications", APPLICATIONS), (brief(application.name), own)]
+        return [(name, None if way is None else self._visit.link(way)) for name, way in [*above, *more]]
+
+    @property
+    def _in_portal(self) -> bool:
+        return self._visit.brand is not None

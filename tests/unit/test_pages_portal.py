@@ -1,0 +1,327 @@
+"""The portal: who is let in by what, what they may do there, and that no application's people see another's."""
+
+import base64
+import contextlib
+import hashlib
+import http.server
+import threading
+from urllib.parse import urljoin, urlsplit
+
+import pytest
+from visitors import visiting
+
+from browser import Page
+from ringback.config import load
+from ringback.design.rendering import HTML
+from ringback.engine import probe_of
+from ringback.model import HeaderFamily, Outcome, OutcomeKind
+from ringback.outbox import system_clock
+from ringback.server.pages.advice import advice
+from ringback.server.pages.brand import DARK_GROUND, LIGHT_GROUND, Brand, Logo, contrast, readable
+from ringback.server.pages.routes import entries
+from ringback.server.pages.snippets import snippets
+from ringback.signing import standard
+
+HOSTILE = "<script>alert(1)</script>"
+NOBODY = f"ep_{'0' * 27}"
+
+
+@contextlib.contextmanager
+def receiving(status):
+    """Yield the port of a server that answers every POST with a status."""
+
+    class Answering(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(status)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            """Say nothing."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+
+
+async def probing(endpoint):
+    """Try an endpoint out, on this machine too, as a node does."""
+    probe = probe_of(load({"allow_subnets": "127.0.0.0/8"}, {}, None), system_clock)
+    try:
+        return await probe.probe(endpoint)
+    finally:
+        await probe.aclose()
+
+
+@pytest.fixture
+def place(tmp_path):
+    with visiting(tmp_path, settings={"probe": probing}) as found:
+        yield found
+
+
+@pytest.fixture
+def api(place):
+    return place[0]
+
+
+def enter(place, app, **access):
+    """Come into an application's portal by a link; return the visitor and the first page."""
+    api, visitor = place
+    link = urlsplit(api.post(f"/auth/app-portal-access/{app}", access).json["url"])
+    guest = visitor()
+    first = guest.open(f"{link.path}?{link.query}")
+    return guest, guest.press(first, "Go on")
+
+
+def follow(visitor, page, label):
+    """Open what a link of a page leads to."""
+    return visitor.open(urljoin(page.url, page.link(label)))
+
+
+def test_a_link_lets_in_once(place):
+    """The first who opens it is in; the next is told to ask for another; the first, opening it again, goes on."""
+    api, visitor = place
+    app = api.application()["id"]
+    url = urlsplit(api.post(f"/auth/app-portal-access/{app}").json["url"])
+    guest, other = visitor(), visitor()
+    offered = guest.open(f"{url.path}?{url.query}")
+    assert "Endpoints" in guest.press(offered, "Go on").headings
+    late = other.press(other.open(f"{url.path}?{url.query}"), "Go on", expect=401)
+    assert "Ask for a new link" in late.headings
+    again = guest.press(guest.open(f"{url.path}?{url.query}"), "Go on")
+    assert "Endpoints" in again.headings
+    assert "Ask for a new link" in other.open("/portal").headings
+
+
+def test_an_operator_opens_a_portal_and_stays_an_operator(place):
+    """From the application's page; both sessions live side by side."""
+    api, visitor = place
+    app = api.application(name="Acme")["id"]
+    operator = visitor()
+    operator.login()
+    made = operator.press(operator.open(f"/applications/{app}"), "Portal link")
+    url = urlsplit(made.link("Open it yourself"))
+    operator.press(operator.open(f"{url.path}?{url.query}"), "Go on")
+    assert "Endpoints" in operator.open("/portal").headings
+    assert "Applications" in operator.open("/applications").headings
+    operator.press(operator.open("/portal"), "Sign out")
+    assert "Ask for a new link" in operator.open("/portal").headings
+    assert "Applications" in operator.open("/applications").headings
+
+
+def test_sessions_end_with_those_of_their_name(place):
+    """expire-all ends what a link began."""
+    api, _ = place
+    app = api.application()["id"]
+    guest, _ = enter(place, app, sessionId="shift-1")
+    assert api.post(f"/auth/app/{app}/expire-all", {"sessionIds": ["shift-1"]}).status_code == 204
+    assert "Ask for a new link" in guest.open("/portal").headings
+
+
+def test_the_first_endpoint_from_nothing_to_its_first_2xx(place):
+    """The empty page leads to the form, the form to the steps, and these turn green when something succeeds."""
+    api, _ = place
+    app = api.application()["id"]
+    for name in ("invoice.paid", "invoice.expired"):
+        api.event_type(name)
+    guest, first = enter(place, app)
+    form = follow(guest, first, "Add your first endpoint")
+    steps = guest.press(form, "Add the endpoint", url="https://acme.example/hooks", eventTypes="invoice.paid")
+    assert "Waiting for your first 2xx" in steps.text
+    assert api.get(f"/app/{app}/endpoint").json["data"][0]["filterTypes"] == ["invoice.paid"]
+    sent = guest.press(steps, "Send a signed test")
+    assert "is queued" in sent.text
+    assert "Waiting for your first 2xx" in sent.text
+    api.attempt(204)
+    assert "It works." in guest.open(steps.url).text
+    assert '"webhook-signature"' in sent.source.replace("&#34;", '"')
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [(204, "answered well"), (401, "wants credentials"), (308, "sends elsewhere"), (500, "failed while")],
+)
+def test_a_check_says_what_came_of_it_and_what_to_do(place, status, told):
+    """One request is sent at once; nothing of it is kept."""
+    api, _ = place
+    app = api.application()["id"]
+    with receiving(status) as port:
+        endpoint = api.endpoint(app, url=f"http://127.0.0.1:{port}/")["id"]
+        guest, _ = enter(place, app)
+        checked = guest.press(guest.open(f"/portal/endpoints/{endpoint}/start"), "Only check the connection")
+    assert told in checked.text
+    assert api.get(f"/app/{app}/msg").json["data"] == []
+    refused = guest.press(checked, "Check again")
+    assert "Nothing listens at that host and port" in refused.text
+
+
+def test_every_failure_has_advice():
+    """Whatever can go wrong on the way or at the receiver, the page says what to do about it."""
+    own = {OutcomeKind.SUCCESS, OutcomeKind.REFUSED, OutcomeKind.UNKNOWN, OutcomeKind.RAISED}
+    own |= {OutcomeKind.AGAIN, OutcomeKind.DISCARDED}
+    for kind in set(OutcomeKind) - own:
+        assert advice(Outcome(kind=kind)), kind
+    for status in (300, 302, 400, 404, 418, 410, 429, 499, 500, 599):
+        assert advice(Outcome(kind=OutcomeKind.REFUSED, status=status)), status
+
+
+def test_capabilities_are_heeded(place):
+    """Who may only look sees neither forms nor secrets, and what is sent all the same is refused."""
+    api, _ = place
+    app = api.application()["id"]
+    endpoint = api.endpoint(app, secret="whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")["id"]
+    guest, first = enter(place, app, readOnly=True)
+    for page in (first, guest.open(f"/portal/endpoints/{endpoint}"), guest.open("/portal/messages")):
+        posting = [form.action for form in page.forms if form.method == "POST"]
+        assert all(action.endswith(("look", "logout")) for action in posting)
+    for path in (f"/portal/endpoints/{endpoint}/secret", "/portal/endpoints/new"):
+        guest.open(path, expect=403)
+    token = next(value for name, value in first.forms[0].fields if name == "csrf")
+    for tail, form in (
+        ("state", {"step": "pause"}),
+        ("delete", {"sure": "yes"}),
+        ("probe", {}),
+        ("secret/show", {}),
+    ):
+        answer = guest.send("POST", f"/portal/endpoints/{endpoint}/{tail}", {"csrf": token, **form})
+        assert answer.status_code == 403, tail
+    viewer, _ = enter(place, app, capabilities=["ViewBase", "ViewEndpointSecret"])
+    page = viewer.open(f"/portal/endpoints/{endpoint}/secret")
+    assert "whsec_MfKQ" in viewer.press(page, "Show it").text
+    assert "Make a new secret" not in page.text
+
+
+def test_event_types_of_others_are_not_offered(place):
+    """Those behind a feature flag are listed and offered to who has it, and to nobody else."""
+    api, _ = place
+    app = api.application()["id"]
+    api.event_type("open.one")
+    api.event_type("beta.one", featureFlags=["beta"])
+    guest, _ = enter(place, app, featureFlags=[])
+    insider, _ = enter(place, app, featureFlags=["beta"])
+    for path in ("/portal/event-types", "/portal/endpoints/new"):
+        assert "open.one" in guest.open(path).text
+        assert "beta.one" not in guest.open(path).text
+        assert "beta.one" in insider.open(path).text
+
+
+def test_no_application_sees_another(place):
+    """Every address of the portal with another application's ids answers as if there were nothing."""
+    api, _ = place
+    mine, theirs = api.application(name="Mine")["id"], api.application(name="Theirs")["id"]
+    api.event_type("invoice.paid")
+    endpoint = api.endpoint(theirs, url="https://theirs.example/hook")["id"]
+    message = api.message(theirs)["id"]
+    guest, first = enter(place, mine)
+    token = next(value for name, value in first.forms[0].fields if name == "csrf")
+    tried = 0
+    for entry in entries(_Nothing()):
+        if not entry.template.startswith("portal/") or "{" not in entry.template:
+            continue
+        answers = []
+        for ep, msg in ((endpoint, message), (NOBODY, f"msg_{'0' * 27}")):
+            path = "/" + entry.template.replace("{ep}", ep).replace("{msg}", msg)
+            assert "{" not in path, path
+            form = {"csrf": token, "step": "pause"} if entry.method == "POST" else None
+            answer = guest.send(entry.method, path, form)
+            assert answer.status_code == 404, (entry.method, path)
+            answers.append(answer.text.replace(ep, "ID").replace(msg, "ID"))
+        assert answers[0] == answers[1]
+        tried += 1
+    assert tried > 10
+    for path in ("/portal", "/portal/messages"):
+        assert "theirs" not in guest.open(path).text.lower()
+
+
+class _Nothing:
+    """Stands for doors that nobody opens."""
+
+    def __getattr__(self, name):
+        return self
+
+
+def test_an_operators_session_is_no_customers(place):
+    """Who has no application of his own has no portal either, whatever the cookie is called."""
+    _, visitor = place
+    operator = visitor()
+    operator.login()
+    operator.cookies["__Host-ringback-portal"] = operator.cookies["__Host-ringback"]
+    assert operator.open("/portal", expect=404).status == 404
+
+
+def test_it_looks_as_its_owner_wants(tmp_path):
+    """Name, logo and colour; a frame on the pages of its owner, with cookies that go along there."""
+    brand = Brand(
+        name=f"Acme {HOSTILE}",
+        logo=Logo(b"<svg/>", "image/svg+xml"),
+        colour=(255, 230, 0),
+        ancestors=("https://app.acme.example",),
+    )
+    with visiting(tmp_path, settings={"brand": brand}) as place:
+        api, visitor = place
+        app = api.application()["id"]
+        url = urlsplit(api.post(f"/auth/app-portal-access/{app}").json["url"])
+        guest = visitor()
+        page = guest.open(f"{url.path}?{url.query}")
+        assert page.text.startswith("Skip to the content Acme <script>")
+        assert HOSTILE not in page.source
+        answer = guest.send("POST", "/portal/enter", dict(page.forms[0].fields))
+        assert "SameSite=None; Partitioned; Secure" in answer.headers["set-cookie"]
+        inside = guest.open("/portal")
+        assert "frame-ancestors https://app.acme.example" in inside.headers["content-security-policy"]
+        assert inside.headers["content-type"] == HTML
+        assert "frame-ancestors 'none'" in visitor().open("/login").headers["content-security-policy"]
+        style = guest.send("GET", "/portal/style")
+        assert "--accent: light-dark(" in style.text
+        logo = guest.send("GET", "/portal/logo")
+        assert (logo.content, "sandbox" in logo.headers["content-security-policy"]) == (b"<svg/>", True)
+
+
+@pytest.mark.parametrize("colour", [(255, 230, 0), (0, 0, 0), (255, 255, 255), (43, 63, 208), (12, 200, 90)])
+def test_any_colour_can_be_read(colour):
+    """On light and on dark ground, text in the portal's colour has the contrast that WCAG asks for."""
+    for ground in (LIGHT_GROUND, DARK_GROUND):
+        assert contrast(readable(colour, ground), ground) >= 4.5
+
+
+@pytest.mark.parametrize("family", list(HeaderFamily))
+def test_the_python_snippet_verifies_what_is_signed(family):
+    """With the headers of its endpoint; and nothing that was changed, or that is old."""
+    (code,) = [one.code for one in snippets(family) if one.language == "Python"]
+    names = {}
+    exec(code, names)
+    secret = "whsec_" + base64.b64encode(hashlib.sha256(b"secret").digest()).decode()
+    key, now = standard.parse_signing_key(secret), system_clock()
+    headers = standard.signature_headers([key], family, "msg_1", now, b"{}")
+    assert names["verified"](secret, headers, b"{}")
+    assert not names["verified"](secret, headers, b"{ }")
+    old = standard.signature_headers([key], family, "msg_1", now - 400_000, b"{}")
+    assert not names["verified"](secret, old, b"{}")
+
+
+@pytest.mark.parametrize("family", list(HeaderFamily))
+def test_every_snippet_names_the_headers_that_are_sent(family):
+    """Seven languages, and no placeholder is left."""
+    made = snippets(family)
+    assert [one.language for one in made] == ["Python", "Node.js", "PHP", "Java", "C#", "Ruby", "Go"]
+    for one in made:
+        for part in ("id", "timestamp", "signature"):
+            assert f"{family}-{part}" in one.code
+            assert f'{{{part}}}"' not in one.code
+
+
+def test_messages_are_the_applications_own(place):
+    """Listed newest first, by event type where asked; nothing that fits says so."""
+    api, _ = place
+    app = api.application()["id"]
+    api.event_type("invoice.paid")
+    guest, _ = enter(place, app)
+    assert "No message yet" in guest.open("/portal/messages").headings
+    message = api.message(app)["id"]
+    assert message in guest.open("/portal/messages?type=invoice.paid").text
+    assert "No message of this type" in guest.open("/portal/messages?type=other").headings
+    assert isinstance(guest.open("/portal/messages"), Page)
