@@ -202,11 +202,12 @@ def test_signed_tokens_begin_sessions_too(place):
 
 
 def test_an_applications_own_people_see_no_page_of_operators(place):
-    """A token that is bound to an application opens nothing that is above it."""
+    """A token that is bound to an application leads to its portal, and opens nothing that is above it."""
     api, visitor = place
     app = api.application()["id"]
     guest = visitor()
-    guest.send("POST", "/login", {"token": api.key("admin", app=app)})
+    assert "Endpoints" in guest.login(api.key("admin", app=app)).headings
+    guest.cookies["__Host-ringback"] = guest.cookies["__Host-ringback-portal"]
     assert guest.send("GET", "/").status_code == 403
     assert guest.send("GET", "/look").status_code == 200
 
