@@ -79,6 +79,7 @@ LINE = {
     "crew",
     "letters",
     "courier",
+    "probing",
     "delivery_options",
     "grants",
     "changes",
