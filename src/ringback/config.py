@@ -415,6 +415,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         text = self.origins[setting.name].text
         return MASK if setting.secret and text else masked(text or "")
 
+    def address_of(self, path: str, listens_on: Address | None = None) -> str:
+        """Return where people open a *path* of this server; it listens on the setting's address, or on another one."""
+        host, port = msgspec.structs.astuple(listens_on or self.listen)
+        # What stands for all addresses of a machine is none that could be opened.
+        here = Address("127.0.0.1" if host in {"0.0.0.0", "::"} else host, port)  # noqa: S104 - nothing is bound
+        return f"{(self.public_url or f'http://{here}').rstrip('/')}/{path}"
+
     @property
     def place(self) -> str:
         """Where the store is, as it may be told: without a password."""

@@ -27,6 +27,8 @@ from ringback.signed_tokens import Signed, Signer, is_signed
 from ringback.store import BROWSER, Pending, Store, Token
 from ringback.store.commit import Committer
 
+# What the key that signs cookies is derived for.
+SESSION_KEY = "sessions"
 LIFETIME: Duration = 12 * 3_600_000
 LINK_LIFETIME: Duration = 15 * 60_000
 LINK = "link"
@@ -139,18 +141,19 @@ class Sessions:
 
     def link(self, grant: Grant = ALL, lifetime: Duration = LINK_LIFETIME) -> Pending[str]:
         """Return the code of a link that begins a session with *grant*: once, within *lifetime*."""
-        code, now = self._secret(), self.clock()
+        now = self.clock()
+        code, token = new_link(self._key, grant, now, lifetime, self._entropy)
 
         def change(store: Store) -> str:
             store.forget_tokens(grant.application_id, now)
-            self._keep(store, LINK, code, msgspec.structs.replace(grant, until=now + lifetime), now)
+            store.add_token(token)
             return code
 
         return self._committer.write(change)
 
     def redeem(self, code: str) -> Pending[Begun]:
         """Begin the session that a link is for; raises ``NotAuthenticated`` where it was used or is too old."""
-        digest, now = self._digest(LINK, code[:MAX_TEXT]), self.clock()
+        digest, now = _digest(self._key, LINK, code[:MAX_TEXT]), self.clock()
 
         def change(store: Store) -> Begun:
             found = store.tokens_of([digest])
@@ -173,7 +176,7 @@ class Sessions:
         secret, _, signature = (cookie or "").partition(".")
         if not hmac.compare_digest(signature.encode(), self._signature("cookie", secret).encode()):
             return None
-        digest, now = self._digest(BROWSER, secret), self.clock()
+        digest, now = _digest(self._key, BROWSER, secret), self.clock()
 
         def query(store: Store) -> tuple[Token, Caller] | None:
             found = store.tokens_of([digest])
@@ -210,37 +213,58 @@ class Sessions:
 
     def _begin(self, store: Store, grant: Grant, now: Instant) -> Begun:
         store.forget_tokens(grant.application_id, now)
-        secret, until = self._secret(), min(now + LIFETIME, grant.until or now + LIFETIME)
-        self._keep(store, BROWSER, secret, msgspec.structs.replace(grant, until=until), now)
+        secret, until = _secret(self._entropy), min(now + LIFETIME, grant.until or now + LIFETIME)
+        ending = msgspec.structs.replace(grant, until=until)
+        store.add_token(_token(BROWSER, _digest(self._key, BROWSER, secret), ending, now, self._entropy))
         return Begun(f"{secret}.{self._signature('cookie', secret)}", grant)
-
-    def _keep(self, store: Store, kind: str, secret: str, grant: Grant, now: Instant) -> None:
-        token = Token(
-            id=ids.new_id(ids.TOKEN, now, self._entropy(ids.ENTROPY_BYTES)),
-            name=kind,
-            digest=self._digest(kind, secret),
-            created_at=now,
-            scopes=grant.scopes,
-            application_id=grant.application_id,
-            feature_flags=grant.feature_flags,
-            session=grant.origin,
-            expires_at=grant.until,
-        )
-        store.add_token(token)
 
     def _is_outdated(self, token: Token) -> bool:
         origin = token.session or ""
         return origin.startswith(f"{ADMIN}.") and origin != self._admin_origin
 
-    def _secret(self) -> str:
-        return _written(self._entropy(tokens.ENTROPY_BYTES))
-
     def _signature(self, purpose: str, text: str) -> str:
-        return _written(self._digest(f"signed {purpose}", text))
+        return _written(_digest(self._key, f"signed {purpose}", text))
 
-    def _digest(self, purpose: str, text: str) -> bytes:
-        message = f"{purpose}\n{text}".encode(errors="surrogatepass")
-        return hmac.digest(self._key, message, hashlib.sha256)
+
+def new_link(
+    key: bytes,
+    grant: Grant,
+    now: Instant,
+    lifetime: Duration = LINK_LIFETIME,
+    entropy: Callable[[int], bytes] = secrets.token_bytes,
+) -> tuple[str, Token]:
+    """Return the code of a new link, and what the store is to keep of it; see ``Sessions.link``."""
+    code = _secret(entropy)
+    ending = msgspec.structs.replace(grant, until=now + lifetime)
+    return code, _token(LINK, _digest(key, LINK, code), ending, now, entropy)
+
+
+def link_path(code: str) -> str:
+    """Return where a link leads, below the first page."""
+    return f"login?link={code}"
+
+
+def _token(kind: str, digest: bytes, grant: Grant, now: Instant, entropy: Callable[[int], bytes]) -> Token:
+    return Token(
+        id=ids.new_id(ids.TOKEN, now, entropy(ids.ENTROPY_BYTES)),
+        name=kind,
+        digest=digest,
+        created_at=now,
+        scopes=grant.scopes,
+        application_id=grant.application_id,
+        feature_flags=grant.feature_flags,
+        session=grant.origin,
+        expires_at=grant.until,
+    )
+
+
+def _secret(entropy: Callable[[int], bytes]) -> str:
+    return _written(entropy(tokens.ENTROPY_BYTES))
+
+
+def _digest(key: bytes, purpose: str, text: str) -> bytes:
+    message = f"{purpose}\n{text}".encode(errors="surrogatepass")
+    return hmac.digest(key, message, hashlib.sha256)
 
 
 def _of_token(store: Store, digest: bytes, now: Instant) -> Grant | None:

@@ -6,14 +6,18 @@ import os
 
 import pytest
 
-from ringback.access import ADMINISTRATOR
+from ringback.access import ADMINISTRATOR, Scope
 from ringback.cli import run
 from ringback.config import load
+from ringback.errors import NotAuthenticated
 from ringback.keyring import open_vault
 from ringback.model import Application
+from ringback.observe import Observer
 from ringback.outbox import system_clock
+from ringback.sessions import SESSION_KEY, Sessions
 from ringback.signed_tokens import Signer
 from ringback.store import open_store
+from ringback.store.commit import Committer, NoWorker
 
 
 @pytest.fixture(autouse=True)
@@ -85,6 +89,30 @@ def test_a_signed_token_is_the_secret_s(monkeypatch, capsys):
     signer = Signer(secrets=("a secret of some length",))
     assert signer.read(capsys.readouterr().out.strip(), system_clock()).principal == ADMINISTRATOR
     assert run(["token", "jwt", "--app", "nobody"]) == 5
+
+
+def test_a_link_is_for_this_server_and_one_use(capsys):
+    """A link leads to where the server is, and begins a session for what it was made for."""
+    assert run(["token", "link", "--scope", "read", "--public-url", "https://hooks.example/ringback/"]) == 0
+    link = capsys.readouterr().out.strip()
+    assert link.startswith("https://hooks.example/ringback/login?link=")
+    settings = load({}, {}, None)
+    vault = open_vault(settings)
+    with contextlib.closing(open_store(settings.store, vault)) as store:
+        committer = Committer(
+            store, clock=system_clock, observer=Observer(), handover=NoWorker(), deadline=1_000
+        )
+        committer.start()
+        sessions = Sessions(committer, vault.derived(SESSION_KEY))
+        begun = sessions.redeem(link.partition("link=")[2]).result()
+        assert begun.grant.scopes == (Scope.READ,)
+        with pytest.raises(NotAuthenticated):
+            sessions.redeem(link.partition("link=")[2]).result()
+        committer.close()
+    assert run(["token", "link", "--listen", "0.0.0.0:8400"]) == 0
+    assert capsys.readouterr().out.startswith("http://127.0.0.1:8400/login?link=")
+    assert run(["token", "list", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
 
 
 def test_revoking_an_unknown_token_is_5(capsys):

@@ -17,15 +17,17 @@ from ringback.cli.output import print_json, print_table
 from ringback.cli.start import explained
 from ringback.config import Settings
 from ringback.errors import ConfigurationError, InvalidInput, NotFound
-from ringback.keyring import signer_of
+from ringback.keyring import open_vault, signer_of
 from ringback.model import Duration, Instant, iso
 from ringback.outbox import system_clock
 from ringback.policy import parse_duration
+from ringback.sessions import ALL, SESSION_KEY, Grant, link_path, new_link
 from ringback.store import Store, Token, open_store
 from ringback.vault import KEY_BYTES, Vault
 
 STORE_SETTINGS = tuple(setting for setting in SERVER_SETTINGS if setting.name == "store")
 SIGNING_SETTINGS = tuple(s for s in SERVER_SETTINGS if s.name in {"store", "jwt_secret", "organisation"})
+LINK_SETTINGS = tuple(s for s in SERVER_SETTINGS if s.name in {"store", "main_key", "public_url", "listen"})
 HEADING = ("ID", "CREATED", "LAST USED", "EXPIRES", "SCOPES", "APPLICATION", "NAME")
 # Source: the Svix server.
 LIFE_OF_ORGANISATION = 10 * 365 * 24 * 3_600_000
@@ -124,6 +126,26 @@ def jwt(*, settings: Settings, application: str | None, expires: Duration | None
         with _store(settings) as store:
             application_id = store.application(application).id
     click.echo(signer.make(system_clock(), lifetime, application_id))
+
+
+@command.command("link", short_help="Print a link that signs a browser in, once.")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    type=click.Choice([Scope.ADMIN.value, Scope.READ.value]),
+    help="What the browser may do: everything (admin), or only look (read).  [default: admin]",
+)
+@settings_options(LINK_SETTINGS)
+def link(*, settings: Settings, scopes: tuple[str, ...]) -> None:
+    """Print a link to the server's pages: whoever opens it first, within 15 minutes, is signed in for half a day."""
+    grant = Grant(scopes=tuple(dict.fromkeys(map(Scope, scopes))) or ALL.scopes, origin=ALL.origin)
+    with explained(settings):
+        key = open_vault(settings).derived(SESSION_KEY)
+    code, token = new_link(key, grant, system_clock())
+    with _store(settings) as store:
+        store.add_token(token)
+    click.echo(settings.address_of(link_path(code)))
 
 
 @command.command("list", short_help="List the tokens, by age.")

@@ -39,7 +39,7 @@ from ringback.server.pages.brand import Brand, read_logo
 from ringback.server.pages.live import Live
 from ringback.server.pages.site import Site
 from ringback.server.web import Web
-from ringback.sessions import Sessions
+from ringback.sessions import SESSION_KEY, Sessions, link_path
 from ringback.sources import Sources
 from ringback.store import Store
 from ringback.store.commit import Committer
@@ -224,7 +224,7 @@ class Node:
         settings = self._settings
         return Sessions(
             committer,
-            open_vault(settings).derived("sessions"),
+            open_vault(settings).derived(SESSION_KEY),
             admin=settings.admin_token,
             signer=signer_of(settings),
             clock=self._clock,
@@ -253,11 +253,7 @@ class Node:
         """A link for one use, within a quarter of an hour, with which whoever started this signs in to the pages."""
         if self._link is None:
             raise RuntimeError("the node does not listen")
-        host, port = self.address
-        # What stands for all addresses of a machine is none that could be opened.
-        here = Address("127.0.0.1" if host in {"0.0.0.0", "::"} else host, port)  # noqa: S104 - nothing is bound
-        base = (self._settings.public_url or f"http://{here}").rstrip("/")
-        return f"{base}/login?link={self._link}"
+        return self._settings.address_of(link_path(self._link), Address(*self.address))
 
     def _note_failure(self, _: StoreFailed) -> None:
         self._store_failed_at = time.monotonic()
