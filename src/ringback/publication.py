@@ -13,7 +13,7 @@ from ringback.errors import FieldError, InvalidInput, PayloadTooLarge
 from ringback.message_request import MessageRequest
 from ringback.model import Instant
 from ringback.repetition import idempotency
-from ringback.store import Acceptance
+from ringback.store import Acceptance, Idempotency
 
 D = TypeVar("D")
 T = TypeVar("T")
@@ -29,31 +29,38 @@ def acceptance_of(
         PayloadTooLarge: The payload has more than *max_payload* bytes.
     """
     draft.check()
-    request = draft if isinstance(draft, MessageRequest) else None
-    message = draft if request is None else request.message()
-    payload = bytes(message.payload)
+    if isinstance(draft, MessageRequest):
+        plain = draft.message()
+        acceptance = acceptance_of(
+            application, plain, None, now=now, message_id=message_id, max_payload=max_payload
+        )
+        return _on_terms(acceptance, draft, idempotency("message", key, plain, *draft.terms))
+    payload = bytes(draft.payload)
     if len(payload) > max_payload:
         raise PayloadTooLarge(f"the payload has {len(payload)} bytes, the limit is {max_payload}")
-    acceptance = Acceptance(
+    return Acceptance(
         application=application,
         id=message_id,
-        event_type=message.event_type,
+        event_type=draft.event_type,
         payload=payload,
         created_at=now,
-        event_id=message.event_id,
-        channels=message.channels,
-        idempotency=idempotency("message", key, message, *(request.terms if request is not None else ())),
+        event_id=draft.event_id,
+        channels=draft.channels,
+        idempotency=idempotency("message", key, draft),
     )
-    return acceptance if request is None else _on_terms(acceptance, request)
 
 
-def _on_terms(acceptance: Acceptance, request: MessageRequest) -> Acceptance:
+def _on_terms(acceptance: Acceptance, request: MessageRequest, use: Idempotency | None) -> Acceptance:
     now, due_at, keep_for = acceptance.created_at, request.due_at, request.keep_for
     request.check_time(now)
     # What is delivered later is kept for as long as if it had been published then.
     kept_until = None if keep_for is None else max(now, due_at or 0) + keep_for
     return msgspec.structs.replace(
-        acceptance, tags=request.tags or None, deliver_at=due_at, payload_until=kept_until
+        acceptance,
+        idempotency=use,
+        tags=request.tags or None,
+        deliver_at=due_at,
+        payload_until=kept_until,
     )
 
 

@@ -36,7 +36,10 @@ def idempotency(scope: str, key: str | None, draft: object, *more: object) -> Id
         raise InvalidInput.at(
             "header", "idempotency-key", msg=f"is 1 to {MAX_KEY_LENGTH} printable characters"
         )
-    return Idempotency(scope, key, _digest(b"".join(map(msgspec.json.encode, (draft, *more)))))
+    asked = msgspec.json.encode(draft)
+    return Idempotency(
+        scope, key, _digest(asked + b"".join(map(msgspec.json.encode, more)) if more else asked)
+    )
 
 
 def _digest(request: bytes) -> bytes:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from ringback import policy
 from ringback.model import Endpoint, Instant, Message, Trigger
 from ringback.policy import Step, next_state
@@ -60,9 +62,11 @@ class Intake:
             skipped=skipped,
             inbound=acceptance.inbound,
             held=held,
-            tags=acceptance.tags or None,
-            deliver_at=acceptance.deliver_at,
         )
+        if acceptance.tags or acceptance.deliver_at is not None:
+            message = msgspec.structs.replace(
+                message, tags=acceptance.tags or None, deliver_at=acceptance.deliver_at
+            )
         key = self._new_key(message.created_at)
         self.messages.append(
             (
@@ -80,11 +84,12 @@ class Intake:
             )
         )
         self.accepted[message.id] = message
-        if message.tags is not None or message.deliver_at is not None:
-            self.terms.append((key, terms_record(message)))
+        record = terms_record(message)
+        if record is not None:
+            self.terms.append((key, record))
             self.tags += [(key, tag, route.key, message.id) for tag in message.tags or ()]
-        if message.deliver_at is not None and message.deliver_at > message.created_at:
-            return self._schedule(message, message.deliver_at, key, targets)
+            if message.deliver_at is not None and message.deliver_at > message.created_at:
+                return self._schedule(message, message.deliver_at, key, targets)
         return self._deliver(message, acceptance.payload, key, targets)
 
     def _schedule(

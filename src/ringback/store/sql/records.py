@@ -165,8 +165,9 @@ def terms_of(record: bytes | None) -> Terms:
 
 def terms_record(message: Message) -> bytes | None:
     """Return what few messages have as it is kept, None where this one has nothing of it."""
-    terms = Terms(message.tags or None, message.deliver_at)
-    return None if terms == _NO_TERMS else _encode(terms)
+    if message.tags is None and message.deliver_at is None:
+        return None
+    return _encode(Terms(message.tags, message.deliver_at))
 
 
 def inbound_of(record: bytes | None) -> Inbound | None:
