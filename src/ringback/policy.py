@@ -245,6 +245,7 @@ def retry_delay(outcome: Outcome, attempts: int, schedule: RetrySchedule, chance
     return max(delay, min(outcome.retry_after, max(RETRY_AFTER_CEILING, 2 * scheduled)))
 
 
+ON_REQUEST = "on_request"  # why a delivery is cancelled that somebody has asked to cancel
 FAILING = "failing"  # why an endpoint is disabled that had no success for too long
 
 

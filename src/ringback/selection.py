@@ -31,8 +31,9 @@ ADDRESSED = {OTHERS: SkipReason.ADDRESSED}
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
     """Which deliveries: of messages accepted from *since* to before *until*, of some types, in a channel, with a tag.
 
-    They stand as one of *standings* says; with *missing*, they were never attempted, and the endpoint wants them as it
-    is now. Their last attempt came to one of *outcomes*, with an HTTP status of *status_class* (0, 100 … 500).
+    They stand as one of *standings* says, and what somebody has cancelled is meant only where cancelled ones alone are;
+    with *missing*, they were never attempted, and the endpoint wants them as it is now. Their last attempt came to one
+    of *outcomes*, with an HTTP status of *status_class* (0, 100 … 500).
     """
 
     since: Instant
@@ -101,11 +102,16 @@ def _stands(candidate: Candidate, selection: Selection) -> bool:
     # What is leased, or waits for its first attempt, is on its way.
     if delivery is None or delivery.state is DeliveryState.LEASED or delivery.standing is Standing.PENDING:
         return False
+    if delivery.reason == policy.ON_REQUEST and selection.standings != (Standing.CANCELLED,):
+        return False
     return delivery.standing in selection.standings
 
 
 def _lacks(candidate: Candidate, endpoint: Endpoint) -> bool:
-    if candidate.delivery is not None and candidate.delivery.state is not DeliveryState.CANCELLED:
+    delivery = candidate.delivery
+    if delivery is not None and (
+        delivery.state is not DeliveryState.CANCELLED or delivery.reason == policy.ON_REQUEST
+    ):
         return False
     if candidate.addressed or candidate.held is Held.QUARANTINED:
         return False

@@ -8,6 +8,7 @@ from scene import MANY
 
 from ringback.errors import Conflict, NotFound
 from ringback.model import DeliveryState, EndpointState, SkipReason, Trigger
+from ringback.selection import ADDRESSED
 from ringback.store import NOBODY, Accepted, Idempotency, MessageFilter, Page
 
 
@@ -57,7 +58,7 @@ def test_a_message_for_nobody(scene):
     application = scene.application()
     endpoint = scene.endpoint(application)
     accepted = scene.publish(application, only=NOBODY)
-    assert (accepted.works, accepted.spilled, accepted.message.skipped) == ((), (), {})
+    assert (accepted.works, accepted.spilled, accepted.message.skipped) == ((), (), ADDRESSED)
     assert scene.store.message(application.id, accepted.message.id) == accepted.message
     assert scene.due() == []
     scene.write(scene.store.resend, application.id, accepted.message.id, endpoint.id, scene.now)

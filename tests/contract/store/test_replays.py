@@ -87,6 +87,15 @@ def test_by_how_they_stand(scene, application, endpoint):
     assert replayed(scene, endpoint, standings=(Standing.PENDING,)) == []
 
 
+def test_what_somebody_has_cancelled(scene, application, endpoint):
+    """It stays so, whatever is replayed, unless what is cancelled is asked for and nothing else."""
+    message = scene.publish(application, deliver_at=scene.now + DAY).message.id
+    assert scene.write(scene.store.cancel_message, application.id, message) == 1
+    for which in ({}, {"missing": True}, {"standings": RECOVERABLE}):
+        assert replayed(scene, endpoint, **which) == []
+    assert replayed(scene, endpoint, standings=(Standing.CANCELLED,)) == [message]
+
+
 def test_by_what_they_are(scene, application, endpoint):
     """Only these types, by patterns as well, only this channel, only this window; what is on its way is left alone."""
     paid = succeed(scene, application, event_type="invoice.paid", channels=("north",))

@@ -10,7 +10,7 @@ import msgspec
 from ringback import ids
 from ringback.errors import NotFound
 from ringback.model import Attempt, Delivery, DeliveryState, Endpoint, Instant, Message
-from ringback.policy import Step, next_state
+from ringback.policy import ON_REQUEST, Step, next_state
 from ringback.store import AttemptFilter, MessageFilter, Page
 from ringback.store.sql.addressing import Addressing
 from ringback.store.sql.filters import attempt_conditions, conditioned, message_conditions
@@ -127,7 +127,7 @@ class History(Addressing):
             " WHERE message_key = ? AND state = ?",
             (
                 next_state(DeliveryState.WAITING, Step.CANCEL).value,
-                "on_request",
+                ON_REQUEST,
                 self._message_key(application_id, message_id),
                 DeliveryState.WAITING.value,
             ),
