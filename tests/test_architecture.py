@@ -80,6 +80,7 @@ LINE = {
     "letters",
     "courier",
     "probing",
+    "certificates",
     "delivery_options",
     "grants",
     "changes",

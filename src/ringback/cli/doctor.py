@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ringback.certificates import certified, examine_certificates
 from ringback.cli import DONE, FOUND_BROKEN
 from ringback.cli.application import inbox_option, load_inbox, refuse_other_flags
 from ringback.cli.options import STORE_SETTINGS, Load, json_option, settings_flags
@@ -35,6 +36,7 @@ from ringback.engine import open_checked_store
 from ringback.errors import ConfigurationError, StoreUnavailable
 from ringback.inspection import examine_inspection, examine_queue
 from ringback.keyring import key_file
+from ringback.model import Endpoint
 from ringback.outbox import system_clock
 from ringback.recipients import Troubles, examine_recipients, look_up
 from ringback.store import Store, examine_store, is_postgres, open_store
@@ -110,6 +112,7 @@ def _examine_declared(settings: Settings) -> Iterator[Finding]:
 def _examine_store(settings: Settings, inbox: Inbox | None) -> Iterator[Finding]:
     found: Survey | None = None
     troubles: Troubles | None = None
+    endpoints: tuple[Endpoint, ...] = ()
     shared = inbox is not None and inbox.shared
     try:
         condition = examine_store(settings.store, shared=shared)
@@ -119,6 +122,7 @@ def _examine_store(settings: Settings, inbox: Inbox | None) -> Iterator[Finding]
                 yield from _examine_writing(settings, store)
                 found = survey(store, system_clock())
                 troubles = look_up(store, found.due)
+                endpoints = certified(store)
             yield _told_key(settings)
     except ConfigurationError as error:
         yield Finding(Verdict.BROKEN, "store", *_told_failure(settings, error))
@@ -133,6 +137,7 @@ def _examine_store(settings: Settings, inbox: Inbox | None) -> Iterator[Finding]
         yield from _examine_accounts(found, inbox)
     if troubles is not None:
         yield from examine_recipients(troubles)
+    yield from examine_certificates(endpoints, system_clock())
 
 
 def _examine_writing(settings: Settings, store: Store) -> Iterator[Finding]:

@@ -242,6 +242,10 @@ class Store(TaskVerbs, SurveyVerbs, Protocol):
         """Return a page of an application's endpoints, in the order of their ids."""
         ...
 
+    def endpoints_with_options(self, page: Page) -> list[Endpoint]:
+        """Return a page of the endpoints, whoever owns them, that have credentials or a transformation."""
+        ...
+
     def event_type(self, name: str) -> EventType:
         """Return an event type; raises ``NotFound``."""
         ...

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from scene import MANY, Scene
 
+from ringback.credentials import Bearer, Credentials
 from ringback.errors import ConfigurationError
 from ringback.model import EndpointSecret
 from ringback.policy import Step
@@ -121,3 +122,21 @@ def test_another_main_key_does_not_open_them(database):
         scene.store.endpoint(application.id, endpoint.id)
     with opened(database, Vault(OTHER_KEY, bytes(range(32)))) as scene:
         assert scene.store.endpoint(application.id, endpoint.id) == endpoint
+
+
+def test_a_change_seals_with_the_newest_key(database):
+    """After the main key was changed, whatever is changed of an endpoint frees all its secrets from the old one."""
+    credentials = Credentials(authorization=Bearer(token=MARK))
+    with opened(database) as scene:
+        application = scene.application()
+        endpoint = scene.endpoint(application, credentials=credentials)
+    with opened(database, Vault(OTHER_KEY, bytes(range(32)))) as scene:
+        assert scene.store.endpoint(application.id, endpoint.id).credentials == credentials
+        scene.write(
+            scene.store.change_endpoint,
+            application.id,
+            endpoint.id,
+            lambda old: msgspec.structs.replace(old, description="changed"),
+        )
+    with opened(database, Vault(OTHER_KEY)) as scene:
+        assert scene.store.endpoint(application.id, endpoint.id).credentials == credentials

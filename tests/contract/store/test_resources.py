@@ -154,6 +154,18 @@ class TestEndpoints:
         scene.write(scene.store.change_endpoint, application.id, record.id, replacing(credentials=None))
         assert scene.store.endpoint(application.id, record.id).credentials is None
 
+    def test_endpoints_with_options_are_listed(self, scene):
+        """Those that have any, whoever owns them, page by page; not those that are gone or have none any more."""
+        one, other = scene.application(), scene.application()
+        first = scene.endpoint(one, credentials=CREDENTIALS)
+        second = scene.endpoint(other, transformation=Transformation(code="payload"))
+        scene.endpoint(one)
+        gone, bare = (scene.endpoint(other, credentials=CREDENTIALS) for _ in range(2))
+        scene.write(scene.store.remove_endpoint, other.id, gone.id, scene.now)
+        scene.write(scene.store.change_endpoint, other.id, bare.id, replacing(credentials=None))
+        assert scene.store.endpoints_with_options(Page(limit=1)) == [first]
+        assert scene.store.endpoints_with_options(Page(limit=9, cursor=first.id)) == [second]
+
     @pytest.mark.parametrize("whole", [False, True])
     def test_credentials_are_forgotten_with_their_endpoint(self, scene, database, whole):
         """When an endpoint is removed, by itself or with its application, nothing is left of them, sealed or not."""

@@ -237,7 +237,9 @@ class Catalog(Tables):
             " secrets = ?, record = ? WHERE key = ?",
             (*self._endpoint_values(new), key),
         )
-        if (new.credentials, new.transformation) != (old.credentials, old.transformation):
+        options = (old.credentials, old.transformation, new.credentials, new.transformation)
+        if any(option is not None for option in options):
+            # Sealed anew even if unchanged, as the secrets are: the main key may be another by now.
             self.execute("DELETE FROM ringback_endpoint_option WHERE endpoint_key = ?", (key,))
             self._keep_options(new)
         if new.in_order != old.in_order:
@@ -335,6 +337,14 @@ class Catalog(Tables):
             " WHERE e.application_key = ? AND e.deleted_at IS NULL"
         )
         return [endpoint_of(row, self._vault) for row in self.page(query, [key], "e.id", page)]
+
+    def endpoints_with_options(self, page: Page) -> list[Endpoint]:
+        """See ``Store``."""
+        query = (
+            f"SELECT {ENDPOINT_COLUMNS} FROM ringback_endpoint e WHERE e.deleted_at IS NULL"
+            " AND e.key IN (SELECT endpoint_key FROM ringback_endpoint_option)"
+        )
+        return [endpoint_of(row, self._vault) for row in self.page(query, [], "e.id", page)]
 
     def event_type(self, name: str) -> EventType:
         """See ``Store``."""
