@@ -166,7 +166,7 @@ def test_an_endpoint_that_got_nothing_says_how_to_try_it(api, operator):
     assert [one["eventType"] for one in api.get(f"/app/{app}/msg").json["data"]] == ["svix.ping"]
     api.attempt(204)
     page = operator.open(address)
-    assert listed(page)[0][2:4] == ["Delivered", "204"]
+    assert ["Delivered", "204"] in [row[2:4] for row in listed(page)]
     assert endpoint in page.text
 
 

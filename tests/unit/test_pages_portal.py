@@ -24,6 +24,7 @@ from ringback.signing import standard
 
 HOSTILE = "<script>alert(1)</script>"
 NOBODY = f"ep_{'0' * 27}"
+NO_TASK = f"qtask_{'0' * 27}"
 
 
 @contextlib.contextmanager
@@ -216,20 +217,27 @@ def test_no_application_sees_another(place):
     api.event_type("invoice.paid")
     endpoint = api.endpoint(theirs, url="https://theirs.example/hook")["id"]
     message = api.message(theirs)["id"]
+    attempt = api.attempt(500).id
     guest, first = enter(place, mine)
     token = next(value for name, value in first.forms[0].fields if name == "csrf")
     tried = 0
+    ids = {"ep": endpoint, "msg": message, "att": attempt, "task": NO_TASK}
     for entry in entries(_Nothing()):
         if not entry.template.startswith("portal/") or "{" not in entry.template:
             continue
         answers = []
-        for ep, msg in ((endpoint, message), (NOBODY, f"msg_{'0' * 27}")):
-            path = "/" + entry.template.replace("{ep}", ep).replace("{msg}", msg)
-            assert "{" not in path, path
+        for known in (
+            ids,
+            {"ep": NOBODY, "msg": f"msg_{'0' * 27}", "att": f"atmpt_{'0' * 27}", "task": NO_TASK},
+        ):
+            path = "/" + entry.template.format(**known)
             form = {"csrf": token, "step": "pause"} if entry.method == "POST" else None
             answer = guest.send(entry.method, path, form)
             assert answer.status_code == 404, (entry.method, path)
-            answers.append(answer.text.replace(ep, "ID").replace(msg, "ID"))
+            told = answer.text
+            for one in known.values():
+                told = told.replace(one, "ID")
+            answers.append(told)
         assert answers[0] == answers[1]
         tried += 1
     assert tried > 10

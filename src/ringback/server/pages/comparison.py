@@ -12,10 +12,10 @@ from ringback.design.differences import Difference, difference
 from ringback.model import Application, Attempt, Message, iso
 from ringback.outbox import found
 from ringback.server.pages.behind import Behind
-from ringback.server.pages.message import pair, way
-from ringback.server.pages.messages import PLACE
+from ringback.server.pages.message import pair
 from ringback.server.pages.page import Page, Visit
 from ringback.server.pages.rendering import page
+from ringback.server.pages.ways import Ways
 from ringback.server.pages.wording import milliseconds, outcome, trigger
 from ringback.store import AttemptFilter, Store
 from ringback.store import Page as Part
@@ -76,11 +76,11 @@ class Comparison:
         elif other:
             fault, compared = await self._with(owner, message, other)
         values = {
-            "place": PLACE,
+            "place": Ways(visit).messages,
             "owner": owner,
             "message": message,
             "attempts": attempts,
-            "way": way(owner.id, message.id),
+            "way": Ways(visit).message(owner.id, message.id),
             "first": first or (attempts[0].id if attempts else ""),
             "second": second or (attempts[-1].id if attempts else ""),
             "other": other,

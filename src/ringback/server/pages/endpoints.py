@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import msgspec
+from markupsafe import Markup
 
+from ringback.design.charts import Plot, Series, bars
 from ringback.drafts import MessageDraft
 from ringback.errors import NoExample, NotFound
 from ringback.examples import PING, PING_PAYLOAD, example_payload
-from ringback.model import Application, Attempt, Delivery, Endpoint, Instant, Message, Standing
+from ringback.model import Application, Attempt, Delivery, Endpoint, Instant, Message, Standing, iso
 from ringback.server.api.event_type import may_know
 from ringback.server.pages.behind import Behind
 from ringback.server.pages.confirming import Question, confirm
@@ -70,6 +72,7 @@ class Endpoints:
                 "kinds": found.kinds,
                 "shown": SHOWN,
                 "now": now,
+                "chart": health(found.fare),
                 "summary": summary(found.endpoint, found.fare, now),
             },
         )
@@ -182,6 +185,16 @@ class Endpoints:
             return msgspec.Raw(PING_PAYLOAD)
         event_type = await self._behind.outbox.read(lambda store: store.event_type(kind))
         return msgspec.Raw(example_payload(event_type, 0))
+
+
+def health(fare: Fare) -> Markup:
+    """Return the drawing of how the latest attempts went over time; empty without any."""
+    if not fare.bins:
+        return Markup()
+    labels = [f"{iso(one.since)} to {iso(one.until)}" for one in fare.bins]
+    succeeded = Series("Succeeded", [one.succeeded for one in fare.bins], "good")
+    failed = Series("Failed", [one.failed for one in fare.bins], "bad")
+    return bars(Plot("Attempts over time", labels, (succeeded, failed)))
 
 
 def pair(store: Store, visit: Visit) -> tuple[Application, Endpoint]:

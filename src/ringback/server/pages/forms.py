@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from http import HTTPStatus
 
 from ringback.errors import Conflict, InvalidInput, LimitReached, RingbackError
+from ringback.model import Instant
 
 # What a page says again, beside what was typed, when a form cannot be done as it stands.
 REFUSED = (InvalidInput, Conflict, LimitReached)
@@ -32,6 +34,22 @@ def pairs(text: str) -> dict[str, str]:
             raise InvalidInput.at("pairs", msg=f"write NAME: VALUE on each line, not {line[:60]!r}")
         found[name.strip()] = value.strip()
     return found
+
+
+def moment(name: str, text: str) -> Instant | None:
+    """Return the instant in a field, in UTC where it does not say otherwise; None for an empty one.
+
+    Raises:
+        InvalidInput: It is none.
+    """
+    if not text:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+        aware = found if found.tzinfo else found.replace(tzinfo=UTC)
+        return round(aware.timestamp() * 1_000)
+    except (ValueError, OverflowError):
+        raise InvalidInput.at(name, msg="is a time such as 2026-03-02T04:05") from None
 
 
 def written_pairs(values: Mapping[str, str]) -> str:

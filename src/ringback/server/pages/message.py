@@ -21,9 +21,10 @@ from ringback.model import (
 from ringback.outbox import found
 from ringback.server.pages.behind import Behind
 from ringback.server.pages.confirming import Question, confirm
-from ringback.server.pages.messages import PLACE, row_of
-from ringback.server.pages.page import Page, Said, Visit, download, see, segment
+from ringback.server.pages.messages import row_of
+from ringback.server.pages.page import Page, Said, Visit, download, see
 from ringback.server.pages.rendering import page
+from ringback.server.pages.ways import Ways
 from ringback.server.pages.wording import UNSENT
 from ringback.store import AttemptFilter, Store
 from ringback.store import Page as Part
@@ -93,10 +94,10 @@ class MessagePages:
         before = visit.query.get("after") or None
         known = await self._behind.outbox.read(lambda store: _found(store, visit, before))
         values = {
-            "place": PLACE,
+            "place": Ways(visit).messages,
             "found": known,
             "row": row_of(known.entry),
-            "way": way(known.owner.id, known.message.id),
+            "way": Ways(visit).message(known.owner.id, known.message.id),
             "phases": phases,
             "unsent": UNSENT,
             "now": self._behind.clock(),
@@ -124,7 +125,7 @@ class MessagePages:
     async def resend(self, visit: Visit) -> Page:
         """Deliver it to an endpoint again."""
         owner, message = await self._behind.outbox.read(lambda store: pair(store, visit))
-        there = way(owner.id, message.id)
+        there = Ways(visit).message(owner.id, message.id)
         try:
             await self._behind.outbox.resend(owner.id, message.id, visit.form.get("endpoint"))
         except (Conflict, MissingPayload) as error:
@@ -138,12 +139,16 @@ class MessagePages:
         owner, message = await self._behind.outbox.read(lambda store: pair(store, visit))
         count = await self._behind.outbox.archive.cancel_message(owner.id, message.id)
         said = Said(f"{count} deliveries were cancelled." if count != 1 else "One delivery was cancelled.")
-        return see(visit, way(owner.id, message.id), said if count else Said("Nothing was waiting.", "wait"))
+        return see(
+            visit,
+            Ways(visit).message(owner.id, message.id),
+            said if count else Said("Nothing was waiting.", "wait"),
+        )
 
     async def ask_to_forget(self, visit: Visit) -> Page:
         """Ask whether the payload is to be forgotten."""
         owner, message = await self._behind.outbox.read(lambda store: pair(store, visit))
-        there = way(owner.id, message.id)
+        there = Ways(visit).message(owner.id, message.id)
         question = Question(
             title="Forget the payload",
             question=f"Forget the payload of {message.id}?",
@@ -163,12 +168,7 @@ class MessagePages:
         """Forget the payload."""
         owner, message = await self._behind.outbox.read(lambda store: pair(store, visit))
         await self._behind.outbox.archive.expunge_message(owner.id, message.id)
-        return see(visit, way(owner.id, message.id), Said("The payload is forgotten."))
-
-
-def way(owner_id: str, message_id: str) -> str:
-    """Return the way to a message's page from the first one."""
-    return f"{PLACE}/{segment(owner_id)}/{segment(message_id)}"
+        return see(visit, Ways(visit).message(owner.id, message.id), Said("The payload is forgotten."))
 
 
 def pair(store: Store, visit: Visit) -> tuple[Application, Message]:

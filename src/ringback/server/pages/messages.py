@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from ringback.errors import InvalidInput, NotFound
-from ringback.model import Application, Instant, Standing
+from ringback.model import Application, Standing
 from ringback.server.pages.behind import Behind
+from ringback.server.pages.forms import moment
 from ringback.server.pages.page import Page, Visit
 from ringback.server.pages.rendering import page
 from ringback.server.pages.wording import STANDINGS, UNSENT, Badge, badge
@@ -64,8 +64,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
             unsent=self.status == "unsent",
             event_types=(self.type,) if self.type else None,
             tag=self.tag or None,
-            after=_instant("since", self.since),
-            before=_instant("until", self.until),
+            after=moment("since", self.since),
+            before=moment("until", self.until),
             text=self.text or None,
         )
 
@@ -154,14 +154,3 @@ def row_of(entry: JournalEntry) -> Row:
 def _choices(store: Store) -> Choices:
     few = Part(limit=MAX_CHOICES)
     return Choices(store.applications(few), [kind.name for kind in store.event_types(few, archived=True)])
-
-
-def _instant(name: str, text: str) -> Instant | None:
-    if not text:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return round(aware.timestamp() * 1_000)
-    except (ValueError, OverflowError):
-        raise InvalidInput.at(name, msg="is a time such as 2026-03-02T04:05") from None

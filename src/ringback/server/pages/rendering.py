@@ -33,6 +33,7 @@ MENU = (
     Item("", "Overview"),
     Item("messages", "Messages"),
     Item("applications", "Applications"),
+    Item("replays", "Replays"),
 )
 # And what that of the portal offers.
 PORTAL_MENU = (

@@ -19,6 +19,7 @@ from ringback.server.pages.messages import Messages
 from ringback.server.pages.overview import Overview
 from ringback.server.pages.page import PORTAL, Action
 from ringback.server.pages.portal import Portal, own
+from ringback.server.pages.replays import ReplayPages
 from ringback.server.pages.signing_in import SigningIn
 from ringback.server.pages.stream import Streams
 
@@ -68,6 +69,7 @@ def entries(behind: Behind) -> tuple[Entry, ...]:
         *_messages(behind),
         *_applications(behind),
         *_endpoints(behind),
+        *_replays(behind),
         *_portal(behind),
     )
 
@@ -146,6 +148,18 @@ def _endpoints(behind: Behind) -> tuple[Entry, ...]:
     )
 
 
+def _replays(behind: Behind) -> tuple[Entry, ...]:
+    replays = ReplayPages(behind)
+    endpoint = "applications/{app}/endpoints/{ep}/replay"
+    return (
+        Entry("GET", endpoint, replays.ask, REDELIVERY),
+        Entry("POST", endpoint, replays.begin, REDELIVERY),
+        Entry("GET", "replays", replays.show_all, LOOK),
+        Entry("GET", "replays/{task}", replays.show, LOOK),
+        Entry("POST", "replays/{task}", replays.turn, REDELIVERY),
+    )
+
+
 def _portal(behind: Behind) -> tuple[Entry, ...]:
     portal, signing_in, streams = Portal(behind), SigningIn(behind), Streams(behind)
     return (
@@ -162,6 +176,24 @@ def _portal(behind: Behind) -> tuple[Entry, ...]:
         Entry("GET", f"{PORTAL}/messages", own(portal.messages), OWN),
         Entry("GET", f"{PORTAL}/event-types", own(portal.event_types), OWN),
         *_own_endpoints(behind, portal),
+        *_own_messages(behind),
+    )
+
+
+def _own_messages(behind: Behind) -> tuple[Entry, ...]:
+    message, comparison, replays = MessagePages(behind), Comparison(behind), ReplayPages(behind)
+    one, endpoint = f"{PORTAL}/messages/{{msg}}", f"{PORTAL}/endpoints/{{ep}}/replay"
+    return (
+        Entry("GET", one, own(message.show), OWN),
+        Entry("GET", f"{one}/payload", own(message.payload), OWN),
+        Entry("GET", f"{one}/attempts/{{att}}/answer", own(message.answer), OWN),
+        Entry("GET", f"{one}/compare", own(comparison.show), OWN),
+        Entry("POST", f"{one}/resend", own(message.resend), OWN_DELIVERIES),
+        Entry("GET", endpoint, own(replays.ask), OWN_DELIVERIES),
+        Entry("POST", endpoint, own(replays.begin), OWN_DELIVERIES),
+        Entry("GET", f"{PORTAL}/replays", own(replays.show_all), OWN),
+        Entry("GET", f"{PORTAL}/replays/{{task}}", own(replays.show), OWN),
+        Entry("POST", f"{PORTAL}/replays/{{task}}", own(replays.turn), OWN_DELIVERIES),
     )
 
 

@@ -8,6 +8,7 @@ from ringback.server.pages.page import PORTAL, Visit, segment
 
 APPLICATIONS = "applications"
 MESSAGES = "messages"
+REPLAYS = "replays"
 
 
 class Ways:
@@ -42,6 +43,15 @@ class Ways:
         """Return the way to a message."""
         owner = "" if self._in_portal else f"/{segment(application_id)}"
         return f"{self.messages}{owner}/{segment(message_id)}"
+
+    @property
+    def replays(self) -> str:
+        """The way to all replays."""
+        return f"{PORTAL}/{REPLAYS}" if self._in_portal else REPLAYS
+
+    def replay(self, task_id: str) -> str:
+        """Return the way to a replay."""
+        return f"{self.replays}/{segment(task_id)}"
 
     def crumbs(self, application: Application, *more: tuple[str, str | None]) -> list[tuple[str, str | None]]:
         """Return the links down to an application and further: a name and a way (None: here) for each step."""

@@ -1,0 +1,207 @@
+"""Pages about delivering many messages again: what is meant, what that would be, and how it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import msgspec
+
+from ringback.errors import InvalidInput, NotFound
+from ringback.model import Application, Duration, Endpoint, Instant, Standing
+from ringback.replays import Plan, Preview
+from ringback.selection import AT_REST, RECOVERABLE
+from ringback.server.pages.behind import Behind
+from ringback.server.pages.endpoints import pair
+from ringback.server.pages.forms import REFUSED, faults, moment, names, status_of
+from ringback.server.pages.page import Page, Said, Visit, see
+from ringback.server.pages.rendering import page
+from ringback.server.pages.slices import Slice, part, sliced
+from ringback.server.pages.ways import Ways
+from ringback.server.pages.wording import Badge
+from ringback.store import Store, Task, TaskFilter, TaskState
+
+HOUR: Duration = 3_600_000
+# From when on, as a form offers it.
+SINCE = (("1h", "the last hour"), ("1d", "the last day"), ("7d", "the last 7 days"), ("at", "the time below"))
+WINDOWS = {"1h": HOUR, "1d": 24 * HOUR, "7d": 7 * 24 * HOUR}
+# What is meant, as a form offers it.
+WHICH = (
+    ("failed", "What failed"),
+    ("recover", "What failed, was cancelled, or is being tried again"),
+    ("rest", "Everything that is done, also what succeeded"),
+    ("missing", "What was never tried there"),
+)
+STANDINGS = {"failed": (Standing.FAILED,), "recover": RECOVERABLE, "rest": AT_REST}
+FIELDS = ("which", "window", "since", "until", "type", "rate", "limit")
+STATES = {
+    TaskState.RUNNING: Badge("Running", "again", "wait"),
+    TaskState.PAUSED: Badge("Paused", "pause", "wait"),
+    TaskState.FINISHED: Badge("Finished", "good", "good"),
+    TaskState.CANCELLED: Badge("Cancelled", "off"),
+}
+SAID = {
+    "pause": "It waits.",
+    "resume": "It goes on.",
+    "cancel": "It is ended: what had not been sent is taken back.",
+}
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """A replay as it stands, whose it is, and where: None for several endpoints, or for one that is gone."""
+
+    task: Task
+    application: Application
+    endpoint: Endpoint | None
+
+
+class ReplayPages:
+    """Replays.
+
+    Args:
+        behind: What is asked.
+    """
+
+    def __init__(self, behind: Behind) -> None:
+        self._behind = behind
+
+    async def ask(self, visit: Visit) -> Page:
+        """Ask what is meant; once that is said, tell what it would be."""
+        application, endpoint = await self._pair(visit)
+        if not visit.query.get("which"):
+            return self._form(visit, application, endpoint)
+        try:
+            plan = self._plan(endpoint, visit.query.get)
+            preview = await self._behind.outbox.replays.preview(application.id, plan)
+        except REFUSED as error:
+            return self._form(visit, application, endpoint, wrong=faults(error), status=status_of(error))
+        return self._form(visit, application, endpoint, preview=preview)
+
+    async def begin(self, visit: Visit) -> Page:
+        """Begin it, once for each form."""
+        application, endpoint = await self._pair(visit)
+        try:
+            plan = self._plan(endpoint, visit.form.get)
+            task = await self._behind.outbox.replays.begin(
+                application.id, plan, idempotency_key=visit.form.get("once") or None
+            )
+        except REFUSED as error:
+            said = Said("; ".join(faults(error).values()), "bad")
+            return see(visit, f"{Ways(visit).endpoint(endpoint)}/replay", said)
+        return see(
+            visit, Ways(visit).replay(task.id), Said("It has begun. What comes of it shows here.", "wait")
+        )
+
+    async def show(self, visit: Visit) -> Page:
+        """Show how one goes."""
+        told = await self._behind.outbox.read(lambda store: _told(store, visit))
+        return page(
+            visit, "replay.html", {"place": Ways(visit).place, "told": told, "badge_of": STATES.__getitem__}
+        )
+
+    async def turn(self, visit: Visit) -> Page:
+        """Have it wait, go on or end."""
+        told = await self._behind.outbox.read(lambda store: _told(store, visit))
+        replays, step = self._behind.outbox.replays, visit.form.get("step")
+        turns = {"pause": replays.pause, "resume": replays.resume, "cancel": replays.cancel}
+        if step not in turns:
+            raise NotFound("there is no such step")
+        there = Ways(visit).replay(told.task.id)
+        try:
+            await turns[step](told.task.id)
+        except REFUSED as error:
+            return see(visit, there, Said(error.detail, "bad"))
+        return see(visit, there, Said(SAID[step]))
+
+    async def show_all(self, visit: Visit) -> Page:
+        """Show all, newest first."""
+        asked = part(visit)
+        where = TaskFilter(application_id=visit.parts.get("app"))
+        found = await self._behind.outbox.replays.tasks(where, asked)
+        rows: Slice[Task] = sliced(visit, found, asked, lambda one: one.id)
+        return page(
+            visit,
+            "replays.html",
+            {"place": Ways(visit).replays, "tasks": rows, "badge_of": STATES.__getitem__},
+        )
+
+    async def _pair(self, visit: Visit) -> tuple[Application, Endpoint]:
+        return await self._behind.outbox.read(lambda store: pair(store, visit))
+
+    def _plan(self, endpoint: Endpoint, get: Callable[[str], str]) -> Plan:
+        """Return what the form says.
+
+        Raises:
+            InvalidInput: It cannot be read.
+        """
+        which, window = get("which"), get("window")
+        if which not in dict(WHICH):
+            raise InvalidInput.at("which", msg="is one of those offered")
+        length = WINDOWS.get(window)
+        since = moment("since", get("since")) if length is None else self._behind.clock() - length
+        if since is None:
+            raise InvalidInput.at("since", msg="is needed: from when on?")
+        return Plan(
+            since=since,
+            until=moment("until", get("until")),
+            endpoints=(endpoint.id,),
+            standings=STANDINGS.get(which, AT_REST),
+            missing=which == "missing",
+            event_types=names(get("type")),
+            rate=_number("rate", get("rate")),
+            limit=_number("limit", get("limit")),
+        )
+
+    def _form(
+        self,
+        visit: Visit,
+        application: Application,
+        endpoint: Endpoint,
+        *,
+        preview: Preview | None = None,
+        wrong: dict[str, str] | None = None,
+        status: int = 200,
+    ) -> Page:
+        given = {name: visit.query.get(name) for name in FIELDS}
+        now = self._behind.clock()
+        if preview is not None and (length := WINDOWS.get(given["window"])):
+            # What was previewed is what is begun, however long somebody thinks about it.
+            given |= {"window": "at", "since": _written(now - length)}
+        values = {
+            "place": Ways(visit).place,
+            "application": application,
+            "endpoint": endpoint,
+            "values": {**given, "which": given["which"] or "failed", "window": given["window"] or "1d"},
+            "which": WHICH,
+            "windows": SINCE,
+            "preview": preview,
+            "faults": wrong or {},
+            "once": f"page.{now}.{visit.who.id}",
+        }
+        return page(visit, "endpoint_replay.html", values, status=status)
+
+
+def _told(store: Store, visit: Visit) -> Told:
+    task = store.task(visit.parts["task"])
+    own = visit.parts.get("app")
+    if own is not None and task.application_id != own:
+        raise NotFound(f"there is no task {task.id}")
+    application = store.application(task.application_id)
+    place = task.lanes[0].endpoint_id if len(task.lanes) == 1 and task.breadth == 1 else ""
+    try:
+        endpoint = store.endpoint(application.id, place) if place else None
+    except NotFound:
+        endpoint = None
+    return Told(task=task, application=application, endpoint=endpoint)
+
+
+def _written(instant: Instant) -> str:
+    return datetime.fromtimestamp(instant / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _number(name: str, text: str) -> int | None:
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit()):
+        raise InvalidInput.at(name, msg="is a whole number")
+    return int(text)

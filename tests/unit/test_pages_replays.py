@@ -1,0 +1,120 @@
+"""Pages about replays: what is meant is previewed, begun once, watched, paused and ended; in the portal as well."""
+
+import re
+from urllib.parse import urljoin, urlsplit
+
+import pytest
+from visitors import visiting
+
+
+@pytest.fixture
+def place(tmp_path):
+    with visiting(tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
+def api(place):
+    return place[0]
+
+
+@pytest.fixture
+def operator(place):
+    guest = place[1]()
+    guest.login()
+    return guest
+
+
+@pytest.fixture
+def failed(api):
+    """An endpoint that took none of three messages; return the address of its page."""
+    app = api.application()["id"]
+    endpoint = api.endpoint(app, retrySchedule=[])["id"]
+    for _ in range(3):
+        api.message(app)
+        api.attempt(500)
+    return f"/applications/{app}/endpoints/{endpoint}"
+
+
+def previewed(visitor, address, **typed):
+    """Ask for what failed there, and return the page that tells what that would be."""
+    form = visitor.open(f"{address}/replay")
+    return visitor.press(form, "Preview", **{"which": "recover", "window": "1h", **typed})
+
+
+def test_it_is_previewed_then_begun_then_watched(api, operator, failed):
+    """The preview counts, the button says the number, the page after it shows how it goes, and it can be ended."""
+    preview = previewed(operator, failed, rate="2")
+    assert "3 messages" in preview.text.replace("\N{NO-BREAK SPACE}", " ")
+    task = operator.press(preview, "Send 3 messages again")
+    assert "Replay" in task.headings
+    assert "Running" in task.text
+    paused = operator.press(task, "Pause")
+    assert "Paused" in paused.text
+    assert "Running" in operator.press(paused, "Resume").text
+    ended = operator.press(operator.open(task.url), "End it, take back what was not sent")
+    assert "Cancelled" in ended.text
+    listed = operator.open("/replays")
+    assert urlsplit(urljoin(listed.url, listed.link("qtask_"))).path == urlsplit(task.url).path
+
+
+def test_a_form_that_is_sent_twice_begins_one(api, operator, failed):
+    """Going back and pressing again, or a second press while the first is under way, changes nothing."""
+    preview = previewed(operator, failed)
+    first = operator.press(preview, "Send 3 messages again")
+    assert operator.press(preview, "Send 3 messages again").url == first.url
+    assert len(re.findall(r"qtask_\w{27}<", operator.open("/replays").source)) == 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ({"window": "at"}, "from when on?"),
+        ({"window": "at", "since": "yesterday"}, "is a time such as"),
+        ({"rate": "fast"}, "is a whole number"),
+        ({"rate": "0"}, "is between 1 and"),
+        (
+            {"window": "at", "since": "2026-03-02T04:05", "until": "2026-03-01T04:05"},
+            "since must be before until",
+        ),
+    ],
+)
+def test_what_cannot_be_meant_is_said_at_its_field(operator, failed, typed, told):
+    """Nothing is begun, and nothing that was typed is lost."""
+    form = operator.open(f"{failed}/replay")
+    again = operator.press(form, "Preview", **{"which": "recover", "window": "1h", **typed}, expect=400)
+    assert told in again.text
+    assert "Nothing has been replayed" in operator.open("/replays").headings
+
+
+def test_nothing_to_send_says_so(operator, failed):
+    """A window in which nothing failed has no button."""
+    assert "Nothing." in previewed(operator, failed, type="no.such.type").text
+
+
+def test_who_may_only_look_begins_nothing(place, failed):
+    """A session for reading sees replays, and can neither begin nor turn one."""
+    api, visitor = place
+    reader = visitor()
+    reader.login(api.key("read"))
+    reader.open(f"{failed}/replay", expect=403)
+    assert "Nothing has been replayed" in reader.open("/replays").headings
+
+
+def test_a_portal_replays_its_own_and_sees_no_others(place, failed):
+    """An application's people replay at their endpoints; another's tasks and messages are not there for them."""
+    api, visitor = place
+    app = failed.split("/")[2]
+    guest, stranger = visitor(), visitor()
+    for one, owner in ((guest, app), (stranger, api.application(name="Other")["id"])):
+        link = urlsplit(api.post(f"/auth/app-portal-access/{owner}").json["url"])
+        one.press(one.open(f"{link.path}?{link.query}"), "Go on")
+    own = f"/portal/endpoints/{failed.rsplit('/', 1)[1]}"
+    task = guest.press(previewed(guest, own), "Send 3 messages again")
+    assert task.url.startswith("/portal/replays/qtask_")
+    stranger.open(task.url, expect=404)
+    message = api.get(f"/app/{app}/msg").json["data"][0]["id"]
+    shown = guest.open(f"/portal/messages/{message}")
+    assert "Resend" in shown.source
+    assert app not in shown.text
+    stranger.open(f"/portal/messages/{message}", expect=404)
