@@ -9,11 +9,12 @@ from functools import partial
 from ringback import policy
 from ringback.errors import NotFound
 from ringback.model import Duration, Instant
-from ringback.observe import MessagesPruned, Observer
+from ringback.observe import MessagesPruned, Observer, StepFailed
 from ringback.store import EXPIRING, Document, Page, Pruned, Store, Task
 from ringback.store.commit import Committer
 
-TASK_STEP = 500
+# Whoever else writes waits no longer than such a step takes.
+TASK_STEP = 200
 PRUNE_STEP = 500
 PRUNE_EVERY = policy.MINUTE
 # Source: Svix lists the tasks of the last 90 days.
@@ -42,6 +43,8 @@ class Housekeeping:
             task = await self._committer.write(partial(_advance_task, now))
             if task is None:
                 break
+            if task.failure is not None:
+                self._observer.emit(StepFailed(step="task", error=RuntimeError(f"{task.id}: {task.failure}")))
             if task.moved:
                 moved()
         if now // PRUNE_EVERY != self._pruned_at:

@@ -25,7 +25,7 @@ FAILED = "failed"
 WIRE_STATES = {
     RUNNING: (TaskState.RUNNING, TaskState.PAUSED),
     FINISHED: (TaskState.FINISHED, TaskState.CANCELLED),
-    FAILED: (),
+    FAILED: (TaskState.FAILED,),
 }
 _WIRE_STATE = {state: text for text, states in WIRE_STATES.items() for state in states}
 _STANDINGS = {number: standing for standing, (number, _) in STATUSES.items()}
@@ -68,6 +68,7 @@ class TaskData(Shape, kw_only=True):
     messages_purged: int | UnsetType = UNSET
     messages_waiting: int | UnsetType = UNSET
     state: TaskState
+    failure: str | None
     progress: float
     app_id: str
     endpoints: int | UnsetType = UNSET
@@ -131,6 +132,7 @@ def task_out(task: Task) -> BackgroundTaskOut:
         messages_purged=task.moved if purges else UNSET,
         messages_waiting=UNSET if purges else task.unsent,
         state=task.state,
+        failure=task.failure,
         progress=round(task.progress, 4),
         app_id=task.application_id,
         endpoints=UNSET if purges else task.breadth,

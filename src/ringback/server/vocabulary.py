@@ -201,7 +201,8 @@ ENDPOINTS = {
 }
 TASKS = {
     "BackgroundTask.id": _id("Its id.", ids.TASK),
-    "BackgroundTask.status": _word("`running`, also while it is paused, or `finished`.", "running"),
+    "BackgroundTask.status": _word("`running`, also while it is paused, `finished` or `failed`.", "running"),
+    "failure": _word("Why it has failed, or null."),
     "task": _word("What it does.", "endpoint.bulk-replay"),
     "BackgroundTask.data": _word("How far it has come."),
     "BackgroundTask.updatedAt": _time("When it last made progress."),
@@ -223,7 +224,7 @@ TASKS = {
     "messagesPurged": _word("How many payloads were forgotten, where that is what it does.", UNSET),
     "messagesSent": _word("How many messages it has sent.", 120),
     "messagesWaiting": _word("How many it has made due that wait for their first attempt.", 3),
-    "TaskData.state": _word("`running`, `paused`, `finished` or `cancelled`.", "running"),
+    "TaskData.state": _word("`running`, `paused`, `finished`, `cancelled` or `failed`.", "running"),
     "progress": _word("Which part of its window of time it has looked through, from 0 to 1.", 0.25),
     "TaskData.appId": _word(
         "The id of the application, or of the source, that it is about.", "app_2yZ1oq0NoLt7AbTqV6CV6FvyOfl"

@@ -490,7 +490,7 @@ def recover_out(task: Task) -> RecoverOut:
     """Show a task that was begun."""
     return RecoverOut(
         id=task.id,
-        status="finished" if task.done else "running",
+        status="failed" if task.failure else "finished" if task.done else "running",
         task=task.kind,
         updated_at=moment(task.updated_at),
     )

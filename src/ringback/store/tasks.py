@@ -30,6 +30,7 @@ class TaskState(enum.StrEnum):
     PAUSED = "paused"
     FINISHED = "finished"
     CANCELLED = "cancelled"
+    FAILED = "failed"  # for a reason that would be there again the next time
 
 
 # What a person may ask of a task: the state it is to have, by those it may come from. One that is finished may still
@@ -37,7 +38,7 @@ class TaskState(enum.StrEnum):
 _MOVES = {
     TaskState.PAUSED: {TaskState.RUNNING},
     TaskState.RUNNING: {TaskState.PAUSED},
-    TaskState.CANCELLED: {TaskState.RUNNING, TaskState.PAUSED, TaskState.FINISHED},
+    TaskState.CANCELLED: {TaskState.RUNNING, TaskState.PAUSED, TaskState.FINISHED, TaskState.FAILED},
 }
 
 
@@ -65,6 +66,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         bucket: What is left of the rate.
         moved: How many deliveries it has made due, without those that were taken back.
         unsent: How many of those waited for their first attempt when that was looked at last.
+        failure: Why it has failed.
     """
 
     id: str
@@ -81,11 +83,12 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     bucket: Bucket | None = None
     moved: int = 0
     unsent: int = 0
+    failure: str | None = None
 
     @property
     def done(self) -> bool:
         """Whether it is over, one way or another."""
-        return self.state in {TaskState.FINISHED, TaskState.CANCELLED}
+        return self.state in {TaskState.FINISHED, TaskState.CANCELLED, TaskState.FAILED}
 
     @property
     def progress(self) -> float:

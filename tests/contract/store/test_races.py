@@ -114,6 +114,24 @@ def test_one_uid_is_one_application(nodes):
         assert sorted(isinstance(outcome, Conflict) for outcome in outcomes) == [False, True], outcomes
 
 
+def test_a_replay_is_two_nodes_work(nodes):
+    """Both take its steps, neither waits for the other, and each message is made due once."""
+    first, _ = nodes[0]
+    application = first.application()
+    endpoint = first.endpoint(application)
+    messages = [first.fail(application).message.id for _ in range(ROUNDS)]
+    task = first.task(endpoint)
+
+    def steps(scene, committer):
+        scene.now = first.now
+        while not scene.store.task(task.id).done:
+            committer.write(lambda store: store.advance_task(scene.now, 3)).result()
+
+    assert at_once(nodes, [steps, steps]) == [None, None]
+    assert first.store.task(task.id).moved == ROUNDS
+    assert sorted(work.message_id for work in first.take()) == sorted(messages)
+
+
 def test_what_is_due_is_taken_once(nodes):
     """Each delivery goes to one node, whoever asks."""
     first, _ = nodes[0]

@@ -366,6 +366,18 @@ def test_an_endpoint_that_is_disabled_meanwhile(scene, application, endpoint):
     assert scene.finish_task().moved == 2
 
 
+def test_a_task_that_cannot_go_on(scene, application, endpoint):
+    """It says why, and stands in nobody's way."""
+    scene.fail(application)
+    broken = scene.task(endpoint, how={"kind": TaskKind.PURGE, "lanes": ()})
+    scene.tick()
+    scene.task(endpoint)
+    assert scene.advance().id == broken.id
+    failed = scene.store.task(broken.id)
+    assert (failed.state, failed.done, failed.failure[:10]) == (TaskState.FAILED, True, "IndexError")
+    assert scene.finish_task().moved == 1
+
+
 # --- Listing -----------------------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 import msgspec
@@ -96,6 +97,10 @@ class Tables(ABC):
         """Return the first row of a query."""
         found = self.rows(statement, values)
         return found[0] if found else None
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """See ``Store``; what writes in a transaction of somebody else's opens none."""
+        raise NotImplementedError
 
     def undone(self) -> None:  # noqa: B027 - most have learnt nothing
         """Forget what may have been learnt from changes that are being rolled back."""

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from ringback import ids, pacing
-from ringback.errors import NotFound
+from ringback.errors import NotFound, StoreUnavailable
 from ringback.model import Instant
 from ringback.policy import SECOND
 from ringback.store import Page, Task, TaskFilter, TaskKind, TaskState
@@ -22,7 +22,7 @@ from ringback.store.tasks import Lane
 WINDOW = 1_000
 WINDOW_OF_ALL = 4_000
 # How many messages one step looks at.
-LOOK = 1_000
+LOOK = 500
 # When a task looks again whether there is room in its window, or whether the last of it has been tried.
 LOOK_AGAIN = SECOND // 5
 SETTLE_AGAIN = SECOND
@@ -118,14 +118,28 @@ class Tasks(Replays):
             return None
         task = _decode(found[0])
         if task.state is TaskState.RUNNING:
-            return self._purge(task, now) if task.kind is TaskKind.PURGE else self._advance(task, now, limit)
-        if task.state is not TaskState.FINISHED:
+            return self._take_step(task, now, limit)
+        if task.state in {TaskState.PAUSED, TaskState.CANCELLED}:
             task = msgspec.structs.replace(task, moved=task.moved - self.take_back(task))
         if task.state is TaskState.CANCELLED:
             self.let_go(task)
         task = msgspec.structs.replace(task, unsent=self.sweep(task).total())
         self._keep(task, _settled_at(task.unsent, now))
         return task
+
+    def _take_step(self, task: Task, now: Instant, limit: int) -> Task:
+        try:
+            with self.transaction():
+                return (
+                    self._purge(task, now) if task.kind is TaskKind.PURGE else self._advance(task, now, limit)
+                )
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - it would fail again and again, and no other task be taken
+            failure = f"{type(error).__name__}: {error}"
+            task = msgspec.structs.replace(task, state=TaskState.FAILED, failure=failure, updated_at=now)
+            self._keep(task, None)
+            return task
 
     def _advance(self, task: Task, now: Instant, limit: int) -> Task:
         waiting = self.sweep(task)
