@@ -1,4 +1,4 @@
-"""The stores and the event loops that what runs on them is tried on."""
+"""The stores and the event loops that what runs on them is tried on, and a sandbox to play with."""
 
 import asyncio
 
@@ -22,3 +22,20 @@ def store_url(request, tmp_path):
 def run(request):
     """Return what runs a coroutine, on each of the two event loops in turn."""
     return uvloop.run if request.param == "uvloop" else asyncio.run
+
+
+@pytest.fixture
+def play(tmp_path):
+    """A Xendit sandbox that is played on a clock of its own; see ``sandboxes``."""
+    from sandboxes import playing  # noqa: PLC0415 - only who plays waits for what it imports
+
+    with playing(tmp_path) as play:
+        yield play
+
+
+@pytest.fixture
+def browser(play):
+    """A browser at the pages of ``play``."""
+    from browser import Browser  # noqa: PLC0415 - as above
+
+    return Browser(play)

@@ -28,12 +28,6 @@ CARD_V2 = {name: CARD[name] for name in ("card_number", "expiry_month", "expiry_
 PERIOD = {"from": "2020-01-01", "to": "2020-03-01"}
 
 
-@pytest.fixture
-def play(tmp_path):
-    with playing(tmp_path) as play:
-        yield play
-
-
 def balance(play, account="CASH", **query):
     return play.ok("GET", "/balance", query={"account_type": account, **query})["balance"]
 

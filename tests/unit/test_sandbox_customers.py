@@ -22,12 +22,6 @@ MISSING = (404, "DATA_NOT_FOUND")
 TAKEN = (400, "DUPLICATE_END_CUSTOMER_ERROR")
 
 
-@pytest.fixture
-def play(tmp_path):
-    with playing(tmp_path) as play:
-        yield play
-
-
 def test_made_and_found(play):
     """A customer is shown as it was described, found by its id and by its reference_id."""
     made = play.ok("POST", "/customers", DRAFT)

@@ -28,12 +28,6 @@ MISSING = (404, "DIRECT_DISBURSEMENT_NOT_FOUND_ERROR")
 INVALID = (400, "API_VALIDATION_ERROR")
 
 
-@pytest.fixture
-def play(tmp_path):
-    with playing(tmp_path) as play:
-        yield play
-
-
 def made(play, **more):
     return play.ok("POST", "/disbursements", DRAFT | more)
 

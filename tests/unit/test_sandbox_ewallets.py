@@ -1,7 +1,7 @@
 """E-wallet and pay-later charges of the sandbox."""
 
 import pytest
-from sandboxes import OWNER, playing
+from sandboxes import OWNER
 from xendit_tables import faults
 
 from ringback.sandbox.xendit.notices import NOTICE
@@ -20,12 +20,6 @@ DRAFT = {
 URL = "http://127.0.0.1:8000/ewallet"
 MISSING = (404, "DATA_NOT_FOUND")
 DONE = (400, "INELIGIBLE_TRANSACTION")
-
-
-@pytest.fixture
-def play(tmp_path):
-    with playing(tmp_path) as play:
-        yield play
 
 
 def made(play, headers=None, **more):

@@ -57,12 +57,6 @@ FULL = {
 }
 
 
-@pytest.fixture
-def play(tmp_path):
-    with playing(tmp_path) as play:
-        yield play
-
-
 def made(play, external_id="order-1", amount=10_000, **more):
     return play.ok("POST", "/v2/invoices", {"external_id": external_id, "amount": amount, **more})
 

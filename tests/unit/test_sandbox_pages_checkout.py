@@ -1,9 +1,9 @@
 """The pages where payers pay: invoices, and what charges ask to be approved."""
 
 import pytest
-from sandboxes import OWNER, playing
+from sandboxes import OWNER
 
-from browser import SITE, Browser
+from browser import SITE
 from ringback.sandbox.xendit.slots import Slot
 
 INVOICE = {
@@ -41,17 +41,6 @@ WAYS = {
     "Kredivo": ("PAYLATER", "KREDIVO"),
     "Card": ("CREDIT_CARD", "CREDIT_CARD"),
 }
-
-
-@pytest.fixture
-def play(tmp_path):
-    with playing(tmp_path) as play:
-        yield play
-
-
-@pytest.fixture
-def browser(play):
-    return Browser(play)
 
 
 def made(play, **more):

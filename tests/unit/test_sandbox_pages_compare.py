@@ -16,17 +16,6 @@ FEW = {"invoices": "6", "outage": "30", "seed": "3"}
 FILES = (f"{PLACE}/chart.svg", f"{PLACE}/numbers.json")
 
 
-@pytest.fixture
-def play(tmp_path):
-    with playing(tmp_path) as play:
-        yield play
-
-
-@pytest.fixture
-def browser(play):
-    return Browser(play)
-
-
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory):
     """A play in which a comparison was started with the form, and has ended; with the page that came first."""

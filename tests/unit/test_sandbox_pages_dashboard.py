@@ -10,17 +10,6 @@ from ringback.sandbox.xendit.slots import Slot
 HOME, PLACE = "/dashboard", "/dashboard/invoices"
 
 
-@pytest.fixture
-def play(tmp_path):
-    with playing(tmp_path) as play:
-        yield play
-
-
-@pytest.fixture
-def browser(play):
-    return Browser(play)
-
-
 def made(play, **more):
     return play.ok("POST", "/v2/invoices", {"external_id": "order-1", "amount": 75_000} | more)
 

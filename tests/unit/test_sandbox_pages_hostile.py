@@ -85,11 +85,6 @@ def play(tmp_path_factory):
         yield play
 
 
-@pytest.fixture
-def browser(play):
-    return Browser(play)
-
-
 @pytest.fixture(scope="module")
 def places(play):
     return {"invoice": invoice(play, "order-1")["id"], "charge": charge(play, "order-2")["id"]}

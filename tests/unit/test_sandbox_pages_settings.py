@@ -5,7 +5,6 @@ from receivers import answering
 from sandbox_receivers import BROKEN, invoice, received, tell
 from sandboxes import OWNER, playing
 
-from browser import Browser
 from ringback.sandbox.xendit.slot_names import SLOTS
 
 PLACE = "/dashboard/settings"
@@ -18,11 +17,6 @@ MISHAPS = ["attempt_time", "delay", "drop", "duplicate", "late_payment", "reorde
 def play(tmp_path):
     with playing(tmp_path, worker=True) as play:
         yield play
-
-
-@pytest.fixture
-def browser(play):
-    return Browser(play)
 
 
 def form(page, name):

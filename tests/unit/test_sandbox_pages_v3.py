@@ -1,9 +1,8 @@
 """The pages where payers of the v3 API pay: sessions, payment requests and payment tokens."""
 
 import pytest
-from sandboxes import playing
 
-from browser import SITE, Browser
+from browser import SITE
 
 URLS = {
     "success_return_url": "https://shop.example/thanks",
@@ -40,17 +39,6 @@ CONSENTS = {
     "Approve": ("ACTIVE", "You have agreed", "https://shop.example/thanks"),
     "Decline": ("FAILED", "You have not agreed", "https://shop.example/sorry"),
 }
-
-
-@pytest.fixture
-def play(tmp_path):
-    with playing(tmp_path) as play:
-        yield play
-
-
-@pytest.fixture
-def browser(play):
-    return Browser(play)
 
 
 def made(play, **more):

@@ -8,7 +8,6 @@ from receivers import answering
 from sandbox_receivers import BROKEN, OK, invoice, orders, received, tell
 from sandboxes import OWNER, playing
 
-from browser import Browser
 from ringback.sandbox.xendit.calls import Owner
 from ringback.sandbox.xendit.notices import Notice
 from ringback.sandbox.xendit.slots import Slot
@@ -31,11 +30,6 @@ HISTORY = [
 def play(tmp_path):
     with playing(tmp_path, worker=True) as play:
         yield play
-
-
-@pytest.fixture
-def browser(play):
-    return Browser(play)
 
 
 def point(play, url, name="invoice", owner=OWNER):

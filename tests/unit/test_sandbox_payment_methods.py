@@ -11,12 +11,6 @@ MULTIPLE = {"reusability": "MULTIPLE_USE"}
 DAY = 86_400_000
 
 
-@pytest.fixture
-def play(tmp_path):
-    with playing(tmp_path) as play:
-        yield play
-
-
 def made(play, method, **more):
     return play.ok("POST", "/v2/payment_methods", method | more)
 

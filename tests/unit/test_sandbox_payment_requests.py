@@ -36,12 +36,6 @@ DRAFT = {"reference_id": "order-1", "currency": "IDR", "amount": 150_000.0, "met
 COMPLETED = (409, "PAYMENT_REQUEST_ALREADY_COMPLETED")
 
 
-@pytest.fixture
-def play(tmp_path):
-    with playing(tmp_path) as play:
-        yield play
-
-
 def made(play, method=WALLET, **more):
     return play.ok("POST", "/payment_requests", DRAFT | {"payment_method": method} | more)
 

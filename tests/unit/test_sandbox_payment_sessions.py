@@ -26,12 +26,6 @@ MISSING = (404, "NOT_FOUND")
 ENDED = (422, "INVALID_SESSION_STATUS")
 
 
-@pytest.fixture
-def play(tmp_path):
-    with playing(tmp_path) as play:
-        yield play
-
-
 def made(play, **more):
     return play.ok("POST", "/sessions", DRAFT | more)
 

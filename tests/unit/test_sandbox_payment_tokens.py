@@ -24,12 +24,6 @@ MISSING = (404, "DATA_NOT_FOUND")
 INELIGIBLE = (400, "INELIGIBLE_TRANSACTION_STATUS")
 
 
-@pytest.fixture
-def play(tmp_path):
-    with playing(tmp_path) as play:
-        yield play
-
-
 def made(play, **more):
     return play.ok("POST", TOKENS, DRAFT | more, headers={"api-version": "2024-11-11"})
 

@@ -46,12 +46,6 @@ INELIGIBLE = (400, "INELIGIBLE_TRANSACTION_STATUS")
 WRONG_VALUE = (400, "INVALID_VALUE_ERROR")
 
 
-@pytest.fixture
-def play(tmp_path):
-    with playing(tmp_path) as play:
-        yield play
-
-
 def made(play, **more):
     return play.ok("POST", REQUESTS, WALLET | more, headers=VERSION)
 

@@ -23,12 +23,6 @@ INVALID = (400, "API_VALIDATION_ERROR")
 INELIGIBLE = (403, "INELIGIBLE_TRANSACTION_STATUS")
 
 
-@pytest.fixture
-def play(tmp_path):
-    with playing(tmp_path) as play:
-        yield play
-
-
 def made(play, key=None, number=None, **more):
     keys = {"idempotency-key": key or f"key-{play.sandbox.new_hex()}"}
     draft = DRAFT | more

@@ -42,12 +42,6 @@ WRONG = (400, "INVALID_VALUE_ERROR")
 INELIGIBLE = (403, "INELIGIBLE_TRANSACTION_STATUS")
 
 
-@pytest.fixture
-def play(tmp_path):
-    with playing(tmp_path) as play:
-        yield play
-
-
 def made(play, details=None, number=None, **more):
     draft = DRAFT | more
     if details is not None:

@@ -1,7 +1,6 @@
 """QR codes of the sandbox, in both versions."""
 
 import pytest
-from sandboxes import playing
 from xendit_tables import faults
 
 from ringback.sandbox.xendit.notices import NOTICE
@@ -13,12 +12,6 @@ URL = "http://127.0.0.1:8000/qr"
 OLD_DRAFT = {"external_id": "qr-1", "type": "DYNAMIC", "callback_url": URL, "amount": 20_000.0}
 NEW_DRAFT = {"reference_id": "qr-2", "type": "DYNAMIC", "currency": "IDR", "amount": 20_000.0}
 MISSING = (404, "QR_CODE_NOT_FOUND_ERROR")
-
-
-@pytest.fixture
-def play(tmp_path):
-    with playing(tmp_path) as play:
-        yield play
 
 
 def old(play, **more):

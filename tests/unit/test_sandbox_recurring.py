@@ -31,12 +31,6 @@ INELIGIBLE = (403, "INELIGIBLE_CYCLE_REQUEST")
 FORBIDDEN = (403, "REQUEST_FORBIDDEN_ERROR")
 
 
-@pytest.fixture
-def play(tmp_path):
-    with playing(tmp_path) as play:
-        yield play
-
-
 def made(play, schedule=None, **more):
     return play.ok("POST", PLANS, DRAFT | {"schedule": SCHEDULE | (schedule or {})} | more)
 

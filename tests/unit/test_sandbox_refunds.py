@@ -23,12 +23,6 @@ INVALID = (400, "API_VALIDATION_ERROR")
 IN_PROGRESS = (400, "REFUND_IN_PROGRESS")
 
 
-@pytest.fixture
-def play(tmp_path):
-    with playing(tmp_path) as play:
-        yield play
-
-
 def asked_v3(play, **more):
     request = play.ok("POST", "/v3/payment_requests", REQUEST_V3 | more)
     return {"payment_request_id": request["payment_request_id"]}

@@ -1,7 +1,6 @@
 """Fixed payment codes of the sandbox."""
 
 import pytest
-from sandboxes import playing
 from xendit_tables import faults
 
 from xendit_requests import OTHERS
@@ -16,12 +15,6 @@ DRAFT = {
 SIMULATE = "/fixed_payment_code/simulate_payment"
 INACTIVE = (400, "INACTIVE_FIXED_PAYMENT_CODE_ERROR")
 MISSING = (404, "FIXED_PAYMENT_CODE_NOT_FOUND_ERROR")
-
-
-@pytest.fixture
-def play(tmp_path):
-    with playing(tmp_path) as play:
-        yield play
 
 
 def made(play, **more):

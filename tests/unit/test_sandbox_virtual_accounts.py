@@ -3,7 +3,7 @@
 from urllib.parse import quote
 
 import pytest
-from sandboxes import OWNER, playing
+from sandboxes import OWNER
 from xendit_tables import faults
 
 from ringback.sandbox.xendit.invoices import INVOICE, Invoices
@@ -12,12 +12,6 @@ from xendit_requests import OTHERS
 HOUR, DAY = 3_600_000, 86_400_000
 INACTIVE = (400, "CALLBACK_VIRTUAL_ACCOUNT_INACTIVE_ERROR")
 MISSING = (404, "CALLBACK_VIRTUAL_ACCOUNT_NOT_FOUND_ERROR")
-
-
-@pytest.fixture
-def play(tmp_path):
-    with playing(tmp_path) as play:
-        yield play
 
 
 def made(play, external_id="va-1", bank_code="BCA", name="SITI AMINAH", **more):
