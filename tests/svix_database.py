@@ -48,6 +48,7 @@ TABLES = """
         app_id varchar COLLATE "C" NOT NULL, event_type varchar NOT NULL, uid varchar, payload jsonb, channels jsonb,
         expiration timestamptz
     );
+    CREATE INDEX ix_message_per_app ON message (app_id, id DESC);
     CREATE TABLE messagecontent (
         id varchar COLLATE "C" PRIMARY KEY, created_at timestamptz NOT NULL, payload bytea NOT NULL,
         expiration timestamptz NOT NULL DEFAULT now() + INTERVAL '90 day'

@@ -16,9 +16,9 @@ import msgspec
 
 from ringback import ids
 from ringback.errors import Conflict, InvalidInput, NotFound, RingbackError
-from ringback.model import Application, Endpoint, EventType, Instant, Message
+from ringback.model import Endpoint, EventType, Instant, Message
 from ringback.moving import DELETED_HERE, Event, Fate, Kind, Memory, Progress, Wish, digest_of, placed
-from ringback.origins import Found, Origin
+from ringback.origins import Found, Origin, Whole
 from ringback.outbox import found
 from ringback.store import NOBODY, Acceptance, Lease, Store
 
@@ -32,13 +32,6 @@ _NO_LEASE = Lease(0, 0)
 
 class _Rehearsed(Exception):  # noqa: N818 - what happened
     """Undoes a transaction."""
-
-
-class Whole(msgspec.Struct, frozen=True):
-    """An application with its endpoints, as they are at the origin."""
-
-    application: Found[Application]
-    endpoints: tuple[Found[Endpoint], ...]
 
 
 class Migration:
@@ -69,16 +62,11 @@ class Migration:
         if after is None:
             for batch in _batches(self._origin.event_types(), lambda _: 1, EVENT_TYPES_AT_ONCE):
                 self._step(partial(self._bring_event_types, batch))
-        for group in _batches(self._wholes(after), _size, ENDPOINTS_AT_ONCE):
+        for group in _batches(self._origin.applications(after), _size, ENDPOINTS_AT_ONCE):
             self._bring_group(group, after)
             after = group[-1].application.record.id
         self._step(partial(self._end_between, after, None))
         self._step(partial(self._memory.keep_progress, self._origin.name, None))
-
-    def _wholes(self, after: str | None) -> Iterator[Whole]:
-        for application in self._origin.applications(after):
-            endpoints = () if application.obstacle else self._origin.endpoints(application.record.id)
-            yield Whole(application, tuple(endpoints))
 
     def _bring_group(self, group: Sequence[Whole], after: str | None) -> None:
         here: dict[str, str] = {}

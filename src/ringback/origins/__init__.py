@@ -23,6 +23,13 @@ class Found(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     obstacle: str | None = None
 
 
+class Whole(msgspec.Struct, frozen=True):
+    """An application with its endpoints; with none where it cannot come along itself."""
+
+    application: Found[Application]
+    endpoints: tuple[Found[Endpoint], ...]
+
+
 class Origin(Protocol):
     """A server whose records are read, in the order of their ids and no more at a time than fits into memory.
 
@@ -40,12 +47,8 @@ class Origin(Protocol):
         """Yield all event types, in the order of their names."""
         ...
 
-    def applications(self, after: str | None) -> Iterator[Found[Application]]:
+    def applications(self, after: str | None) -> Iterator[Whole]:
         """Yield the applications whose ids come after *after* (None: all)."""
-        ...
-
-    def endpoints(self, application_id: str) -> Iterator[Found[Endpoint]]:
-        """Yield an application's endpoints."""
         ...
 
     def messages(self, application_id: str, after: str) -> Iterator[list[Message]]:

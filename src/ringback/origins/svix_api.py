@@ -27,7 +27,7 @@ from ringback.model import (
     HeaderFamily,
     Message,
 )
-from ringback.origins import Found
+from ringback.origins import Found, Whole
 from ringback.origins.svix_records import found_application, found_endpoint, found_event_type, instant, names
 from ringback.signing.standard import PUBLIC_PREFIX
 
@@ -161,10 +161,10 @@ class SvixApi:
                 )
             )
 
-    def applications(self, after: str | None) -> Iterator[Found[Application]]:
+    def applications(self, after: str | None) -> Iterator[Whole]:
         """See ``Origin``."""
         for one in self._rows("/app", _Application, after, order="ascending"):
-            yield found_application(
+            application = found_application(
                 Application(
                     id=one.id,
                     uid=one.uid,
@@ -175,12 +175,8 @@ class SvixApi:
                     metadata=one.metadata,
                 )
             )
-
-    def endpoints(self, application_id: str) -> Iterator[Found[Endpoint]]:
-        """See ``Origin``."""
-        path = f"/app/{quote(application_id)}/endpoint"
-        for one in self._rows(path, _Endpoint, order="ascending"):
-            yield self._endpoint(application_id, one, f"{path}/{quote(one.id)}")
+            endpoints = () if application.obstacle else self._endpoints(one.id)
+            yield Whole(application, tuple(endpoints))
 
     def messages(self, application_id: str, after: str) -> Iterator[list[Message]]:
         """See ``Origin``."""
@@ -198,6 +194,11 @@ class SvixApi:
         """See ``Origin``."""
         if self._connection is not None:
             self._connection.close()
+
+    def _endpoints(self, application_id: str) -> Iterator[Found[Endpoint]]:
+        path = f"/app/{quote(application_id)}/endpoint"
+        for one in self._rows(path, _Endpoint, order="ascending"):
+            yield self._endpoint(application_id, one, f"{path}/{quote(one.id)}")
 
     def _endpoint(self, application_id: str, one: _Endpoint, path: str) -> Found[Endpoint]:
         key = _fitting(self._ask(f"{path}/secret"), _Secret).key

@@ -23,7 +23,7 @@ from ringback.model import (
     HeaderFamily,
     Message,
 )
-from ringback.origins import Found
+from ringback.origins import Found, Whole
 from ringback.origins.svix_records import (
     found_application,
     found_endpoint,
@@ -36,6 +36,7 @@ from ringback.origins.svix_secrets import SvixSecrets
 from ringback.secrecy import masked
 
 PAGE = 500
+APPLICATIONS = 100
 MESSAGES = 100
 TIMEOUT_SECONDS = 10
 DISABLED = "manual"
@@ -56,9 +57,10 @@ _APPLICATIONS = """
     SELECT a.*, m.data AS metadata FROM application a LEFT JOIN applicationmetadata m ON m.id = a.id
     WHERE a.org_id = %(organisation)s AND NOT a.deleted AND a.id > %(after)s ORDER BY a.id LIMIT %(limit)s
 """
+# There is no index of endpoints by their applications, so that each query looks at all endpoints.
 _ENDPOINTS = """
     SELECT e.*, m.data AS metadata FROM endpoint e LEFT JOIN endpointmetadata m ON m.id = e.id
-    WHERE e.app_id = %(application)s AND NOT e.deleted AND e.id > %(after)s ORDER BY e.id LIMIT %(limit)s
+    WHERE e.app_id = ANY(%(applications)s) AND NOT e.deleted ORDER BY e.app_id, e.id
 """
 _MESSAGES = """
     SELECT m.id, m.created_at, m.event_type, m.uid, m.channels, c.payload AS content, m.payload AS legacy
@@ -111,44 +113,22 @@ class SvixDatabase:
 
     def event_types(self) -> Iterator[Found[EventType]]:
         """See ``Origin``."""
-        for row in self._pages(_EVENT_TYPES, "name"):
-            yield found_event_type(
-                EventType(
-                    name=row["name"],
-                    description=row["description"],
-                    created_at=instant(row["created_at"]),
-                    updated_at=instant(row["updated_at"]),
-                    archived=row["deleted"],
-                    deprecated=bool(row.get("deprecated")),
-                    schemas={version: raw(one) for version, one in (row["schemas"] or {}).items()} or None,
-                    feature_flag=row.get("feature_flag"),
-                )
-            )
+        after = ""
+        while rows := self._ask(_EVENT_TYPES, after=after, limit=PAGE):
+            yield from map(_event_type, rows)
+            after = rows[-1]["name"]
 
-    def applications(self, after: str | None) -> Iterator[Found[Application]]:
+    def applications(self, after: str | None) -> Iterator[Whole]:
         """See ``Origin``."""
-        for row in self._pages(_APPLICATIONS, "id", after=after or ""):
-            yield found_application(
-                Application(
-                    id=row["id"],
-                    uid=row["uid"],
-                    name=row["name"],
-                    created_at=instant(row["created_at"]),
-                    updated_at=instant(row["updated_at"]),
-                    throttle_rate=row["rate_limit"] or None,
-                    metadata=row["metadata"] or {},
-                )
-            )
-
-    def endpoints(self, application_id: str) -> Iterator[Found[Endpoint]]:
-        """See ``Origin``."""
-        for row in self._pages(_ENDPOINTS, "id", application=application_id):
-            try:
-                secrets, obstacle = self._secrets_of(row), None
-            except ValueError as error:
-                secrets, obstacle = (), str(error)
-            left_out = ["its filter of payloads, which has no counterpart"] if row.get("filter") else []
-            yield found_endpoint(self._endpoint(row, secrets), left_out, obstacle)
+        while rows := self._ask(_APPLICATIONS, after=after or "", limit=APPLICATIONS):
+            applications = [_application(row) for row in rows]
+            coming = [one.record.id for one in applications if one.obstacle is None]
+            owned: dict[str, list[Found[Endpoint]]] = {}
+            for row in self._ask(_ENDPOINTS, applications=coming):
+                owned.setdefault(row["app_id"], []).append(self._found_endpoint(row))
+            for one in applications:
+                yield Whole(one, tuple(owned.pop(one.record.id, ())))
+            after = rows[-1]["id"]
 
     def messages(self, application_id: str, after: str) -> Iterator[list[Message]]:
         """See ``Origin``."""
@@ -159,6 +139,16 @@ class SvixDatabase:
     def close(self) -> None:
         """See ``Origin``."""
         self._connection.close()
+
+    def _found_endpoint(self, row: dict[str, Any]) -> Found[Endpoint]:
+        secrets: tuple[EndpointSecret, ...] = ()
+        obstacle = None
+        try:
+            secrets = self._secrets_of(row)
+        except ValueError as error:
+            obstacle = str(error)
+        left_out = ["its filter of payloads, which has no counterpart"] if row.get("filter") else []
+        return found_endpoint(self._endpoint(row, secrets), left_out, obstacle)
 
     def _endpoint(self, row: dict[str, Any], secrets: tuple[EndpointSecret, ...]) -> Endpoint:
         return Endpoint(
@@ -189,11 +179,6 @@ class SvixDatabase:
         old.sort(key=lambda secret: -(secret.expires_at or 0))
         return (EndpointSecret(self._secrets.text(row["key"])), *old)
 
-    def _pages(self, query: str, key: str, *, after: str = "", **values: Any) -> Iterator[dict[str, Any]]:
-        while rows := self._ask(query, after=after, limit=PAGE, **values):
-            yield from rows
-            after = rows[-1][key]
-
     def _ask(self, query: str, **values: Any) -> list[dict[str, Any]]:
         try:
             given = {"organisation": self._organisation, **values}
@@ -204,6 +189,35 @@ class SvixDatabase:
             ) from None
         except psycopg.Error as error:
             raise ConfigurationError(f"this is not the database of a Svix server: {_reason(error)}") from None
+
+
+def _event_type(row: dict[str, Any]) -> Found[EventType]:
+    return found_event_type(
+        EventType(
+            name=row["name"],
+            description=row["description"],
+            created_at=instant(row["created_at"]),
+            updated_at=instant(row["updated_at"]),
+            archived=row["deleted"],
+            deprecated=bool(row.get("deprecated")),
+            schemas={version: raw(one) for version, one in (row["schemas"] or {}).items()} or None,
+            feature_flag=row.get("feature_flag"),
+        )
+    )
+
+
+def _application(row: dict[str, Any]) -> Found[Application]:
+    return found_application(
+        Application(
+            id=row["id"],
+            uid=row["uid"],
+            name=row["name"],
+            created_at=instant(row["created_at"]),
+            updated_at=instant(row["updated_at"]),
+            throttle_rate=row["rate_limit"] or None,
+            metadata=row["metadata"] or {},
+        )
+    )
 
 
 def _message(row: dict[str, Any], application_id: str) -> Message:
