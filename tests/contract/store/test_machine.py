@@ -1,6 +1,7 @@
 """Deliveries under any order of events: the store against a model of a few dictionaries.
 
-Two endpoints, a worker that forgets, leases that run out, zombies that settle late, people who resend.
+Two endpoints, messages for now and for later, a worker that forgets, leases that run out, zombies that settle late,
+people who resend and who cancel.
 """
 # ruff: noqa: D102 - rules and invariants are named for what they do
 
@@ -76,6 +77,29 @@ class StoreMachine(Machine):
             row = Row(DeliveryState.LEASED, work.lease.until, work.lease.token)
             self.rows[acceptance.id, work.endpoint.id] = row
             self.works.append(work)
+
+    @rule(after=st.sampled_from([1, 5_000, LEASE]))
+    def accept_for_later(self, after):
+        acceptance = self.scene.acceptance(self.application)
+        later = msgspec.structs.replace(acceptance, deliver_at=self.scene.now + after)
+        (accepted,) = self.scene.accept(later)
+        assert (accepted.works, accepted.scheduled) == ((), len(self.endpoints))
+        for endpoint in self.endpoints:
+            self.rows[later.id, endpoint.id] = Row(DeliveryState.WAITING, later.deliver_at)
+
+    @precondition(lambda self: self.rows)
+    @rule(data=st.data())
+    def cancel(self, data):
+        message, _ = data.draw(st.sampled_from(sorted(self.rows)))
+        waiting = [
+            row
+            for (owner, _), row in self.rows.items()
+            if owner == message and row.state is DeliveryState.WAITING
+        ]
+        count = self.scene.write(self.scene.store.cancel_message, self.application.id, message)
+        assert count == len(waiting)
+        for row in waiting:
+            row.state, row.due_at = next_state(row.state, Step.CANCEL), None
 
     @rule(limit=st.integers(1, 3))
     def take(self, limit):

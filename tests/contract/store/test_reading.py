@@ -117,6 +117,17 @@ def test_a_row_that_is_gone_still_marks_its_place(scene):
     assert after == endpoints[2:]
 
 
+def test_messages_by_their_ids(scene):
+    """Those that are there are found; another application's are not."""
+    application, other = scene.application(), scene.application()
+    ours = [scene.publish(application, tags=("a",)).message for _ in range(3)]
+    theirs = scene.publish(other).message
+    wanted = {ours[0].id, ours[2].id, theirs.id, scene.id("msg")}
+    found = scene.store.messages_named(application.id, wanted)
+    assert sorted(found, key=lambda message: message.id) == [ours[0], ours[2]]
+    assert scene.store.messages_named(application.id, ()) == []
+
+
 def test_lists_show_only_their_own_application(scene):
     """Nothing of another application is listed or found."""
     owner, stranger = scene.application(), scene.application()
