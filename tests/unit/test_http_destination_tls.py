@@ -96,6 +96,30 @@ def test_trusted_certificate_is_accepted_and_the_connection_kept(run, authority,
     assert receiver.requests[0].headers["host"] == f"{HOST}:{receiver.port}"
 
 
+def test_a_kept_connection_that_ends_without_a_farewell(run, authority, trusting):
+    """When the receiver drops a kept connection without ending TLS, the request goes out again on a new one."""
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(OK)
+        await peer.request()
+        if peer.number == 1:
+            peer.writer.transport.abort()
+        else:
+            await peer.send(OK)
+
+    async def twice():
+        async with receiving(script, tls=serving(authority.issue_cert(HOST))) as receiver:
+            destination = HttpDestination(OPEN, resolver=FixedResolver(["127.0.0.1"]), tls=trusting)
+            request = Request(f"https://{HOST}:{receiver.port}/hook", (), b"{}", 10_000)
+            outcomes = [await destination.send(request) for _ in range(2)]
+            await destination.aclose()
+            return outcomes, receiver.connections
+
+    outcomes, connections = run(twice())
+    assert ([outcome.kind for outcome in outcomes], connections) == ([OutcomeKind.SUCCESS] * 2, 2)
+
+
 def test_server_name_is_the_url_s(run, authority, trusting):
     """The host name of the URL is sent in the handshake (SNI), though the connection goes to an address."""
     names = []

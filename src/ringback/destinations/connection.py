@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import cast
 
 from ringback.destinations.answer import Answer
-from ringback.destinations.failures import DeliveryFailed, tls_failure
+from ringback.destinations.failures import CERTIFICATE_REFUSED, DeliveryFailed, tls_failure
 from ringback.destinations.routes import Door
 from ringback.model import Outcome, OutcomeKind, Phases
 
@@ -218,7 +218,10 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End the exchange under way, or leave the pool."""
         self._lost = True
-        if isinstance(exc, ssl.SSLError):
-            self._fault = tls_failure(exc)
+        failure = tls_failure(exc) if isinstance(exc, ssl.SSLError) else None
+        # TLS 1.3 is through before the receiver has looked at our certificate. Everything else that may end TLS now is
+        # the end of a connection like any other.
+        if failure is not None and failure.detail == CERTIFICATE_REFUSED:
+            self._fault = failure
         self._end()
         self._on_lost(self)

@@ -58,6 +58,7 @@ _PROTOCOL_REASONS = frozenset(
 )
 
 
+CERTIFICATE_REFUSED = "client_certificate_refused"
 # What a receiver says of the certificate that it was shown, or was not (RFC 8446, 6.2).
 _ABOUT_OURS = (
     *("ALERT_BAD_CERTIFICATE", "ALERT_UNSUPPORTED_CERTIFICATE", "ALERT_CERTIFICATE_REVOKED"),
@@ -88,7 +89,7 @@ def tls_failure(error: OSError) -> DeliveryFailed:
     elif isinstance(error, ssl.SSLError) and error.reason in _PROTOCOL_REASONS:
         detail = "protocol_version"
     elif isinstance(error, ssl.SSLError) and (error.reason or "").endswith(_ABOUT_OURS):
-        detail = "client_certificate_refused"
+        detail = CERTIFICATE_REFUSED
     else:
         detail = "handshake"
     return DeliveryFailed(OutcomeKind.TLS, detail)

@@ -111,8 +111,8 @@ class HttpDestination:
 
         The outcome's ``detail`` is empty, or ``truncated`` when more than 64 KiB of body came; otherwise it
         refines the kind: a guard's reason, ``port``, ``invalid_url`` or ``invalid_header`` (BLOCKED_ADDRESS),
-        ``not_found`` (DNS), ``refused`` (CONNECT), ``expired`` (TLS), the phase (TIMEOUT),
-        ``before_response`` or ``in_response`` (RESET), and so on; see ``failures`` and ``answer``.
+        ``not_found`` (DNS), ``refused`` (CONNECT), ``expired`` or ``client_certificate_refused`` (TLS), the
+        phase (TIMEOUT), ``before_response`` or ``in_response`` (RESET), and so on; see ``failures`` and ``answer``.
         """
         expires = asyncio.get_running_loop().time() + request.deadline / 1000
         try:
