@@ -9,14 +9,14 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import uvloop
 
 from ringback import __version__
 from ringback.adapters.asgi import ASGIAdapter
 from ringback.api_keys import ApiKeys
-from ringback.config import Address, Settings
+from ringback.config import SETTINGS, Address, Settings
 from ringback.declared_sources import MARK
 from ringback.engine import Engine, open_checked_store, probe_of, until_idle, until_there
 from ringback.errors import ConfigurationError
@@ -34,7 +34,7 @@ from ringback.server.auth import Tokens
 from ringback.server.express import Express
 from ringback.server.logs import start_logging
 from ringback.server.metrics import Metrics
-from ringback.server.pages.behind import Behind
+from ringback.server.pages.behind import Behind, SettingShown
 from ringback.server.pages.brand import Brand, read_logo
 from ringback.server.pages.live import Live
 from ringback.server.pages.site import Site
@@ -243,6 +243,7 @@ class Node:
             probe=probe.probe,
             clock=self._clock,
             brand=brand_of(settings),
+            settings=tuple(_shown(settings)),
             public_url=settings.public_url,
             plain_http=settings.plain_http_login == "allow",
             max_form=FORM_GROWTH * settings.max_payload + BODY_OVERHEAD,
@@ -334,6 +335,13 @@ def _announce(node: Node, settings: Settings, *, api: bool) -> None:
         for source in node.new_sources
     ]
     print(*lines, sep="\n", file=sys.stderr, flush=True)  # noqa: T201 - told to whoever started it
+
+
+def _shown(settings: Settings) -> Iterator[SettingShown]:
+    for one in SETTINGS:
+        if not one.client:
+            origin = settings.origins[one.name].where
+            yield SettingShown(one.name, settings.shown(one), origin, one.description)
 
 
 def brand_of(settings: Settings) -> Brand:

@@ -18,6 +18,15 @@ from ringback.sessions import Sessions
 from ringback.sources import Sources
 
 
+class SettingShown(msgspec.Struct, frozen=True):
+    """A setting: its value as a person would write it, secrets masked, and where that was found."""
+
+    name: str
+    value: str
+    origin: str
+    description: str
+
+
 class Behind(msgspec.Struct, frozen=True, kw_only=True):
     """The doors.
 
@@ -28,6 +37,7 @@ class Behind(msgspec.Struct, frozen=True, kw_only=True):
         sessions: Who is signed in.
         probe: Tries an endpoint out.
         brand: How the portal looks.
+        settings: How this node is set, for people to read.
         observer: Is told what people did that others may ask about.
         live: Tells open pages that something happened.
         readiness: Says why this node should get no requests now; None when it should.
@@ -47,6 +57,7 @@ class Behind(msgspec.Struct, frozen=True, kw_only=True):
     probe: Callable[[Endpoint], Awaitable[Probed]]
     clock: Callable[[], int]
     brand: Brand = PLAIN
+    settings: tuple[SettingShown, ...] = ()
     public_url: str | None = None
     plain_http: bool = False
     max_form: int = 4 * 1024 * 1024

@@ -33,7 +33,10 @@ MENU = (
     Item("", "Overview"),
     Item("messages", "Messages"),
     Item("applications", "Applications"),
+    Item("event-types", "Event types"),
     Item("replays", "Replays"),
+    Item("keys", "API keys", Right.OPERATE),
+    Item("settings", "Server", Right.OPERATE),
 )
 # And what that of the portal offers.
 PORTAL_MENU = (

@@ -13,10 +13,13 @@ from ringback.server.pages.comparison import Comparison
 from ringback.server.pages.endpoint_secrets import EndpointSecrets
 from ringback.server.pages.endpoint_settings import EndpointSettings
 from ringback.server.pages.endpoints import Endpoints
+from ringback.server.pages.event_types import EventTypePages
 from ringback.server.pages.files import Files
+from ringback.server.pages.keys import KeyPages
 from ringback.server.pages.message import MessagePages
 from ringback.server.pages.messages import Messages
 from ringback.server.pages.overview import Overview
+from ringback.server.pages.own_settings import SettingsPage
 from ringback.server.pages.page import PORTAL, Action
 from ringback.server.pages.portal import Portal, own
 from ringback.server.pages.replays import ReplayPages
@@ -70,6 +73,7 @@ def entries(behind: Behind) -> tuple[Entry, ...]:
         *_applications(behind),
         *_endpoints(behind),
         *_replays(behind),
+        *_organisation(behind),
         *_portal(behind),
     )
 
@@ -157,6 +161,24 @@ def _replays(behind: Behind) -> tuple[Entry, ...]:
         Entry("GET", "replays", replays.show_all, LOOK),
         Entry("GET", "replays/{task}", replays.show, LOOK),
         Entry("POST", "replays/{task}", replays.turn, REDELIVERY),
+    )
+
+
+def _organisation(behind: Behind) -> tuple[Entry, ...]:
+    kinds, keys = EventTypePages(behind), KeyPages(behind)
+    one = "event-types/{name}"
+    return (
+        Entry("GET", "event-types", kinds.show_all, LOOK),
+        Entry("GET", "event-types/new", kinds.draft, OPERATE),
+        Entry("POST", "event-types/new", kinds.create, OPERATE),
+        Entry("GET", one, kinds.show, LOOK),
+        Entry("GET", f"{one}/edit", kinds.edit, OPERATE),
+        Entry("POST", f"{one}/edit", kinds.change, OPERATE),
+        Entry("POST", f"{one}/archive", kinds.archive, OPERATE),
+        Entry("GET", "keys", keys.show_all, OPERATE),
+        Entry("POST", "keys", keys.create, OPERATE),
+        Entry("POST", "keys/{token}/revoke", keys.revoke, OPERATE),
+        Entry("GET", "settings", SettingsPage(behind).show, OPERATE),
     )
 
 
