@@ -1,7 +1,6 @@
 """Signing secrets as a Svix server keeps them, plain and encrypted."""
 
 import base64
-import secrets
 
 import pytest
 
@@ -47,7 +46,7 @@ def test_encrypted_keys():
         SvixSecrets("other").text(kept)
 
 
-@pytest.mark.parametrize("kept", [b"", KEY[:23], bytes([3]) + secrets.token_bytes(30)])
+@pytest.mark.parametrize("kept", [b"", KEY[:23], bytes([3, *range(30)])])
 def test_no_keys(kept):
     """What is no key is said to be none."""
     with pytest.raises(ValueError, match="secret"):
