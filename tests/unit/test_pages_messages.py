@@ -42,7 +42,7 @@ def test_messages_of_all_applications_newest_first(api, guest):
     assert page.rows[0] == ["Event type", "Status", "Application", "Accepted", "Id"]
     assert [row[:3] for row in page.rows[1:]] == [
         ["user.created", "Not sent", "Globex"],
-        ["invoice.paid", "Retrying 1 of 2 endpoints", "Acme"],
+        ["invoice.paid", "Under way 1 of 2 endpoints", "Acme"],
     ]
     assert page.rows[2][4] == f"{first}order-1"
     assert page.link("invoice.paid").endswith(f"messages/{acme}/{first}")

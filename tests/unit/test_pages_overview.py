@@ -86,7 +86,7 @@ def test_failing_endpoints_come_first_and_lead_on(place):
     row = next(row for row in page.rows if row[0].startswith("https://example.com/hook"))
     assert row[1:3] == ["<b>Acme</b>", "Failing"]
     assert figures(page)["Failing endpoints"] == "1"
-    assert f"application={app}" in page.link("https://example.com/hook")
+    assert page.link("https://example.com/hook").endswith(f"applications/{app}/endpoints/{endpoint}")
 
 
 def test_a_node_that_should_get_no_requests_says_why(place):

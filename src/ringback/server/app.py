@@ -51,19 +51,18 @@ class Doors:
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Serve one request."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or _IS_API.match(scope["path"]):
             await self._api(scope, receive, send)
-            return
-        # They may be such as can be read once (ASGI, HTTP connection scope).
-        scope = {**scope, "headers": [tuple(pair) for pair in scope["headers"]]}
-        await self._door(scope)(scope, receive, send)
-
-    def _door(self, scope: dict[str, Any]) -> Any:
-        if _INWARDS.fullmatch(scope["path"]):
-            return self._gateway
-        return self._site if self._site.answers(scope) else self._api
+        elif _INWARDS.fullmatch(scope["path"]):
+            await self._gateway(scope, receive, send)
+        else:
+            # They may be such as can be read once (ASGI, HTTP connection scope).
+            scope = {**scope, "headers": [tuple(pair) for pair in scope["headers"]]}
+            await (self._site if self._site.answers(scope) else self._api)(scope, receive, send)
 
 
+# The addresses that are the API's own, whoever asks.
+_IS_API = re.compile(r"/(api|ingest|docs|livez|readyz|metrics)(/|$)")
 _INWARDS = re.compile(r"/in/[^/]+/?")
 
 

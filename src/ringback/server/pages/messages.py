@@ -25,7 +25,7 @@ MAX_CURSOR = 400
 STATUSES: dict[str, Standing | None] = {
     "delivered": Standing.SUCCEEDED,
     "waiting": Standing.PENDING,
-    "retrying": Standing.SENDING,
+    "underway": Standing.SENDING,
     "failed": Standing.FAILED,
     "cancelled": Standing.CANCELLED,
     "unsent": None,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from ringback import ids
 from ringback.design.charts import bars, lines
 from ringback.model import Endpoint, EndpointState, Instant, NodeState, Registration
 from ringback.policy import MINUTE, SECOND, node_state
@@ -13,6 +14,7 @@ from ringback.server.pages.behind import Behind
 from ringback.server.pages.course import SPANS, USUAL, Courses, Span, plots, totals
 from ringback.server.pages.page import Page, Visit
 from ringback.server.pages.rendering import page
+from ringback.server.pages.ways import Ways
 from ringback.server.pages.wording import FAILING, Badge, badge
 from ringback.store import Statistics, Store
 from ringback.store.survey import JournalFilter, Trouble
@@ -81,6 +83,7 @@ class Overview:
             "reason": self._behind.readiness(),
             "most_troubles": TROUBLES,
             "trouble_badge": trouble_badge,
+            "way": lambda one: _way(visit, one),
             "address": (self._behind.public_url or visit.origin).rstrip("/"),
         }
         return page(visit, "overview.html", values)
@@ -89,6 +92,14 @@ class Overview:
 def trouble_badge(endpoint: Endpoint) -> Badge:
     """Return how an endpoint is shown that fails: it may be paused or disabled as well."""
     return FAILING if endpoint.state is EndpointState.ENABLED else badge(endpoint.state)
+
+
+def _way(visit: Visit, trouble: Trouble) -> str:
+    """Return the link to a failing endpoint; that of a source is seen by what failed there."""
+    owner = trouble.application.id
+    if ids.is_id(ids.APPLICATION, owner):
+        return visit.link(Ways(visit).endpoint(trouble.endpoint))
+    return visit.link("messages", application=owner, status="failed")
 
 
 def _span(key: str) -> Span:

@@ -39,8 +39,6 @@ from ringback.server.pages.routes import Entry, entries
 FORM = "application/x-www-form-urlencoded"
 MAX_FIELDS = 1_000
 SAFE_METHODS = frozenset({"GET", "HEAD"})
-# The first parts of the addresses that are the API's own.
-API = frozenset({"api", "ingest", "docs", "livez", "readyz", "metrics"})
 BODY_SECONDS = 30.0
 
 Scope = Mapping[str, Any]
@@ -66,10 +64,8 @@ class Site:
         self._entries = entries(behind)
 
     def answers(self, scope: Scope) -> bool:
-        """Tell whether a request is for a page, rather than for the API."""
+        """Tell whether a request is for a page, where its address is not the API's own."""
         parts = _parts(scope)
-        if parts[0] in API:
-            return False
         wants_page = "text/html" in _headers(scope).get("accept", "")
         # The first address and those where there is nothing answer programs as the API does.
         return wants_page or (parts != [""] and bool(self._matching(parts)))

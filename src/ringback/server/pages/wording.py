@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from ringback.model import (
+    Delivery,
     DeliveryState,
     EndpointState,
     Held,
@@ -38,7 +39,7 @@ UNSENT = Badge("Not sent", "off")
 STANDINGS = {
     Standing.SUCCEEDED: Badge("Delivered", "good", "good"),
     Standing.PENDING: Badge("Waiting", "wait", "wait"),
-    Standing.SENDING: Badge("Retrying", "again", "wait"),
+    Standing.SENDING: Badge("Under way", "again", "wait"),
     Standing.FAILED: Badge("Failed", "bad", "bad"),
     Standing.CANCELLED: Badge("Cancelled", "off"),
 }
@@ -49,6 +50,7 @@ DELIVERIES = {
     DeliveryState.FAILED: STANDINGS[Standing.FAILED],
     DeliveryState.CANCELLED: STANDINGS[Standing.CANCELLED],
 }
+RETRYING = Badge("Retrying", "again", "wait")
 ENDPOINTS = {
     EndpointState.ENABLED: Badge("Enabled", "good", "good"),
     EndpointState.PAUSED: Badge("Paused", "pause", "wait"),
@@ -146,6 +148,12 @@ def went(what: Outcome) -> Badge:
     return Badge(OUTCOMES[what.kind], "late" if what.kind is OutcomeKind.AGAIN else "bad", "bad")
 
 
+def stands(delivery: Delivery) -> Badge:
+    """Return how a delivery is shown by itself: one that waits after an attempt is told from one that is being sent."""
+    waits_again = delivery.state is DeliveryState.WAITING and delivery.attempts > 0
+    return RETRYING if waits_again else DELIVERIES[delivery.state]
+
+
 def standing(value: str) -> Badge:
     """Return how the standing of that name is shown."""
     return STANDINGS[Standing(value)]
@@ -179,6 +187,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "outcome": outcome,
     "went": went,
     "standing": standing,
+    "stands": stands,
     "failure": failure,
     "skipped": skipped,
     "trigger": trigger,
