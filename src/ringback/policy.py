@@ -41,13 +41,13 @@ class Step(enum.StrEnum):
     """What can happen to a delivery."""
 
     ACCEPT = "accept"  # the message is stored and handed to this node's worker in memory
-    SPILL = "spill"  # the message is stored, and the worker has no room for it now
+    SPILL = "spill"  # the message is stored, and the worker has no room for it now, or it is for later
     TAKE = "take"  # a worker takes what is due, or what a vanished worker left behind
     SUCCEED = "succeed"
     RETRY = "retry"  # the attempt failed, another follows
     POSTPONE = "postpone"  # given back without an attempt: open circuit, pause, rate limit, shutdown
     EXHAUST = "exhaust"  # the attempt failed and was the last
-    CANCEL = "cancel"  # the endpoint is disabled or gone, or its handler wants nothing more of the message
+    CANCEL = "cancel"  # the endpoint is disabled or gone, or somebody or its handler wants nothing more of the message
     RESEND = "resend"  # a person asks for another round of attempts
 
 
