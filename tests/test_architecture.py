@@ -87,6 +87,7 @@ LINE = {
     "migration",
     "moving",
     "outbox",
+    "polling",
     "publication",
     "sources",
     "api_keys",

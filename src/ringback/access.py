@@ -22,6 +22,7 @@ class Right(enum.StrEnum):
     MANAGE_ENDPOINTS = enum.auto()
     TRANSFORM = enum.auto()  # change what is sent of messages, and try it
     REDELIVER = enum.auto()
+    POLL = enum.auto()  # ask for what there is for a poller
     OPERATE = enum.auto()  # whatever is left
 
     # Rights are looked up with every message: an enumeration's own way is ten times as slow.
@@ -41,6 +42,8 @@ class Scope(enum.StrEnum):
     MANAGE_ENDPOINTS = "manage-endpoints"
     MANAGE_TRANSFORMATIONS = "manage-transformations"
     REDELIVER = enum.auto()
+    # What whoever asks for the messages of one poller may do.
+    POLL = enum.auto()
 
 
 RIGHTS: Mapping[Scope, frozenset[Right]] = {
@@ -54,15 +57,20 @@ RIGHTS: Mapping[Scope, frozenset[Right]] = {
     Scope.MANAGE_ENDPOINTS: frozenset({Right.MANAGE_ENDPOINTS, Right.TRANSFORM, Right.SEE_SECRETS}),
     Scope.MANAGE_TRANSFORMATIONS: frozenset({Right.TRANSFORM}),
     Scope.REDELIVER: frozenset({Right.REDELIVER}),
+    Scope.POLL: frozenset({Right.POLL}),
 }
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
-    """Whoever calls: what it may do, in which application (None: in all), and the feature flags it has."""
+    """Whoever calls: what it may do, in which application (None: in all), and the feature flags it has.
+
+    With *poller_id*, it may ask for the messages of that poller alone.
+    """
 
     rights: frozenset[Right]
     application_id: str | None = None
     feature_flags: frozenset[str] | None = None
+    poller_id: str | None = None
 
 
 ADMINISTRATOR = Principal(rights=RIGHTS[Scope.ADMIN])

@@ -212,5 +212,6 @@ def unnamed(token: Token) -> Caller:
         rights=rights_of(token.scopes),
         application_id=token.application_id,
         feature_flags=None if flags is None else frozenset(flags),
+        poller_id=token.poller_id,
     )
     return Caller(principal, expires_at=token.expires_at, visit=None if token.session is None else token.id)

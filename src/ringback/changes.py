@@ -10,6 +10,7 @@ import msgspec
 from ringback import drafts, ids
 from ringback.errors import Conflict, InvalidInput, LimitReached, NotFound
 from ringback.model import Endpoint, EndpointSecret, EndpointState, Instant
+from ringback.store import Store
 
 T = TypeVar("T")
 D = TypeVar("D", bound=drafts.Draft)
@@ -124,3 +125,16 @@ def replaced(old: Endpoint, record: Endpoint) -> Endpoint:
         disabled_reason=old.disabled_reason if unmoved else record.disabled_reason,
         failing_since=old.failing_since if unmoved else None,
     )
+
+
+def check_subscription(store: Store, owner: str, record: Endpoint) -> None:
+    """Refuse an endpoint that listens to event types which are not there; raises ``InvalidInput``."""
+    if ids.is_id(ids.SOURCE, owner) or owner == ids.OPERATOR:
+        return  # its event types are its provider's, or Ringback's, which nobody registers
+    for index, name in enumerate(record.event_types or ()):
+        try:
+            state = "is archived" if store.event_type(name).archived else None
+        except NotFound:
+            state = "does not exist"
+        if state is not None:
+            raise InvalidInput.at("body", "eventTypes", index, msg=f"the event type {name} {state}")

@@ -118,6 +118,21 @@ class EndpointDraft(Draft):
         yield from _names_problems("channels", self.channels, MAX_ENDPOINT_CHANNELS)
 
 
+class PollerDraft(Draft):
+    """A poller to create: an endpoint without an address."""
+
+    description: str = ""
+    event_types: tuple[str, ...] | None = None
+    channels: tuple[str, ...] | None = None
+    metadata: dict[str, str] | None = {}
+
+    def _problems(self) -> Problems:
+        yield from text_problems("description", self.description, 0, MAX_DESCRIPTION)
+        yield from _names_problems("eventTypes", self.event_types, MAX_ENDPOINT_EVENT_TYPES)
+        yield from _names_problems("channels", self.channels, MAX_ENDPOINT_CHANNELS)
+        yield from metadata_problems(self.metadata)
+
+
 class PlayedDraft(EndpointDraft, kw_only=True):
     """An endpoint that a sandbox delivers to, in the manner of the sender whom it plays."""
 
@@ -272,6 +287,13 @@ def _name_problems(loc: tuple[str | int, ...], text: str) -> Problems:
         yield FieldError(
             loc, f"is 1 to {MAX_NAME} characters of a-z, A-Z, 0-9, underscore, full stop and hyphen"
         )
+
+
+def check_name(loc: tuple[str | int, ...], text: str) -> None:
+    """Refuse what is no name; raises ``InvalidInput``."""
+    problems = tuple(_name_problems(loc, text))
+    if problems:
+        raise InvalidInput(*problems)
 
 
 def uid_problems(field: str, text: str | None, prefix: str) -> Problems:

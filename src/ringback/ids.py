@@ -17,6 +17,7 @@ LENGTH = 27
 
 APPLICATION = "app"
 ENDPOINT = "ep"
+POLLER = "poll"
 MESSAGE = "msg"
 ATTEMPT = "atmpt"
 TASK = "qtask"

@@ -102,6 +102,8 @@ class Held(enum.StrEnum):
 
 
 HANDLER_SCHEME = "handler:"
+# In place of the address of an endpoint that has none: its messages are asked for. It is paused for ever.
+POLLED = "poller:"
 
 
 class Application(msgspec.Struct, frozen=True, kw_only=True):

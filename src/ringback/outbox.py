@@ -22,6 +22,7 @@ from ringback.changes import (
     changed_headers,
     check_inline,
     check_not_handler,
+    check_subscription,
     check_uid_of_path,
     one_way_of_flags,
     patched,
@@ -42,6 +43,7 @@ from ringback.model import (
     EventType,
     Instant,
 )
+from ringback.polling import Pollers
 from ringback.publication import acceptance_of, draft_of, of_each
 from ringback.repetition import idempotency, rotated_once
 from ringback.replays import Replays
@@ -308,7 +310,7 @@ class Outbox:
             if found(lambda: store.endpoint(owner, ref)) is None:
                 check_uid_of_path(ref, draft.uid, ids.ENDPOINT)
                 return self._add_endpoint(store, owner, msgspec.structs.replace(record, uid=ref), None), True
-            _check_subscription(store, owner, record)
+            check_subscription(store, owner, record)
             return store.change_endpoint(owner, ref, renew), False
 
         return self._committer.write(change)
@@ -321,7 +323,7 @@ class Outbox:
                 check_not_handler(old)
                 record = self._endpoint_of(patched(drafts.endpoint_draft(old), changes))
                 if "event_types" in changes:
-                    _check_subscription(store, old.application_id, record)
+                    check_subscription(store, old.application_id, record)
                 return replaced(old, record)
 
             return store.change_endpoint(store.application(application).id, ref, renew)
@@ -452,6 +454,11 @@ class Outbox:
         return Archive(self._committer, self._clock, self._entropy)
 
     @property
+    def pollers(self) -> Pollers:
+        """Endpoints without an address, for receivers that ask for their messages."""
+        return Pollers(self._committer, self._clock, self._entropy)
+
+    @property
     def options(self) -> DeliveryOptions:
         """How endpoints are sent to."""
         return DeliveryOptions(self._committer, self._clock)
@@ -547,7 +554,7 @@ class Outbox:
         self, store: Store, application: str, record: Endpoint, key: Idempotency | None
     ) -> Endpoint:
         owner = store.application(application).id
-        _check_subscription(store, owner, record)
+        check_subscription(store, owner, record)
         if len(store.endpoints(owner, Page(limit=MAX_ENDPOINTS))) == MAX_ENDPOINTS:
             raise LimitReached(f"an application has at most {MAX_ENDPOINTS} endpoints")
         use = None if key is None else msgspec.structs.replace(key, scope=f"{key.scope}:{owner}")
@@ -574,13 +581,3 @@ def found(look_up: Callable[[], T]) -> T | None:
         return look_up()
     except NotFound:
         return None
-
-
-def _check_subscription(store: Store, owner: str, record: Endpoint) -> None:
-    if ids.is_id(ids.SOURCE, owner) or owner == ids.OPERATOR:
-        return  # its event types are its provider's, or Ringback's, which nobody registers
-    for index, name in enumerate(record.event_types or ()):
-        existing = found(lambda name=name: store.event_type(name))  # type: ignore[misc]
-        if existing is None or existing.archived:
-            state = "does not exist" if existing is None else "is archived"
-            raise InvalidInput.at("body", "eventTypes", index, msg=f"the event type {name} {state}")

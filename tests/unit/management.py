@@ -12,7 +12,7 @@ from ringback.access import Scope
 from ringback.api_keys import ApiKeyDraft, ApiKeys
 from ringback.gateway import Gateway
 from ringback.intake import Intake
-from ringback.model import Attempt, Outcome, OutcomeKind
+from ringback.model import Attempt, EndpointState, Outcome, OutcomeKind
 from ringback.observe import Observer
 from ringback.outbox import Outbox, system_clock
 from ringback.policy import DEFAULT_SCHEDULE
@@ -41,8 +41,8 @@ class Hand:
         self.works = []
 
     def admit(self, endpoint):
-        """Have room for everything."""
-        return True
+        """Have room for everything that may be delivered."""
+        return endpoint.state is EndpointState.ENABLED
 
     def receive(self, accepted):
         """Keep what was accepted."""

@@ -5,7 +5,7 @@ import string
 
 import pytest
 from falcon.inspect import inspect_routes
-from management import management
+from management import made, management
 
 from postgres_server import postgres_server
 from ringback.access import Place, Right, Scope
@@ -32,6 +32,8 @@ BODIES = {
     f"POST {APP}/endpoint/{{ep}}/send-example": {"eventType": "invoice.paid"},
     f"PUT {APP}/endpoint/{{ep}}/headers": {"headers": {"x-other": "1"}},
     f"PATCH {APP}/endpoint/{{ep}}/headers": {"headers": {"x-other": "1"}},
+    f"PATCH {APP}/poller/{{poller}}": {"description": "other"},
+    f"POST {APP}/poller/{{poller}}/consumer/{{consumer}}/seek": {"after": RECENT},
     f"PUT {APP}/endpoint/{{ep}}/auth": {"kind": "bearer", "token": "t0ken"},
     f"PATCH {APP}/endpoint/{{ep}}/auth": {"kind": "bearer", "token": "t0ken"},
     f"PUT {APP}/endpoint/{{ep}}/oauth": {
@@ -48,7 +50,7 @@ BODIES = {
     },
     f"POST {APP}/endpoint/{{ep}}/dry-run": {"eventType": "invoice.paid", "payload": {}},
 }
-PREFIXES = {"app": "app", "ep": "ep", "msg": "msg", "att": "atmpt"}
+PREFIXES = {"app": "app", "ep": "ep", "msg": "msg", "att": "atmpt", "poller": "poll"}
 NOBODY = {kind: f"{prefix}_{'0' * 27}" for kind, prefix in PREFIXES.items()}
 # What an application's own people may do, by the Svix server's table of operations.
 TRANSFORMING = {
@@ -70,15 +72,28 @@ MANAGING = TRANSFORMING | {
     "PATCH /endpoint/{ep}/headers",
     "POST /endpoint/{ep}/pause",
     "POST /endpoint/{ep}/resume",
+    "POST /poller",
+    "PATCH /poller/{poller}",
+    "DELETE /poller/{poller}",
 }
-PORTAL = MANAGING | {
-    "POST /endpoint/{ep}/recover",
-    "POST /endpoint/{ep}/replay-missing",
-    "POST /endpoint/{ep}/bulk-replay",
-    "POST /bulk-replay",
-    "POST /endpoint/{ep}/secret/rotate",
-    "POST /msg/{msg}/endpoint/{ep}/resend",
+POLLING = {
+    "GET /poller/{poller}",
+    "GET /poller/{poller}/consumer/{consumer}",
+    "POST /poller/{poller}/consumer/{consumer}/seek",
 }
+PORTAL = (
+    MANAGING
+    | POLLING
+    | {
+        "POST /endpoint/{ep}/recover",
+        "POST /endpoint/{ep}/replay-missing",
+        "POST /endpoint/{ep}/bulk-replay",
+        "POST /bulk-replay",
+        "POST /endpoint/{ep}/secret/rotate",
+        "POST /poller/{poller}/token/rotate",
+        "POST /msg/{msg}/endpoint/{ep}/resend",
+    }
+)
 
 
 class Tenant:
@@ -89,7 +104,8 @@ class Tenant:
         endpoint = api.endpoint(app, uid="main")["id"]
         message = api.message(app, eventId="order-1")["id"]
         attempt = api.attempt(500).id
-        self.ids = {"app": app, "ep": endpoint, "msg": message, "att": attempt}
+        poller = made(api.post(f"/app/{app}/poller", {}))["id"]
+        self.ids = {"app": app, "ep": endpoint, "msg": message, "att": attempt, "poller": poller}
         self.uid = uid
         self.keys = {scope.value: api.key(scope, app=app) for scope in Scope}
         self.keys["signed"] = SIGNER.make(system_clock(), 60_000, app)
@@ -138,7 +154,15 @@ def ask(api, route, ids, key, query=""):
     """Send a request to a route with these ids; return the answer."""
     method, template = route.split(" ")
     path = template.format_map(
-        {**NOBODY, "source": "src", "name": "invoice.paid", "token": "tok", "task": "qtask"} | ids
+        {
+            **NOBODY,
+            "source": "src",
+            "name": "invoice.paid",
+            "token": "tok",
+            "task": "qtask",
+            "consumer": "one",
+        }
+        | ids
     )
     body = BODIES.get(route, {}) if method in {"POST", "PUT", "PATCH"} else None
     return api.send(method, path, body, token=key, query=query)
@@ -167,7 +191,7 @@ def test_another_application_is_not_there(api, acme, globex):
 def test_another_application_s_ids_are_not_there(api, acme, globex):
     """In one's own address, any id of another's is a 404 with the body of an id that nobody has."""
     for route in placed(api, Place.APPLICATION):
-        for place in [name for name in _places(route) if name != "app"]:
+        for place in [name for name in _places(route) if name not in {"app", "consumer"}]:
             for key in (acme.keys["admin"], acme.keys["signed"]):
                 their, nobody = acme.ids | {place: globex.ids[place]}, acme.ids | {place: NOBODY[place]}
                 hidden = told(ask(api, route, their, key), {place: their[place]})
@@ -262,10 +286,11 @@ def test_scopes(api, acme):
         allowed = {
             "admin": True,
             "publish": method == "POST" and below in {"/msg", "/msg/batch", "/msg/precheck/active"},
-            "read": method == "GET" and not secret,
+            "read": method == "GET" and not secret and f"{method} {below}" not in POLLING,
             "portal": method == "GET" or f"{method} {below}" in PORTAL,
             "view-secrets": method == "GET" and secret,
-            "rotate-secrets": secret or below.endswith("/secret/rotate"),
+            "rotate-secrets": secret or below.endswith(("/secret/rotate", "/token/rotate")),
+            "poll": f"{method} {below}" in POLLING,
             "manage-transformations": f"{method} {below}" in TRANSFORMING,
             "manage-endpoints": secret or f"{method} {below}" in MANAGING,
             "redeliver": below.endswith(("/recover", "/resend", "/replay-missing", "/bulk-replay")),

@@ -21,6 +21,7 @@ from ringback.server.api.event_type import EventTypes
 from ringback.server.api.message import Messages
 from ringback.server.api.node import Nodes
 from ringback.server.api.operational_endpoint import OperationalEndpoints
+from ringback.server.api.poller import MessagePollers
 from ringback.server.api.precheck import Precheck
 from ringback.server.api.received import Received
 from ringback.server.api.reference import Reference
@@ -110,6 +111,7 @@ def create_app(
         EventTypes: EventTypes(outbox, bodies),
         Health: Health(outbox, readiness),
         Messages: Messages(outbox, bodies),
+        MessagePollers: MessagePollers(outbox, bodies),
         MetricsPage: MetricsPage(metrics, outbox),
         Nodes: Nodes(outbox),
         OperationalEndpoints: OperationalEndpoints(outbox, bodies),

@@ -47,6 +47,15 @@ _RIGHTS = {
     ("POST", "/endpoint/{ep}/bulk-replay"): Right.REDELIVER,
     ("POST", "/bulk-replay"): Right.REDELIVER,
     ("POST", "/msg/{msg}/endpoint/{ep}/resend"): Right.REDELIVER,
+    ("POST", "/poller"): Right.MANAGE_ENDPOINTS,
+    ("PATCH", "/poller/{poller}"): Right.MANAGE_ENDPOINTS,
+    ("DELETE", "/poller/{poller}"): Right.MANAGE_ENDPOINTS,
+    ("POST", "/poller/{poller}/token/rotate"): Right.ROTATE_SECRETS,
+    ("GET", "/poller/{poller}"): Right.POLL,
+    ("HEAD", "/poller/{poller}"): Right.POLL,
+    ("GET", "/poller/{poller}/consumer/{consumer}"): Right.POLL,
+    ("HEAD", "/poller/{poller}/consumer/{consumer}"): Right.POLL,
+    ("POST", "/poller/{poller}/consumer/{consumer}/seek"): Right.POLL,
 }
 # Sources are shown with their addresses, and whoever knows one may knock.
 _SECRET_SOURCES = frozenset({_INGEST, f"{_INGEST}/{{source}}"})

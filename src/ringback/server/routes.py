@@ -16,6 +16,7 @@ from ringback.server.api.event_type import EventTypes
 from ringback.server.api.message import Messages
 from ringback.server.api.node import Nodes
 from ringback.server.api.operational_endpoint import OperationalEndpoints
+from ringback.server.api.poller import MessagePollers
 from ringback.server.api.precheck import Precheck
 from ringback.server.api.received import Received
 from ringback.server.api.reference import Reference
@@ -40,6 +41,8 @@ PARTS = {
     "ep": "An endpoint: its id or your uid.",
     "msg": "A message: its id or your event id.",
     "name": "The name of an event type.",
+    "poller": "A poller: its id.",
+    "consumer": "One of those who ask: a name of your choice, 1 to 256 of `a-zA-Z0-9_.-`.",
     "source": "A source: its id or your uid.",
     "task": "A background task: its id.",
     "token": "A token: its id.",
@@ -53,6 +56,7 @@ TAGS = {
     "Message": "What is published to the endpoints of an application.",
     "Message Attempt": "Where messages stand at endpoints, and every try at delivering them.",
     "Background Task": "Long work, such as delivering many messages again.",
+    "Message Poller": "Endpoints without an address, for receivers that nobody can reach: they ask for their messages.",
     "Operational Webhook Endpoint": "Places that operators are told at what happens to endpoints and deliveries.",
     "Operational Webhook Message": "What operators were told.",
     "Operational Webhook Message Attempt": "Where that stands, and every try at delivering it.",
@@ -98,8 +102,21 @@ def _management() -> Iterable[Entry]:
         (one_message, Messages, None),
         (f"{one_message}/cancel", Messages, "cancel"),
         *_deliveries(one_application),
+        *_pollers(f"{one_application}/poller"),
         *_tasks(),
         *_authentication(),
+    )
+
+
+def _pollers(pollers: str) -> Iterable[Entry]:
+    one_poller = f"{pollers}/{{poller}}"
+    one_consumer = f"{one_poller}/consumer/{{consumer}}"
+    return (
+        (pollers, MessagePollers, "all"),
+        (one_poller, MessagePollers, None),
+        (f"{one_poller}/token/rotate", MessagePollers, "rotate"),
+        (one_consumer, MessagePollers, "consumer"),
+        (f"{one_consumer}/seek", MessagePollers, "seek"),
     )
 
 

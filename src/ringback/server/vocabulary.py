@@ -17,6 +17,7 @@ from ringback.archive import MAX_EXPUNGED
 from ringback.former_addresses import MAX_GRACE
 from ringback.server.option_words import OPTIONS
 from ringback.server.paging import MAX_LIMIT
+from ringback.server.poller_words import POLLERS
 from ringback.server.words import LATER, NAME, THEN, Word
 from ringback.server.words import identifier as _id
 from ringback.server.words import moment as _time
@@ -36,6 +37,8 @@ _AS = {
     "EventTypeFromOpenApi": "EventType",
     "HeadersPatch": "Headers",
     "ApplicationReplay": "EndpointReplay",
+    "PollerCreated": "Poller",
+    "PollingEndpointMessage": "Message",
 }
 
 
@@ -71,7 +74,7 @@ COMMON = {
     "Refusal.detail": _word("What is wrong, for people.", "there is no application acme"),
     "Faults.detail": _word("The fields at fault."),
     "FieldError.loc": _word(
-        "Where it is: a path that begins with `body`, `query` or `header`.", ["body", "name"]
+        "Where it is: a path that begins with `body`, `query`, `header` or `path`.", ["body", "name"]
     ),
     "FieldError.msg": _word("What is wrong with it.", "has 1 to 256 characters, this one 0"),
     "FieldError.type": _word("What kind of fault it is.", "value_error"),
@@ -557,6 +560,7 @@ WORDS = (
     | ENDPOINTS
     | TASKS
     | OPTIONS
+    | POLLERS
     | EVENT_TYPES
     | MESSAGES
     | SOURCES

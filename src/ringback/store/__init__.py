@@ -28,6 +28,7 @@ from ringback.model import (
     Standing,
 )
 from ringback.store.places import absence, examine_store, is_postgres, open_store
+from ringback.store.pollers import Polled, PollerVerbs
 from ringback.store.survey import SurveyVerbs
 from ringback.store.tasks import Lane, Survey, Task, TaskFilter, TaskKind, TaskState, TaskVerbs
 from ringback.store.values import (
@@ -75,7 +76,7 @@ class Pending(Protocol[T_co]):
         ...
 
 
-class Store(TaskVerbs, SurveyVerbs, Protocol):
+class Store(TaskVerbs, SurveyVerbs, PollerVerbs, Protocol):
     """What the line needs of a database. Arguments named *ref* are an id or a uid.
 
     ``grain`` is the step in which retention goes: with a day, what was accepted on one day goes at once. ``tells`` is
@@ -516,6 +517,7 @@ __all__ = [
     "MessageFilter",
     "Page",
     "Pending",
+    "Polled",
     "Pruned",
     "Quota",
     "Settlement",

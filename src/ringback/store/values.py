@@ -244,6 +244,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     session: str | None = None
     expires_at: Instant | None = None
     last_used_at: Instant | None = None
+    poller_id: str | None = None
 
 
 class Pruned(msgspec.Struct, frozen=True):

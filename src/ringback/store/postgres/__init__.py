@@ -9,13 +9,14 @@ from ringback.store.postgres.line import PostgresLine
 from ringback.store.postgres.publication import Publication
 from ringback.store.postgres.upkeep import Upkeep
 from ringback.store.sql.nodes import Nodes
+from ringback.store.sql.polling import Polling
 from ringback.store.sql.sources import Sources
 from ringback.store.sql.tasks import Tasks
 from ringback.store.sql.tokens import Tokens
 
 
 class PostgresStore(
-    Publication, PostgresLine, Upkeep, Sources, Tokens, Tasks, Keys, Nodes, Hints, Examination
+    Publication, PostgresLine, Upkeep, Sources, Tokens, Polling, Tasks, Keys, Nodes, Hints, Examination
 ):
     """All verbs of ``ringback.store.Store``; see there. Each base class holds the verbs of one concern.
 

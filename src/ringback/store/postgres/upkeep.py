@@ -9,6 +9,7 @@ from ringback.store import Pruned, Statistics
 from ringback.store.postgres.database import Database, make_day
 from ringback.store.postgres.days import Day, day_named, day_of, first_key
 from ringback.store.sql.history import History
+from ringback.store.sql.polling import Polling
 from ringback.store.sql.tables import Many
 
 COUNT_CEILING = 100_000
@@ -17,6 +18,7 @@ DAYS_AHEAD = 2
 LARGE = 200_000
 _PARTS = (
     Many("DELETE FROM ringback_event WHERE message_key IN ({rows})", "i"),
+    Many("DELETE FROM ringback_feed WHERE message_key IN ({rows})", "i"),
     Many("DELETE FROM ringback_terms WHERE message_key IN ({rows})", "i"),
     Many("DELETE FROM ringback_tag WHERE message_key IN ({rows})", "i"),
     Many("DELETE FROM ringback_attempt WHERE message_key IN ({rows})", "i"),
@@ -24,7 +26,7 @@ _PARTS = (
     Many("DELETE FROM ringback_message WHERE key IN ({rows})", "i"),
 )
 # What is not parted by days.
-_BESIDE = ("ringback_event", "ringback_terms", "ringback_tag")
+_BESIDE = ("ringback_event", "ringback_feed", "ringback_terms", "ringback_tag")
 _LOOK = """
     SELECT m.key, EXISTS (
         SELECT 1 FROM ringback_delivery d WHERE d.message_key = m.key AND d.due_at IS NOT NULL
@@ -41,7 +43,7 @@ _UNDER_WAY = """
 """
 
 
-class Upkeep(History, Database):
+class Upkeep(History, Polling, Database):
     """The verbs that keep house."""
 
     grain: Duration = DAY
@@ -49,6 +51,7 @@ class Upkeep(History, Database):
     def prune(self, before: Instant, cursor: int, limit: int, *, receipts_before: Instant) -> Pruned:
         """See ``Store``. A day that is over and at rest is dropped whole, whatever the *limit*."""
         self._make_days_ahead()
+        self.forget_unasked(before, limit)
         self.prune_by_age("ringback_idempotency", before, limit)
         self.prune_by_age("ringback_receipt", receipts_before, limit)
         day = self._oldest_day(before, cursor)

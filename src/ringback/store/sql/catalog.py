@@ -334,9 +334,11 @@ class Catalog(Tables):
         key, _ = self._application_row(application_id)
         query = (
             f"SELECT {ENDPOINT_COLUMNS} FROM ringback_endpoint e"
-            " WHERE e.application_key = ? AND e.deleted_at IS NULL"
+            " WHERE e.application_key = ? AND e.deleted_at IS NULL AND e.id < ?"
         )
-        return [endpoint_of(row, self._vault) for row in self.page(query, [key], "e.id", page)]
+        # Pollers, which have addresses of their own in the API, come after all others.
+        values = [key, f"{ids.POLLER}_"]
+        return [endpoint_of(row, self._vault) for row in self.page(query, values, "e.id", page)]
 
     def endpoints_with_options(self, page: Page) -> list[Endpoint]:
         """See ``Store``."""

@@ -15,7 +15,8 @@ from ringback.store.sql.catalog import Catalog
 from ringback.store.sql.tables import Many, Row
 
 _COLUMNS = (
-    "id, name, digest, created_at, scopes, application_id, feature_flags, session, expires_at, last_used_at"
+    "id, name, digest, created_at, scopes, application_id, feature_flags, session, expires_at, last_used_at,"
+    " poller_id"
 )
 _INSERT = f"INSERT INTO ringback_token ({_COLUMNS}) VALUES ({', '.join('?' * len(_COLUMNS.split(', ')))})"
 _BY_DIGEST = Many(
@@ -91,11 +92,13 @@ def _values(token: Token) -> tuple[Any, ...]:
         token.session,
         token.expires_at,
         token.last_used_at,
+        token.poller_id,
     )
 
 
 def _token(row: Row) -> Token:
-    token_id, name, digest, created_at, scopes, application_id, flags, session, expires_at, last_used_at = row
+    token_id, name, digest, created_at, scopes, application_id, flags, session, expires_at, *others = row
+    last_used_at, poller_id = others
     return Token(
         id=token_id,
         name=name,
@@ -107,4 +110,5 @@ def _token(row: Row) -> Token:
         session=session,
         expires_at=expires_at,
         last_used_at=last_used_at,
+        poller_id=poller_id,
     )

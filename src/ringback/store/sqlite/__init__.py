@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ringback.store.sql.nodes import Nodes
+from ringback.store.sql.polling import Polling
 from ringback.store.sql.sources import Sources
 from ringback.store.sql.tasks import Tasks
 from ringback.store.sql.tokens import Tokens
@@ -12,7 +13,7 @@ from ringback.store.sqlite.publication import Publication
 from ringback.store.sqlite.upkeep import Upkeep
 
 
-class SQLiteStore(Publication, Hints, Upkeep, Sources, Tokens, Tasks, Keys, Nodes):
+class SQLiteStore(Publication, Hints, Upkeep, Sources, Tokens, Polling, Tasks, Keys, Nodes):
     """All verbs of ``ringback.store.Store``; see there. Each base class holds the verbs of one concern.
 
     Args:

@@ -7,11 +7,13 @@ from typing import Any
 from ringback.model import Duration, Instant
 from ringback.store import Inspection, Pruned, Statistics
 from ringback.store.sql.history import History
+from ringback.store.sql.polling import Polling
 from ringback.store.sql.tables import Many
 
 COUNT_CEILING = 100_000
 MAX_FAULTS = 20
 _PARTS = (
+    Many("DELETE FROM ringback_feed WHERE message_key IN ({rows})", "i"),
     Many("DELETE FROM ringback_terms WHERE message_key IN ({rows})", "i"),
     Many("DELETE FROM ringback_tag WHERE message_key IN ({rows})", "i"),
     Many("DELETE FROM ringback_attempt WHERE message_key IN ({rows})", "i"),
@@ -20,13 +22,14 @@ _PARTS = (
 )
 
 
-class Upkeep(History):
+class Upkeep(History, Polling):
     """The verbs that keep house."""
 
     grain: Duration = 1
 
     def prune(self, before: Instant, cursor: int, limit: int, *, receipts_before: Instant) -> Pruned:
         """See ``Store``."""
+        self.forget_unasked(before, limit)
         self.prune_by_age("ringback_idempotency", before, limit)
         self.prune_by_age("ringback_receipt", receipts_before, limit)
         looked = self.rows(
