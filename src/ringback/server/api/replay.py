@@ -6,7 +6,7 @@ import msgspec
 from falcon import HTTP_202
 from falcon.asgi import Response
 
-from ringback.errors import Conflict
+from ringback.errors import Conflict, NotFound
 from ringback.outbox import Outbox
 from ringback.replays import Plan
 from ringback.server.api.endpoint import RECOVERY
@@ -54,7 +54,13 @@ class Replaying:
         key = req.get_header("idempotency-key")
         await self._begin(resp, app, plan_of(body, (ep,)), key, preview=body.preview)
 
-    @operation("endpoint.bulk-replay-all", ANSWERS, body=APPLICATION_REPLAY, keyed=True, raises=(Conflict,))
+    @operation(
+        "endpoint.bulk-replay-all",
+        ANSWERS,
+        body=APPLICATION_REPLAY,
+        keyed=True,
+        raises=(Conflict, NotFound),
+    )
     async def on_post_all(self, req: Request, resp: Response, app: str) -> None:
         """Deliver again what a filter finds at several endpoints, or tell how much that is."""
         parse(req, Query)
