@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from playwright.sync_api import Locator, Page, expect
-from visits import DESKTOP, PHONE, Screen
+from playwright.sync_api import Locator, expect
+from visits import DESKTOP, PHONE, Screen, Visit
 
 # How often somebody presses Tab before giving up; the longest page has some two hundred controls.
 MOST_TABS = 400
@@ -24,8 +24,22 @@ class Mouse:
     screen: Screen = DESKTOP
     scripts = True
 
-    def __init__(self, page: Page) -> None:
-        self.page = page
+    def __init__(self, visit: Visit) -> None:
+        self.visit = visit
+        self.page = visit.page
+
+    def open(self, path: str) -> None:
+        """Open a page of the site."""
+        self.visit.open(path)
+
+    def reads(self, text: str | re.Pattern[str]) -> None:
+        """Wait until a heading or a line says *text*, and see that it is in sight of whoever scrolls."""
+        expect(self.page.get_by_text(text).first).to_be_visible()
+
+    def arrives(self, heading: str | re.Pattern[str]) -> None:
+        """Wait for the page with that heading."""
+        expect(self.page.get_by_role("heading", name=heading).first).to_be_visible()
+        self.visit.settle()
 
     def press(self, role: str, name: str | re.Pattern[str], *, within: Locator | None = None) -> None:
         """Press the button, follow the link, or tick the box with that name."""
@@ -91,4 +105,5 @@ class Keyboard(Mouse):
         assert element.evaluate(IS_SEEN), f"nobody sees that the focus is on {target}"
 
 
-HANDS = {"mouse": Mouse, "no scripts": Plain, "phone": Finger, "keyboard": Keyboard}
+PAYERS = {"no scripts": Plain, "phone": Finger, "keyboard": Keyboard}
+DEVELOPERS = {"phone": Finger, "keyboard": Keyboard}

@@ -65,15 +65,18 @@ class Visit:
     Args:
         context: The visitor's part of the browser.
         site: The site's address; nothing is loaded from anywhere else.
+        scripts: Whether pages run any, and what watches them in there.
     """
 
-    def __init__(self, context: BrowserContext, site: str) -> None:
+    def __init__(self, context: BrowserContext, site: str, *, scripts: bool = True) -> None:
         self.site = site
+        self._scripts = scripts
         self.faults: list[str] = []
         self._expected: list[re.Pattern[str]] = []
         self._elsewhere: list[str] = []
-        context.expose_function("told", lambda what, more: self._tell(f"{what}: {more}"))
-        context.add_init_script(WATCHMAN)
+        if scripts:
+            context.expose_function("told", lambda what, more: self._tell(f"{what}: {more}"))
+            context.add_init_script(WATCHMAN)
         context.on("weberror", lambda error: self._tell(f"an error of a script: {error.error}"))
         context.on("dialog", lambda dialog: (self._tell(f"a dialog: {dialog.message}"), dialog.dismiss()))
         context.on("console", self._hear)
@@ -87,7 +90,8 @@ class Visit:
 
     def settle(self) -> Page:
         """Wait until the page is drawn as it stays, so that whatever moves has moved."""
-        self.page.evaluate("window.settled && window.settled()")
+        if self._scripts:
+            self.page.evaluate("window.settled()")
         return self.page
 
     def expect_fault(self, pattern: str) -> None:
@@ -147,7 +151,7 @@ def visiting(
     context.set_default_timeout(PATIENCE)
     context.add_cookies(list(cookies))
     try:
-        visit = Visit(context, site)
+        visit = Visit(context, site, scripts=scripts)
         yield visit
         visit.page.close()
         assert not visit.unexpected(), "\n".join(visit.unexpected())
