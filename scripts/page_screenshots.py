@@ -60,7 +60,8 @@ def _take(browser: Browser, site: Site, shown: Shown) -> None:
     path = shown.path.format(**site.places)
     with contextlib.ExitStack() as stack:
         for screen, size in SCREENS.items():
-            visit = stack.enter_context(visiting(browser, site.url, screen=size, cookies=site.cookies))
+            cookies = site.cookies(shown.who)
+            visit = stack.enter_context(visiting(browser, site.url, screen=size, cookies=cookies))
             visit.expect_fault(rf"status of {shown.status} ")
             page = visit.open(path)
             for scheme in SCHEMES:

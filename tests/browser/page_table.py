@@ -13,6 +13,7 @@ class Shown(NamedTuple):
         site: The site that it is on, see ``sites.SITES``.
         path: Its address; ``{name}`` stands for what the site has there.
         status: What it is answered with.
+        who: Who sees it, see the ``sessions`` of a site.
         more: What there is so much of, all alike, that rules are tried on one part of it: the rest, as a selector.
     """
 
@@ -20,6 +21,7 @@ class Shown(NamedTuple):
     site: str
     path: str
     status: int = 200
+    who: str = "operator"
     more: str | None = None
 
 
@@ -30,6 +32,44 @@ PAGES = (
     Shown("look", "server", "/look"),
     Shown("overview", "server", "/"),
     Shown("overview-new", "new server", "/"),
+    Shown("overview-read-only", "server", "/", who="reader"),
+    Shown("login", "server", "/login", who="nobody"),
+    Shown("login-link", "server", "/login?link=code", who="nobody"),
+    Shown("messages", "server", "/messages"),
+    Shown("messages-new", "new server", "/messages"),
+    Shown("messages-filtered", "server", "/messages?went=failed&type=invoice.paid"),
+    Shown("messages-none", "server", "/messages?text=nothing"),
+    Shown("message", "server", "/messages/{app}/{message}"),
+    Shown("message-first", "server", "/messages/{app}/{first}"),
+    Shown("message-unheard", "server", "/messages/{quiet}/{unheard}"),
+    Shown("message-compare", "server", "/messages/{app}/{message}/compare?with={first}"),
+    Shown("message-forget", "server", "/messages/{app}/{message}/forget"),
+    Shown("applications", "server", "/applications"),
+    Shown("applications-new", "new server", "/applications"),
+    Shown("applications-none", "server", "/applications?find=nothing"),
+    Shown("application", "server", "/applications/{app}"),
+    Shown("application-quiet", "server", "/applications/{quiet}"),
+    Shown("application-make", "server", "/applications/new"),
+    Shown("application-edit", "server", "/applications/{app}/edit"),
+    Shown("endpoint", "server", "/applications/{app}/endpoints/{broken}"),
+    Shown("endpoint-healthy", "server", "/applications/{app}/endpoints/{healthy}"),
+    Shown("endpoint-slow", "server", "/applications/{app}/endpoints/{slow}"),
+    Shown("endpoint-paused", "server", "/applications/{app}/endpoints/{paused}"),
+    Shown("endpoint-read-only", "server", "/applications/{app}/endpoints/{broken}", who="reader"),
+    Shown("endpoint-attempts", "server", "/applications/{app}/endpoints/{broken}/attempts"),
+    Shown("endpoint-messages", "server", "/applications/{app}/endpoints/{broken}/messages"),
+    Shown("endpoint-secret", "server", "/applications/{app}/endpoints/{broken}/secret"),
+    Shown("endpoint-edit", "server", "/applications/{app}/endpoints/{broken}/edit"),
+    Shown("endpoint-make", "server", "/applications/{app}/endpoints/new"),
+    Shown("endpoint-start", "server", "/applications/{app}/endpoints/{picky}/start"),
+    Shown("portal", "server", "/portal", who="customer"),
+    Shown("portal-new", "server", "/portal", who="newcomer"),
+    Shown("portal-enter", "server", "/portal/enter", who="nobody"),
+    Shown("portal-messages", "server", "/portal/messages", who="customer"),
+    Shown("portal-event-types", "server", "/portal/event-types", who="customer"),
+    Shown("portal-endpoint", "server", "/portal/endpoints/{broken}", who="customer"),
+    Shown("portal-endpoint-make", "server", "/portal/endpoints/new", who="customer"),
+    Shown("portal-endpoint-start", "server", "/portal/endpoints/{picky}/start", who="customer"),
     Shown("problem", "server", "/nothing", 404),
     Shown("sandbox-home-new", "new sandbox", "/dashboard"),
     Shown("sandbox-home", "sandbox", "/dashboard"),

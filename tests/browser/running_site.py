@@ -29,12 +29,16 @@ class Site(NamedTuple):
     Args:
         url: Its address.
         places: What the names in a path of the page table stand for.
-        cookies: What a visitor has who may see the pages.
+        sessions: The cookies of whoever may see its pages, by who it is.
     """
 
     url: str
-    places: Mapping[str, str]
-    cookies: tuple[Mapping[str, Any], ...] = ()
+    places: Mapping[str, str] = {}
+    sessions: Mapping[str, tuple[Mapping[str, Any], ...]] = {}
+
+    def cookies(self, who: str = "operator") -> tuple[Mapping[str, Any], ...]:
+        """Return the cookies of somebody; none where there is nothing to sign in to."""
+        return self.sessions.get(who, ())
 
 
 @contextlib.contextmanager

@@ -68,7 +68,7 @@ TRIGGERED = {
 def new_sandbox() -> Iterator[Site]:
     """Run a sandbox that nothing has happened in."""
     with folder() as place, sandbox(place, "--seed", "1") as box:
-        yield Site(box.url, {})
+        yield Site(box.url)
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import urllib.parse
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from running import ADMIN_TOKEN, ANYWHERE, LOOPBACK, PATIENCE, Api, receiving, running
+from running import ADMIN_TOKEN, ANYWHERE, LOOPBACK, PATIENCE, Api, Ringback, receiving, running
 from running_site import HANGS, Site, folder, shop
 
 from ringback.demo.payloads import fresh, samples
@@ -39,7 +39,7 @@ PUBLISHED = 40
 def new_server() -> Iterator[Site]:
     """Run a server that nobody has used."""
     with folder() as place, running("serve", "--listen", ANYWHERE, folder=place, **SETTINGS) as node:
-        yield Site(f"http://{LOOPBACK}:{node.port}", {}, signed_in(node.port))
+        yield Site(address(node), {}, {"operator": signed_in(node.port)})
 
 
 @contextlib.contextmanager
@@ -53,7 +53,21 @@ def used_server() -> Iterator[Site]:
     ):
         places = _used(api, receiver.url)
         receiver.until(lambda: receiver.succeeded.total() >= 2 * PUBLISHED)
-        yield Site(f"http://{LOOPBACK}:{node.port}", places, signed_in(node.port))
+        customer = api.post("/auth/app-portal-access/northwind", {})["token"]
+        newcomer = api.post("/auth/app-portal-access/quiet", {})["token"]
+        reader = api.post("/auth/api-token", {"name": "On call", "scopes": ["read"]})["token"]
+        sessions = {
+            "operator": signed_in(node.port),
+            "reader": signed_in(node.port, reader),
+            "customer": signed_in(node.port, customer),
+            "newcomer": signed_in(node.port, newcomer),
+        }
+        yield Site(address(node), places, sessions)
+
+
+def address(node: Ringback) -> str:
+    """Return where a server is reached."""
+    return f"http://{LOOPBACK}:{node.port}"
 
 
 def signed_in(port: int, token: str = ADMIN_TOKEN) -> tuple[Mapping[str, Any], ...]:

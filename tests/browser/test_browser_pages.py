@@ -57,7 +57,7 @@ def wider(page):
 def test_page(site, visit, shown, screen):
     """It answers as the table says, fits its window, moves nothing, logs nothing, and axe finds nothing in it."""
     there = site(shown.site)
-    visitor = visit(there.url, screen=SCREENS[screen], cookies=there.cookies)
+    visitor = visit(there.url, screen=SCREENS[screen], cookies=there.cookies(shown.who))
     if shown.status >= 400:
         visitor.expect_fault(rf"status of {shown.status} ")
     address = there.url + shown.path.format(**there.places)
