@@ -25,12 +25,12 @@ class Visitor:
         self.site = site
         self._client = falcon.testing.TestClient(doors)
 
-    def send(self, method, path, form=None, *, headers=None, query=""):
+    def send(self, method, path, form=None, *, headers=None, query="", raw=None):
         """Send one request, and keep the cookies of the answer; nothing is followed."""
         sent = {"accept": "text/html,*/*"}
         if self.cookies:
             sent["cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        body = None
+        body = raw
         if form is not None:
             body = urlencode(form).encode()
             sent |= {"content-type": FORM, "origin": self.site, "sec-fetch-site": "same-origin"}

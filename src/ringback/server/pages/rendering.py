@@ -33,6 +33,7 @@ MENU = (
     Item("", "Overview"),
     Item("messages", "Messages"),
     Item("applications", "Applications"),
+    Item("sources", "Sources"),
     Item("event-types", "Event types"),
     Item("replays", "Replays"),
     Item("keys", "API keys", Right.OPERATE),

@@ -24,6 +24,7 @@ from ringback.server.pages.page import PORTAL, Action
 from ringback.server.pages.portal import Portal, own
 from ringback.server.pages.replays import ReplayPages
 from ringback.server.pages.signing_in import SigningIn
+from ringback.server.pages.sources import SourcePages
 from ringback.server.pages.stream import Streams
 
 LOOK = Need(Right.READ, Place.ORGANISATION)
@@ -73,6 +74,7 @@ def entries(behind: Behind) -> tuple[Entry, ...]:
         *_applications(behind),
         *_endpoints(behind),
         *_replays(behind),
+        *_sources(behind),
         *_organisation(behind),
         *_portal(behind),
     )
@@ -161,6 +163,20 @@ def _replays(behind: Behind) -> tuple[Entry, ...]:
         Entry("GET", "replays", replays.show_all, LOOK),
         Entry("GET", "replays/{task}", replays.show, LOOK),
         Entry("POST", "replays/{task}", replays.turn, REDELIVERY),
+    )
+
+
+def _sources(behind: Behind) -> tuple[Entry, ...]:
+    sources = SourcePages(behind)
+    one = "sources/{source}"
+    return (
+        Entry("GET", "sources", sources.show_all, LOOK),
+        Entry("GET", "sources/new", sources.draft, OPERATE),
+        Entry("POST", "sources/new", sources.create, OPERATE),
+        Entry("GET", one, sources.show, LOOK),
+        Entry("POST", f"{one}/delete", sources.remove, OPERATE),
+        Entry("GET", f"{one}/{{kind}}", sources.listed, LOOK),
+        Entry("POST", f"{one}/{{kind}}/replay", sources.replay, OPERATE),
     )
 
 

@@ -1,0 +1,176 @@
+"""Pages about sources: what came in, what was refused and why, what nothing handles, what was given up."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ringback.access import Right
+from ringback.errors import NotFound, RingbackError
+from ringback.model import Delivery, Endpoint, Held, Message, Refusal, Source
+from ringback.providers import PROVIDERS
+from ringback.server.pages.behind import Behind
+from ringback.server.pages.confirming import Question, confirm
+from ringback.server.pages.forms import REFUSED, faults, status_of
+from ringback.server.pages.page import Page, Said, Visit, see, segment
+from ringback.server.pages.rendering import page
+from ringback.server.pages.slices import Slice, part, sliced
+from ringback.source_drafts import SourceDraft
+from ringback.sources import Fare
+from ringback.store import MessageFilter, Store
+from ringback.store import Page as Part
+
+PLACE = "sources"
+MAX_ENDPOINTS = 200
+LATEST = 10
+FIELDS = ("name", "provider", "uid", "secret", "url")
+# What of a source's messages is listed on a page of its own.
+KINDS = {
+    "refused": "Refused requests",
+    "quarantined": "Not understood",
+    "unhandled": "Handled by nothing",
+    "dead": "Dead letters",
+}
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """A source with what there is about it."""
+
+    source: Source
+    fare: Fare
+    endpoints: list[Endpoint]
+    latest: list[Message]
+
+
+class SourcePages:
+    """The sources.
+
+    Args:
+        behind: What is asked.
+    """
+
+    def __init__(self, behind: Behind) -> None:
+        self._behind = behind
+
+    async def show_all(self, visit: Visit) -> Page:
+        """Show all, newest first."""
+        asked = part(visit)
+        found = await self._behind.sources.read(lambda store: store.sources(asked))
+        rows: Slice[Source] = sliced(visit, found, asked, lambda one: one.id)
+        return page(visit, "sources.html", {"place": PLACE, "sources": rows})
+
+    async def show(self, visit: Visit) -> Page:
+        """Show one."""
+        source = await self._source(visit)
+        fare = await self._behind.sources.fare(source.id)
+
+        def look_up(store: Store) -> Found:
+            endpoints = store.endpoints(source.id, Part(limit=MAX_ENDPOINTS))
+            latest = store.messages(source.id, MessageFilter(), Part(limit=LATEST, descending=True))
+            return Found(source=source, fare=fare, endpoints=endpoints, latest=latest)
+
+        found = await self._behind.sources.read(look_up)
+        base = (self._behind.public_url or visit.origin).rstrip("/")
+        # Whoever knows the address may knock: it is shown to those who could change it.
+        shown = visit.may(Right.OPERATE)
+        given = {
+            "address": f"{base}/in/{source.token}" if shown else "",
+            "has_address": source.token is not None,
+        }
+        return page(visit, "source.html", {"place": PLACE, "found": found, **given})
+
+    async def listed(self, visit: Visit) -> Page:
+        """Show what was refused, or what is left over, newest first."""
+        kind = visit.parts["kind"]
+        if kind not in KINDS:
+            raise NotFound("there is no such list")
+        source, asked = await self._source(visit), part(visit)
+        values = {"place": PLACE, "source": source, "kind": kind, "title": KINDS[kind]}
+        if kind == "refused":
+            refusals = await self._behind.sources.read(lambda store: store.refusals(source.id, asked))
+            rows: Slice[Refusal] = sliced(visit, refusals, asked, lambda one: one.id)
+            return page(visit, "source_refusals.html", {**values, "rows": rows})
+        if kind == "dead":
+            letters = await self._behind.sources.read(lambda store: store.dead_letters(source.id, asked))
+            dead: Slice[tuple[Delivery, Message]] = sliced(visit, letters, asked, _letter)
+            return page(visit, "source_messages.html", {**values, "rows": dead, "pairs": list(dead.rows)})
+        held = await self._behind.sources.read(lambda store: store.held(source.id, Held(kind), asked))
+        kept: Slice[Message] = sliced(visit, held, asked, lambda one: one.id)
+        pairs = [(None, message) for message in kept.rows]
+        return page(visit, "source_messages.html", {**values, "rows": kept, "pairs": pairs})
+
+    async def replay(self, visit: Visit) -> Page:
+        """Deliver a message again to what wants it now."""
+        source, message_id = await self._source(visit), visit.form.get("message")
+        back = f"{PLACE}/{segment(source.id)}/{segment(visit.parts['kind'])}"
+        try:
+            count = await self._behind.sources.replay(source.id, message_id, rematch=True, done_too=False)
+        except RingbackError as error:
+            return see(visit, back, Said(f"{error.detail[:1].upper()}{error.detail[1:]}.", "bad"))
+        if not count:
+            return see(visit, back, Said("Still nothing wants it, so nothing was queued.", "wait"))
+        return see(visit, back, Said(f"Queued again, for {count} of its endpoints.", "wait"))
+
+    async def draft(self, visit: Visit) -> Page:
+        """Ask for a new one."""
+        return _form(visit, {"provider": "xendit"})
+
+    async def create(self, visit: Visit) -> Page:
+        """Make it."""
+        form = visit.form
+        try:
+            draft = SourceDraft(
+                name=form.get("name"),
+                provider=form.get("provider"),
+                uid=form.get("uid") or None,
+                secrets=(form.get("secret"),) if form.get("secret") else (),
+                url=form.get("url") or None,
+            )
+            source = await self._behind.sources.create(draft)
+        except REFUSED as error:
+            return _form(visit, {name: form.get(name) for name in FIELDS}, error)
+        return see(
+            visit,
+            f"{PLACE}/{segment(source.id)}",
+            Said("The source is there. Give its address to the provider."),
+        )
+
+    async def remove(self, visit: Visit) -> Page:
+        """Delete it, when that is confirmed."""
+        source = await self._source(visit)
+        if visit.form.ticked("sure"):
+            await self._behind.sources.remove(source.id)
+            return see(visit, PLACE, Said(f"The source {source.name} is deleted."))
+        return confirm(
+            visit,
+            Question(
+                title="Delete the source",
+                question=f"Delete {source.name}?",
+                points=(
+                    "Its address answers no more: the provider will report failures.",
+                    "What was received stays on record until its retention ends.",
+                ),
+                action=visit.link(f"{PLACE}/{segment(source.id)}/delete"),
+                button="Delete the source",
+                back=visit.link(f"{PLACE}/{segment(source.id)}"),
+                tone="bad",
+                hidden={"sure": "yes"},
+            ),
+        )
+
+    async def _source(self, visit: Visit) -> Source:
+        return await self._behind.sources.read(lambda store: store.source(visit.parts["source"]))
+
+
+def _letter(row: tuple[Delivery, Message]) -> str:
+    delivery, message = row
+    return f"{message.id}.{delivery.endpoint_id}"
+
+
+def _form(visit: Visit, values: dict[str, str], error: RingbackError | None = None) -> Page:
+    given = {
+        "place": PLACE,
+        "providers": sorted(PROVIDERS),
+        "values": {**dict.fromkeys(FIELDS, ""), **values},
+        "faults": {} if error is None else faults(error),
+    }
+    return page(visit, "source_form.html", given, status=200 if error is None else status_of(error))
