@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from ringback import ids
-from ringback.errors import Conflict, InvalidInput, NotFound, RingbackError
+from ringback.errors import Conflict, InvalidInput, NotFound, Raced, RingbackError
 from ringback.model import Endpoint, EventType, Instant, Message
 from ringback.moving import DELETED_HERE, Event, Fate, Kind, Memory, Progress, Wish, digest_of, placed
 from ringback.origins import Found, Origin, Whole
@@ -26,6 +26,7 @@ from ringback.store import NOBODY, Acceptance, Lease, Store
 APPLICATIONS_AT_ONCE = 50
 ENDPOINTS_AT_ONCE = 500
 EVENT_TYPES_AT_ONCE = 250
+MAX_RACES = 5
 
 _NO_LEASE = Lease(0, 0)
 
@@ -79,10 +80,17 @@ class Migration:
 
     def _step(self, change: Callable[[], object]) -> None:
         """Make one transaction of *change*, and tell what became of its records once it is committed."""
-        self._events = []
-        with contextlib.suppress(_Rehearsed), self._store.transaction():
-            change()
-            self._undo_rehearsal()
+        for left in reversed(range(MAX_RACES)):
+            self._events = []
+            try:
+                with contextlib.suppress(_Rehearsed), self._store.transaction():
+                    change()
+                    self._undo_rehearsal()
+                break
+            except Raced:
+                # A node that is at work changed the same at the same moment.
+                if not left:
+                    raise
         for event in self._events:
             self._tell(event)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from running import ADMIN_TOKEN, ANYWHERE, LOOPBACK, MAIN_KEY, PATIENCE, environment, running
 from svix.webhooks import Webhook
+from svix_sdk import until
 
 from ringback.signing.standard import asymmetric_secret
 from svix_database import ED25519, HMAC, SvixDatabase, encrypted, new_id, old_key
@@ -323,9 +324,8 @@ def test_stopped_and_gone_on_with(svix, tmp_path):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as process:
-        database = tmp_path / "ringback.db-wal"
-        while process.poll() is None and not (database.exists() and database.stat().st_size > 500_000):
-            pass
+        log = tmp_path / "ringback.db-wal"
+        until(lambda: process.poll() is not None or (log.exists() and log.stat().st_size > 500_000))
         process.kill()
     counts, _ = moved(tmp_path, "--dsn", svix.url, "--messages", "7d")
     assert sum(counts["application"].values()) <= len(apps)
