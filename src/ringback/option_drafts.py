@@ -170,5 +170,5 @@ def _secret_problems(field: str, text: str | None, *, shortest: int) -> Problems
         yield FieldError(
             ("body", field), f"has {shortest} to {MAX_SECRET:,} characters, this one {len(text)}"
         )
-    if not text.isprintable() and text:
+    if not text.isprintable():
         yield FieldError(("body", field), "holds a control character")

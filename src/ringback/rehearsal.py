@@ -6,15 +6,13 @@ may publish.
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from ringback import ids, letters, policy
 from ringback.courier import payload_made
 from ringback.credentials import NO_CREDENTIALS, OAuth
 from ringback.destinations import Request
-from ringback.drafts import MAX_MESSAGE_CHANNELS, Draft, Problems
+from ringback.drafts import MAX_MESSAGE_CHANNELS, Draft, Problems, caught
 from ringback.errors import FieldError, InvalidInput
 from ringback.model import (
     Endpoint,
@@ -27,11 +25,11 @@ from ringback.model import (
     Transformation,
     Trigger,
 )
-from ringback.option_drafts import TransformationDraft
 from ringback.secrecy import MASK, SENSITIVE_HEADERS, masked
 from ringback.signing.standard import FAMILIES
 from ringback.store import Lease, Work
 from ringback.target import parse_target
+from ringback.transforming import check_code
 
 USER_AGENT = "Ringback"
 MAX_EVENT_TYPE = 256
@@ -66,7 +64,7 @@ class SimulationDraft(DryRunDraft, kw_only=True):
 
     def _problems(self) -> Problems:
         yield from super()._problems()
-        yield from TransformationDraft(code=self.code)._problems()  # noqa: SLF001 - its rule is this one's, too
+        yield from caught(check_code, self.code)
 
 
 class Letter(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,7 +167,7 @@ def _letter(endpoint: Endpoint, request: Request) -> Letter:
     )
 
 
-def _shown(name: str, value: str, signature: str) -> Any:
+def _shown(name: str, value: str, signature: str) -> str:
     if name == signature:
         return " ".join(f"{one.partition(',')[0]},{MASK}" for one in value.split(" "))
     if name == "authorization" and " " in value:
