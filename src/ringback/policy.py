@@ -47,6 +47,7 @@ class Step(enum.StrEnum):
     RETRY = "retry"  # the attempt failed, another follows
     POSTPONE = "postpone"  # given back without an attempt: open circuit, pause, rate limit, shutdown
     EXHAUST = "exhaust"  # the attempt failed and was the last
+    HAND_OUT = "hand out"  # a receiver that asks for its messages gets it
     CANCEL = "cancel"  # the endpoint is disabled or gone, or somebody or its handler wants nothing more of the message
     RESEND = "resend"  # a person asks for another round of attempts
 
@@ -60,6 +61,7 @@ TRANSITIONS: dict[tuple[DeliveryState | None, Step], DeliveryState] = {
     (None, Step.RESEND): _S.WAITING,
     (_S.WAITING, Step.TAKE): _S.LEASED,
     (_S.WAITING, Step.RESEND): _S.WAITING,
+    (_S.WAITING, Step.HAND_OUT): _S.SUCCEEDED,
     (_S.WAITING, Step.CANCEL): _S.CANCELLED,
     (_S.LEASED, Step.TAKE): _S.LEASED,
     (_S.LEASED, Step.SUCCEED): _S.SUCCEEDED,

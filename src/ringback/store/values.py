@@ -257,6 +257,7 @@ class Pruned(msgspec.Struct, frozen=True):
 class Statistics(msgspec.Struct, frozen=True):
     """The queue at a glance: deliveries not at rest, those past due, and since when the oldest is.
 
+    What waits for paused endpoints, or to be asked for, is not past due.
     ``waiting`` and ``past_due`` stop counting at 100,000: more is "many", and a count must not cost a scan.
     """
 

@@ -1,5 +1,7 @@
 """Polling: an endpoint without an address keeps its messages in a feed, through which those go who ask."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import msgspec
@@ -15,6 +17,7 @@ from ringback.store import MessageFilter, Page, Token
 from ringback.store.sql.polling import LOOKED_AT, MAX_CONSUMERS
 
 ALL = MessageFilter()
+PATIENCE = 30
 
 
 @pytest.fixture
@@ -127,6 +130,23 @@ class TestFeed:
         assert ids_of(poll(scene, poller)) == []
         names = publish(scene, owner, 2)
         assert ids_of(poll(scene, poller, seen.position)) == names
+
+    def test_two_who_ask_at_once_see_one_order(self, scene, owner, poller, database):
+        """Whoever gives positions, each message has one, and none is left out."""
+        names = publish(scene, owner, 30)
+        gate = threading.Barrier(2)
+
+        def ask(store):
+            for _ in range(10):
+                gate.wait(PATIENCE)
+                with store.transaction():
+                    store.give_positions(owner.id, poller.id, 3, scene.now)
+
+        with closing(database.open()) as other, ThreadPoolExecutor(2) as threads:
+            for asked in [threads.submit(ask, store) for store in (scene.store, other)]:
+                asked.result(PATIENCE)
+        found = poll(scene, poller, give=False)
+        assert (sorted(ids_of(found)), found.position) == (sorted(names), 30)
 
 
 class TestTime:

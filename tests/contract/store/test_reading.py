@@ -7,7 +7,7 @@ import pytest
 from scene import MANY, REFUSED, START
 
 from ringback.errors import NotFound
-from ringback.model import DeliveryState, Outcome, OutcomeKind
+from ringback.model import DeliveryState, EndpointState, Outcome, OutcomeKind
 from ringback.policy import Step
 from ringback.store import AttemptFilter, MessageFilter, Page, Statistics
 
@@ -274,6 +274,16 @@ class TestStatistics:
         scene.settle(retrying, Step.RETRY, scene.now + 10**6)
         statistics = scene.store.statistics(scene.now)
         assert (statistics.waiting, statistics.past_due, statistics.oldest_due_at) == (4, 2, oldest)
+
+    def test_what_a_paused_endpoint_keeps_is_not_past_due(self, scene):
+        """It waits, and nobody is late."""
+        application = scene.application()
+        endpoint = scene.endpoint(application, state=EndpointState.PAUSED)
+        scene.publish(application, admit=False)
+        statistics = scene.store.statistics(scene.now)
+        assert (statistics.waiting, statistics.past_due, statistics.oldest_due_at) == (1, 0, None)
+        scene.write(scene.store.remove_endpoint, application.id, endpoint.id, scene.now)
+        assert scene.store.statistics(scene.now).past_due == 1
 
 
 def test_other_threads_see_only_what_is_committed(scene):

@@ -8,6 +8,7 @@ from ringback.policy import DAY
 from ringback.store import Pruned, Statistics
 from ringback.store.postgres.database import Database, make_day
 from ringback.store.postgres.days import Day, day_named, day_of, first_key
+from ringback.store.sql.counts import NOT_PAUSED
 from ringback.store.sql.history import History
 from ringback.store.sql.polling import Polling
 from ringback.store.sql.tables import Many
@@ -105,19 +106,21 @@ class Upkeep(History, Polling, Database):
 
     def statistics(self, now: Instant) -> Statistics:
         """See ``Store``."""
-        oldest = self.rows("SELECT min(due_at) FROM ringback_unfinished WHERE due_at <= ?", (now,))
+        oldest = self.rows(
+            f"SELECT min(due_at) FROM ringback_unfinished WHERE due_at <= ? AND {NOT_PAUSED}", (now,)
+        )
         size = self.rows("SELECT pg_database_size(current_database())")
         return Statistics(
             waiting=self._count("true", ()),
-            past_due=self._count("due_at <= ?", (now,)),
+            past_due=self._count("due_at <= ?", (now,), NOT_PAUSED),
             oldest_due_at=oldest[0][0],
             size_bytes=size[0][0],
         )
 
-    def _count(self, condition: str, values: tuple[Instant, ...]) -> int:
+    def _count(self, condition: str, values: tuple[Instant, ...], meant: str = "true") -> int:
         found = self.rows(
-            f"SELECT count(*) FROM (SELECT 1 FROM ringback_unfinished WHERE {condition} LIMIT {COUNT_CEILING})"
-            " AS counted",
+            "SELECT count(*) FROM (SELECT endpoint_key FROM ringback_unfinished"
+            f" WHERE {condition} LIMIT {COUNT_CEILING}) AS counted WHERE {meant}",
             values,
         )
         return int(found[0][0])

@@ -11,6 +11,10 @@ from ringback.store import Census, Spell, Tally
 from ringback.store.sql.catalog import Catalog
 
 CEILING = 10_000
+# What a paused endpoint keeps, or a poller, is not late.
+NOT_PAUSED = (
+    "endpoint_key NOT IN (SELECT key FROM ringback_endpoint WHERE state = 'paused' AND deleted_at IS NULL)"
+)
 
 # How many of some deliveries each endpoint of an application has, where it has any.
 _BY_ENDPOINT = """

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from ringback import ids, operational
 from ringback.errors import LimitReached, NotFound
 from ringback.model import DeliveryState, Endpoint, Instant
+from ringback.policy import Step, next_state
 from ringback.store import MessageFilter, Page
 from ringback.store.pollers import Polled
 from ringback.store.sql.catalog import Catalog
@@ -31,6 +32,8 @@ _POLLERS = (
     f"SELECT e.key, {ENDPOINT_COLUMNS} FROM ringback_endpoint e"
     " WHERE e.application_key = ? AND e.deleted_at IS NULL"
 )
+_HANDED_OUT = next_state(DeliveryState.WAITING, Step.HAND_OUT).value
+_CANCELLED = next_state(DeliveryState.WAITING, Step.CANCEL).value
 _FEED = Many(
     "INSERT INTO ringback_feed (endpoint_key, position, message_key, reached) {rows}",
     "iiii",
@@ -39,7 +42,7 @@ _HAND_OUT = Many(
     f"""
     WITH given (message_key, endpoint_key) AS ({{rows}})
     UPDATE ringback_delivery AS delivery
-    SET state = '{DeliveryState.SUCCEEDED.value}', due_at = NULL, lease_token = NULL, reason = NULL
+    SET state = '{_HANDED_OUT}', due_at = NULL, lease_token = NULL, reason = NULL
     FROM given
     WHERE delivery.message_key = given.message_key AND delivery.endpoint_key = given.endpoint_key
     """,
@@ -57,7 +60,7 @@ _CREATED = Many(
     "i",
 )
 _UNASKED = f"""
-    UPDATE ringback_delivery SET state = '{DeliveryState.CANCELLED.value}', due_at = NULL, reason = 'not_polled'
+    UPDATE ringback_delivery SET state = '{_CANCELLED}', due_at = NULL, reason = 'not_polled'
     WHERE endpoint_key = ? AND message_key IN (
         SELECT u.message_key FROM {{queue}} AND u.due_at < ? ORDER BY u.due_at LIMIT ?
     )

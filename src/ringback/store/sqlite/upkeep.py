@@ -6,6 +6,7 @@ from typing import Any
 
 from ringback.model import Duration, Instant
 from ringback.store import Inspection, Pruned, Statistics
+from ringback.store.sql.counts import NOT_PAUSED
 from ringback.store.sql.history import History
 from ringback.store.sql.polling import Polling
 from ringback.store.sql.tables import Many
@@ -57,9 +58,10 @@ class Upkeep(History, Polling):
     def statistics(self, now: Instant) -> Statistics:
         """See ``Store``."""
         waiting = self._count("due_at IS NOT NULL", [])
-        past_due = self._count("due_at <= ?", [now])
+        past_due = self._count("due_at <= ?", [now], NOT_PAUSED)
         oldest = self.row(
-            "SELECT min(due_at) FROM ringback_delivery INDEXED BY ringback_delivery_due WHERE due_at <= ?",
+            "SELECT min(due_at) FROM ringback_delivery INDEXED BY ringback_delivery_due"
+            f" WHERE due_at <= ? AND {NOT_PAUSED}",
             (now,),
         )
         pages, size = self.row("PRAGMA page_count"), self.row("PRAGMA page_size")
@@ -70,10 +72,10 @@ class Upkeep(History, Polling):
             size_bytes=pages[0] * size[0] if pages and size else 0,
         )
 
-    def _count(self, condition: str, values: list[Any]) -> int:
+    def _count(self, condition: str, values: list[Any], meant: str = "true") -> int:
         found = self.row(
-            "SELECT count(*) FROM (SELECT 1 FROM ringback_delivery INDEXED BY ringback_delivery_due"
-            f" WHERE {condition} LIMIT {COUNT_CEILING})",
+            "SELECT count(*) FROM (SELECT endpoint_key FROM ringback_delivery INDEXED BY ringback_delivery_due"
+            f" WHERE {condition} LIMIT {COUNT_CEILING}) WHERE {meant}",
             values,
         )
         return int(found[0]) if found else 0
