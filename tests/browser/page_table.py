@@ -37,7 +37,7 @@ PAGES = (
     Shown("login-link", "server", "/login?link=code", who="nobody"),
     Shown("messages", "server", "/messages"),
     Shown("messages-new", "new server", "/messages"),
-    Shown("messages-filtered", "server", "/messages?went=failed&type=invoice.paid"),
+    Shown("messages-filtered", "server", "/messages?status=failed&type=invoice.paid"),
     Shown("messages-none", "server", "/messages?text=nothing"),
     Shown("message", "server", "/messages/{app}/{message}"),
     Shown("message-first", "server", "/messages/{app}/{first}"),

@@ -4,11 +4,13 @@ import asyncio
 import contextlib
 
 import pytest
+from visitors import visiting
 
 from ringback.observe import BatchCommitted, MessagesPruned, Observer, StoreFailed
 from ringback.server.pages.live import Live, TooMany
 
 FOREVER = 60.0
+COOKIE = "__Host-ringback"
 
 
 async def still():
@@ -98,3 +100,46 @@ def test_streams_are_few_and_end_with_the_server():
             live.stream(still)
 
     asyncio.run(watch())
+
+
+def asked(doors, cookie, method="GET"):
+    """Ask for the stream as a browser does that leaves when something has come; return the events of the answer."""
+
+    async def ask():
+        sent, came = [], asyncio.Event()
+
+        async def send(event):
+            sent.append(event)
+            if event.get("body") or not event.get("more_body", True):
+                came.set()
+
+        async def receive():
+            await came.wait()
+            return {"type": "http.disconnect"}
+
+        headers = [(b"cookie", f"{COOKIE}={cookie}".encode()), (b"accept", b"text/event-stream")]
+        scope = {"type": "http", "method": method, "path": "/live", "query_string": b"", "headers": headers}
+        await asyncio.wait_for(doors(scope, receive, send), 10)
+        return sent
+
+    return asyncio.run(ask())
+
+
+def test_a_signed_in_browser_reads_the_stream_until_it_leaves(tmp_path):
+    """The answer is a stream of events, which ends with its reader; nobody else gets one, nor one too many."""
+    live = Live(Observer(), most=1)
+    with visiting(tmp_path, settings={"live": live}) as (_, visitor):
+        guest = visitor()
+        guest.login()
+        start, first = asked(guest.doors, guest.cookies[COOKIE])[:2]
+        assert (start["status"], dict(start["headers"])[b"content-type"]) == (200, b"text/event-stream")
+        assert (first["body"], first["more_body"]) == (b"retry: 3000\n\n", True)
+        assert live.count == 0
+        assert [event.get("body") for event in asked(guest.doors, guest.cookies[COOKIE], "HEAD")] == [
+            None,
+            b"",
+        ]
+        assert asked(guest.doors, "nobody")[0]["status"] == 303
+        live.close()
+        refused = asked(guest.doors, guest.cookies[COOKIE])[0]
+        assert (refused["status"], dict(refused["headers"])[b"retry-after"]) == (503, b"5")

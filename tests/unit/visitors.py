@@ -23,6 +23,7 @@ class Visitor:
     def __init__(self, doors, site=SITE):
         self.cookies = {}
         self.site = site
+        self.doors = doors
         self._client = falcon.testing.TestClient(doors)
 
     def send(self, method, path, form=None, *, headers=None, query="", raw=None):

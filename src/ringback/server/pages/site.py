@@ -277,8 +277,10 @@ async def _send(answer: Answer, scope: Scope, receive: Receive, send: Send) -> N
     if isinstance(answer, Page):
         body = b"" if scope["method"] == "HEAD" else answer.body
         await send({"type": "http.response.body", "body": body})
-        return
-    await _stream(answer, receive, send)
+    elif scope["method"] == "HEAD":
+        await send({"type": "http.response.body", "body": b""})
+    else:
+        await _stream(answer, receive, send)
 
 
 async def _stream(answer: Stream, receive: Receive, send: Send) -> None:
