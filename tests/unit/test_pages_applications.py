@@ -131,10 +131,10 @@ def test_an_endpoint_is_made_and_its_settings_are_changed(api, operator):
     assert "after 5 seconds, 2 minutes" in page.text
     form = follow(operator, page, "Settings")
     assert "Bearer x" not in form.source
-    operator.press(form, "Save", description="The order service")
+    operator.press(form, "Save", description="The order service", ordered=True)
     stored = api.committer.read(lambda store: store.endpoint(app, endpoint["id"])).result()
     assert stored.headers == {"Authorization": "Bearer x", "X-Tenant": "acme"}
-    assert (stored.description, stored.throttle_rate) == ("The order service", 7)
+    assert (stored.description, stored.throttle_rate, stored.ordered) == ("The order service", 7, True)
     assert stored.event_types == ("invoice.expired", "invoice.paid")
 
 

@@ -28,6 +28,7 @@ TEXTS = (
     "channels",
     "headers",
     "throttleRate",
+    "ordered",
     "retrySchedule",
     "metadata",
 )
@@ -116,6 +117,7 @@ def typed(visit: Visit) -> dict[str, Any]:
         "metadata": _pairs("metadata", form.get("metadata")),
         # A number that is none is left to the draft's rules, which say what it may be.
         "throttle_rate": (form.number("throttleRate") or 0) if form.get("throttleRate") else None,
+        "ordered": form.ticked("ordered"),
         "retry_schedule": _schedule(form.get("retrySchedule")),
     }
 
@@ -156,6 +158,7 @@ def _values(endpoint: Endpoint) -> dict[str, Any]:
         ),
         "throttleRate": endpoint.throttle_rate or "",
         "retrySchedule": ", ".join(f"{delay / SECOND:g}s" for delay in delays),
+        "ordered": "yes" if endpoint.ordered else "",
         "metadata": written_pairs(endpoint.metadata),
     }
 
