@@ -21,6 +21,7 @@ from ringback.server.auth import Tokens
 from ringback.server.metrics import Metrics
 from ringback.server.pages.behind import Behind
 from ringback.server.pages.live import Live
+from ringback.server.pages.recent import Recent
 from ringback.server.pages.site import Site
 from ringback.sessions import Sessions
 from ringback.sources import Sources
@@ -209,9 +210,9 @@ def listed(result):
     return result.json
 
 
-def gateway_of(committer):
+def gateway_of(committer, observer=None):
     """Return a gateway for the sources in the committer's store."""
-    intake = Intake(committer, Observer(), clock=system_clock)
+    intake = Intake(committer, observer or Observer(), clock=system_clock)
     return Gateway(committer, intake, clock=system_clock, max_body=MAX_PAYLOAD)
 
 
@@ -229,6 +230,7 @@ def site_of(api, **settings):
         "sessions": sessions,
         "observer": api.observer,
         "live": Live(api.observer),
+        "recent": Recent(api.observer, api.keys.clock),
         "readiness": lambda: api.standing["reason"],
         "probe": _unprobed,
         "clock": api.keys.clock,

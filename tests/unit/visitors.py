@@ -97,5 +97,7 @@ class Visitor:
 def visiting(folder, *, settings=None, **more):
     """Yield an API over a store in *folder*, and what makes visitors of its pages; *settings* are of ``Behind``."""
     with management(folder, **more) as api:
-        doors = Doors(api.app, ASGIAdapter(gateway_of(api.committer)), site_of(api, **settings or {}))
+        doors = Doors(
+            api.app, ASGIAdapter(gateway_of(api.committer, api.observer)), site_of(api, **settings or {})
+        )
         yield api, lambda site=SITE: Visitor(doors, site)

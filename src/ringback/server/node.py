@@ -37,6 +37,7 @@ from ringback.server.metrics import Metrics
 from ringback.server.pages.behind import Behind, SettingShown
 from ringback.server.pages.brand import Brand, read_logo
 from ringback.server.pages.live import Live
+from ringback.server.pages.recent import Recent
 from ringback.server.pages.site import Site
 from ringback.server.web import Web
 from ringback.sessions import SESSION_KEY, Sessions, link_path
@@ -86,6 +87,9 @@ class Node:
         self._outbox: Outbox | None = None
         self._web: Web | None = None
         self._link: str | None = None
+        self._live = Live(self.observer)
+        # The engine may bring another clock.
+        self._recent = Recent(self.observer, lambda: self._clock())  # noqa: PLW0108 - that of later
         self._running = contextlib.AsyncExitStack()
         self._stopping = False
         self._store_failed_at = float("-inf")
@@ -103,6 +107,11 @@ class Node:
         if self._web is None:
             raise RuntimeError("the node does not listen")
         return self._web.address
+
+    def follow(self, observer: Observer) -> None:
+        """Have the pages tell what *observer* tells, too: that of an inbox in this process, on the same store."""
+        self._live.follow(observer)
+        self._recent.follow(observer)
 
     async def start(self) -> None:
         """Open the store, begin to deliver and to listen.
@@ -216,7 +225,7 @@ class Node:
         self._web = Web(doors, express, self._settings.listen)
         undo.push_async_callback(self._web.stop)
         # Streams would keep the server from stopping.
-        undo.callback(behind.live.close)
+        undo.callback(self._live.close)
         await self._web.start()
         self._link = await behind.sessions.link()
 
@@ -238,7 +247,8 @@ class Node:
             keys=keys,
             sessions=sessions,
             observer=self.observer,
-            live=Live(self.observer),
+            live=self._live,
+            recent=self._recent,
             readiness=self._reason_against,
             probe=probe.probe,
             clock=self._clock,

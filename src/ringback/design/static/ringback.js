@@ -147,6 +147,15 @@ function step(by) {
   next?.focus();
 }
 
+// The action that `r` stands for: of the row that has the focus, or the first of the page. What is told below a row
+// belongs to it.
+function act() {
+  const focused = document.activeElement?.closest("tr");
+  const row = focused?.matches(".more") ? focused.previousElementSibling : focused;
+  const first = (root) => root?.querySelector('[aria-keyshortcuts~="r"]');
+  (first(row) ?? first(document))?.click();
+}
+
 function openHelp() {
   const help = document.getElementById("help");
   if (help && !help.open) help.showModal();
@@ -157,16 +166,16 @@ const KEYS = {
   j: () => step(1),
   k: () => step(-1),
   "/": () => document.querySelector("input[type=search]")?.focus(),
-  r: () => document.querySelector('[aria-keyshortcuts~="r"]')?.click(),
+  r: act,
   "?": openHelp,
 };
 
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || isTyping(event.target)) return;
-  const act = KEYS[event.key];
-  if (!act) return;
+  const run = KEYS[event.key];
+  if (!run) return;
   event.preventDefault();
-  act();
+  run();
 }
 
 // --- All of it ---------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from ringback.probing import Probed
 from ringback.server.health import Readiness
 from ringback.server.pages.brand import PLAIN, Brand
 from ringback.server.pages.live import Live
+from ringback.server.pages.recent import Recent
 from ringback.sessions import Sessions
 from ringback.sources import Sources
 
@@ -40,6 +41,7 @@ class Behind(msgspec.Struct, frozen=True, kw_only=True):
         settings: How this node is set, for people to read.
         observer: Is told what people did that others may ask about.
         live: Tells open pages that something happened.
+        recent: Remembers what no store keeps of the requests that came in lately.
         readiness: Says why this node should get no requests now; None when it should.
         clock: Returns the present instant.
         public_url: Where this server is reached; None where the address of each request says it.
@@ -53,6 +55,7 @@ class Behind(msgspec.Struct, frozen=True, kw_only=True):
     sessions: Sessions
     observer: Observer
     live: Live
+    recent: Recent
     readiness: Readiness
     probe: Callable[[Endpoint], Awaitable[Probed]]
     clock: Callable[[], int]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from itertools import product
 
 from ringback.observe import (
     AttemptFinished,
@@ -65,7 +66,7 @@ class Live:
         pause: float = PAUSE_SECONDS,
         time: float = TIME_SECONDS,
     ) -> None:
-        self._observer = observer
+        self._observers = [observer]
         self._most = most
         self._pause = pause
         self._time = time
@@ -77,6 +78,10 @@ class Live:
     def count(self) -> int:
         """How many streams there are."""
         return len(self._streams)
+
+    def follow(self, observer: Observer) -> None:
+        """Tell of what *observer* tells as well, such as that of an inbox in the same process."""
+        self._observers.append(observer)
 
     def stream(self, still: Still) -> AsyncIterator[bytes]:
         """Return a new stream, which ends when *still* says that its reader may not read it any more.
@@ -118,8 +123,8 @@ class Live:
         loop = asyncio.get_running_loop()
         for topic, kinds in TOPICS.items():
             note = self._noting(loop, topic)
-            for kind in kinds:
-                self._listening.enter_context(self._observer.subscribed(kind, note))
+            for observer, kind in product(self._observers, kinds):
+                self._listening.enter_context(observer.subscribed(kind, note))
 
     def _noting(self, loop: asyncio.AbstractEventLoop, topic: str) -> Callable[[Event], None]:
         pending = False

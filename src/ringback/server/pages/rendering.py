@@ -31,6 +31,7 @@ class Item(msgspec.Struct, frozen=True):
 # What the menu of operators offers, in its order.
 MENU = (
     Item("", "Overview"),
+    Item("watch", "Live"),
     Item("messages", "Messages"),
     Item("applications", "Applications"),
     Item("sources", "Sources"),

@@ -26,6 +26,7 @@ from ringback.server.pages.replays import ReplayPages
 from ringback.server.pages.signing_in import SigningIn
 from ringback.server.pages.sources import SourcePages
 from ringback.server.pages.stream import Streams
+from ringback.server.pages.watch import Watch
 
 LOOK = Need(Right.READ, Place.ORGANISATION)
 OPERATE = Need(Right.OPERATE, Place.ORGANISATION)
@@ -95,8 +96,11 @@ def _everybody(behind: Behind) -> tuple[Entry, ...]:
 
 
 def _operators(behind: Behind) -> tuple[Entry, ...]:
+    watch = Watch(behind)
     return (
         Entry("GET", "", Overview(behind).show, LOOK),
+        Entry("GET", "watch", watch.show, LOOK),
+        Entry("POST", "watch/{app}/{msg}/resend", watch.resend, REDELIVERY),
         Entry("GET", "messages", Messages(behind).show, LOOK),
     )
 

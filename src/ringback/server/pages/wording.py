@@ -58,6 +58,10 @@ ENDPOINTS = {
 }
 # An endpoint that is enabled and has failed since its last success.
 FAILING = Badge("Failing", "bad", "bad")
+# What is told of a request that made no message.
+REFUSED = Badge("Refused", "bad", "bad")
+CAME_AGAIN = Badge("Came again", "info")
+LOST = Badge("Not stored", "bad", "bad")
 NODES = {
     NodeState.ALIVE: Badge("Alive", "good", "good"),
     NodeState.SILENT: Badge("Silent", "late", "bad"),
@@ -113,6 +117,7 @@ TRIGGERS = {Trigger.SCHEDULED: "Automatic", Trigger.MANUAL: "By hand"}
 
 MOST_OF_IT = 99.99
 TEN_SECONDS = 10 * SECOND
+TENTHS = 100
 
 
 def percent(share: float) -> str:
@@ -127,6 +132,12 @@ def milliseconds(duration: float) -> str:
     if duration < TEN_SECONDS:
         return f"{duration:,.0f}\N{NO-BREAK SPACE}ms"
     return f"{duration / SECOND:,.1f}\N{NO-BREAK SPACE}s"
+
+
+def acknowledged(seconds: float) -> str:
+    """Write how long an acknowledgement took: what is worth telling there is below a millisecond."""
+    duration = seconds * 1_000
+    return f"{duration:.1f}\N{NO-BREAK SPACE}ms" if duration < TENTHS else milliseconds(duration)
 
 
 def badge(state: Any) -> Badge:
@@ -182,6 +193,7 @@ def trigger(what: Trigger) -> str:
 
 FILTERS: dict[str, Callable[..., Any]] = {
     "percent": percent,
+    "acknowledged": acknowledged,
     "milliseconds": milliseconds,
     "badge": badge,
     "outcome": outcome,
