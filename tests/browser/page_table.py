@@ -107,4 +107,6 @@ PAGES = (
     Shown("sandbox-compare-new", "new sandbox", "/dashboard/compare"),
     Shown("sandbox-compare", "sandbox", "/dashboard/compare"),
     Shown("sandbox-missing", "sandbox", "/dashboard/nothing", 404),
+    Shown("watch", "server", "/watch"),
+    Shown("watch-new", "new server", "/watch"),
 )

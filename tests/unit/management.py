@@ -127,12 +127,15 @@ class Api:
         assert result.status_code == 202, result.text
         return result.json
 
-    def attempt(self, status=200, body=b"thanks", *, later=0):
-        """Make an attempt at the delivery that came first, and have it recorded, *later* milliseconds from now."""
+    def attempt(self, status=200, body=b"thanks", *, later=0, kind=None, detail=""):
+        """Make an attempt at the delivery that came first, and have it recorded, *later* milliseconds from now.
+
+        Its outcome is as the *status* says, unless *kind* and *detail* say what else happened.
+        """
         work = self._hand.works.pop(0)
         now = system_clock() + later
-        kind = OutcomeKind.SUCCESS if 200 <= status < 300 else OutcomeKind.REFUSED
-        outcome = Outcome(kind=kind, status=status, body=body)
+        usual = OutcomeKind.SUCCESS if 200 <= status < 300 else OutcomeKind.REFUSED
+        outcome = Outcome(kind=kind or usual, status=0 if kind else status, body=body, detail=detail)
         attempt = Attempt(
             id=ids.new_id(ids.ATTEMPT, now, secrets.token_bytes(ids.ENTROPY_BYTES)),
             message_id=work.message_id,

@@ -114,7 +114,10 @@ def _commands(found: Found, base: str, *, may_see: bool) -> Commands:
     address = f"{base}/in/{source.token}" if may_see and source is not None and source.token else ""
     name = segment("first" if application is None else application.uid or application.id)
     return Commands(
-        create_source=f"ringback source create xendit --secret env:XENDIT_CALLBACK_TOKEN --url {shlex.quote(base)}",
+        create_source=(
+            "ringback source create xendit \\\n  --secret env:XENDIT_CALLBACK_TOKEN \\\n"
+            f"  --url {shlex.quote(base)}"
+        ),
         trigger=_trigger(provider, address or f"{OWN}{segment(provider)}"),
         address=address,
         create_endpoint="\n".join(
@@ -136,7 +139,7 @@ def _trigger(provider: str, address: str) -> str:
     if provider not in CATALOGUES or provider not in EXAMPLES:
         return ""
     return (
-        f"ringback trigger {provider} {EXAMPLES[provider]} --token env:XENDIT_CALLBACK_TOKEN \\\n"
+        f"ringback trigger {provider} {EXAMPLES[provider]} \\\n  --token env:XENDIT_CALLBACK_TOKEN \\\n"
         f"  --to {shlex.quote(address)}"
     )
 
