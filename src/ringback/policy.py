@@ -54,7 +54,8 @@ class Step(enum.StrEnum):
 
 _S = DeliveryState
 
-# The one table of legal transitions: (state before, step) -> state after. None is "not created yet".
+# The one table of legal transitions: (state before, step) -> state after. None is "not created yet". A resend that a
+# replay has asked for can be taken back while nobody has taken the delivery: then it is as it was before.
 TRANSITIONS: dict[tuple[DeliveryState | None, Step], DeliveryState] = {
     (None, Step.ACCEPT): _S.LEASED,
     (None, Step.SPILL): _S.WAITING,
