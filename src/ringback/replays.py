@@ -6,7 +6,7 @@ Each replay is a task that the workers advance together: it survives the node th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -108,7 +108,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 class Preview(msgspec.Struct, frozen=True, kw_only=True):
     """What a replay would send now: how many messages, and when the oldest and the newest of them were accepted.
 
-    *seconds* is how long that takes at the rate asked for, or at those of the endpoints; None where there is none.
+    *seconds* is how long that takes at the lowest of the rates that there are: the one asked for, the application's, an
+    endpoint's; None where there is none.
     Without *complete* there may be more: it is not looked for any further.
     """
 
@@ -265,7 +266,8 @@ def _targets(store: Store, owner: str, plan: Plan) -> list[Endpoint]:
 
 
 def _preview(store: Store, application: str, plan: Plan, selection: Selection) -> Preview:
-    owner = store.application(application).id
+    record = store.application(application)
+    owner = record.id
     targets = _targets(store, owner, plan)
     lanes = [Lane(endpoint_id=target.id) for target in targets]
     counts: Counter[str] = Counter()
@@ -284,20 +286,21 @@ def _preview(store: Store, application: str, plan: Plan, selection: Selection) -
         count=count,
         oldest=min(times, default=None),
         newest=max(times, default=None),
-        seconds=_seconds(count, counts, plan.rate, targets),
+        seconds=_seconds(count, counts, (plan.rate, record.throttle_rate), targets),
         complete=not lanes or count == most,
     )
 
 
-def _seconds(count: int, counts: Counter[str], rate: int | None, targets: Sequence[Endpoint]) -> float | None:
-    """Return how long a replay takes at the lowest of the rates that there are, None where there is none."""
-    spans = [
+def _seconds(
+    count: int, counts: Counter[str], rates: Iterable[int | None], targets: Sequence[Endpoint]
+) -> float | None:
+    """Return how long a replay takes at the lowest rate: of all together, or of one endpoint; None without any."""
+    spans = [count / rate for rate in rates if rate is not None]
+    spans += [
         min(count, counts[target.id]) / target.throttle_rate
         for target in targets
         if target.throttle_rate is not None
     ]
-    if rate is not None:
-        spans.append(count / rate)
     return max(spans, default=None)
 
 

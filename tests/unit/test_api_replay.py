@@ -74,6 +74,10 @@ def test_a_preview_sends_nothing(api):
     assert everywhere["estimatedMinutes"] is None
     assert previewed(api, "/app/acme/bulk-replay", statuses=[0, 2, 3, 4], rate=1)["estimatedMinutes"] == 0.1
     assert previewed(api, "/app/acme/bulk-replay", limit=1)["messages"] == 1
+    api.patch("/app/acme/endpoint/other", {"throttleRate": 2})
+    assert previewed(api, path, statuses=[0, 2, 3, 4])["estimatedMinutes"] == 0.03
+    api.patch("/app/acme", {"throttleRate": 1})
+    assert previewed(api, path, statuses=[0, 2, 3, 4])["estimatedMinutes"] == 0.05
     assert listed(api.get("/background-task"))["data"] == []
 
 

@@ -272,7 +272,7 @@ TASKS = {
     "oldest": _time("When the oldest of them was accepted, or null."),
     "newest": _time("When the newest of them was accepted, or null.", THEN),
     "estimatedMinutes": _word(
-        "How long that takes at the rate asked for, or at those of the endpoints; null where there is none.",
+        "How long that takes at the lowest of the rates that there are; null where there is none.",
         0.1,
     ),
     "complete": _word("Whether all were counted; of a million messages no more are looked at.", True),
