@@ -19,7 +19,7 @@ from ringback.errors import Conflict, InvalidInput, NotFound, Raced, RingbackErr
 from ringback.model import Endpoint, EventType, Instant, Message
 from ringback.moving import DELETED_HERE, Event, Fate, Kind, Memory, Progress, Wish, digest_of, placed
 from ringback.origins import Found, Origin, Whole
-from ringback.outbox import found
+from ringback.outbox import add_operators, found
 from ringback.store import NOBODY, Acceptance, Lease, Store
 
 # So many applications, or so many endpoints of them, are one transaction.
@@ -63,6 +63,7 @@ class Migration:
         if after is None:
             for batch in _batches(self._origin.event_types(), lambda _: 1, EVENT_TYPES_AT_ONCE):
                 self._step(partial(self._bring_event_types, batch))
+            self._step(partial(self._bring_operators, tuple(self._origin.operators())))
         for group in _batches(self._origin.applications(after), _size, ENDPOINTS_AT_ONCE):
             self._bring_group(group, after)
             after = group[-1].application.record.id
@@ -103,6 +104,11 @@ class Migration:
     def _bring_event_types(self, batch: Sequence[Found[EventType]]) -> None:
         for one in batch:
             self._bring(Kind.EVENT_TYPE, one.record.name, one, partial(placed, self._store, one.record))
+
+    def _bring_operators(self, endpoints: Sequence[Found[Endpoint]]) -> None:
+        if endpoints:
+            add_operators(self._store, self._now)
+        self._bring_endpoints(ids.OPERATOR, ids.OPERATOR, endpoints)
 
     def _bring_applications(self, group: Sequence[Whole], after: str | None, here: dict[str, str]) -> None:
         self._end_between(after, [whole.application.record.id for whole in group])

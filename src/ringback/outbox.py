@@ -267,13 +267,7 @@ class Outbox:
     def ensure_operators(self) -> Pending[None]:
         """Have there be the application that operational webhooks belong to; ``ids.OPERATOR`` is its id."""
         now = self._clock()
-        record = Application(id=ids.OPERATOR, name="Operators", created_at=now, updated_at=now)
-
-        def change(store: Store) -> None:
-            if found(lambda: store.application(ids.OPERATOR)) is None:
-                store.add(record)
-
-        return self._committer.write(change)
+        return self._committer.write(lambda store: add_operators(store, now))
 
     # --- Endpoints ----------------------------------------------------------------------------------------
 
@@ -573,6 +567,12 @@ class Outbox:
         return self._committer.write(
             lambda store: store.change_endpoint(store.application(application).id, ref, renew)
         )
+
+
+def add_operators(store: Store, now: Instant) -> None:
+    """Have there be the application that operational webhooks belong to."""
+    if found(lambda: store.application(ids.OPERATOR)) is None:
+        store.add(Application(id=ids.OPERATOR, name="Operators", created_at=now, updated_at=now))
 
 
 def found(look_up: Callable[[], T]) -> T | None:

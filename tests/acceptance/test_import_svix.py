@@ -15,6 +15,8 @@ from running import ADMIN_TOKEN, ANYWHERE, LOOPBACK, MAIN_KEY, PATIENCE, environ
 from svix.webhooks import Webhook
 from svix_sdk import until
 
+from ringback.origins.svix_database import MANAGEMENT
+from ringback.signed_tokens import DEFAULT_ORGANISATION
 from ringback.signing.standard import asymmetric_secret
 from svix_database import ED25519, HMAC, SvixDatabase, encrypted, new_id, old_key
 
@@ -147,6 +149,26 @@ def test_receivers_notice_nothing(svix, tmp_path, receiver):
     assert "svix-signature" in arrival.headers
     for key in KEYS[:2]:
         assert Webhook(text(key)).verify(arrival.body, arrival.headers) in (None, {"order": 1001})
+
+
+def test_what_operators_are_told(svix, tmp_path):
+    """Endpoints for operational webhooks, which are another organisation's there, become the operators' own here."""
+    svix.application()
+    app = svix.application(uid=DEFAULT_ORGANISATION, org=MANAGEMENT)
+    other = svix.application(uid="org_other", org=MANAGEMENT)
+    told = svix.endpoint(app, event_types_ids=["endpoint.disabled"], key=bytes([HMAC]) + KEYS[0])
+    svix.endpoint(app, event_types_ids=["no.such"])
+    svix.endpoint(other)
+    counts, attention = moved(tmp_path, "--dsn", svix.url, code=9)
+    assert (counts["application"], counts["endpoint"]) == ({"created": 1}, {"created": 1, "skipped": 1})
+    assert "none of the operational ones" in attention[0]["why"]
+    svix.change("endpoint", told, deleted=True)
+    with serving(tmp_path) as (_, api):
+        (shown,) = api.get("/operational-webhook/endpoint")["data"]
+        assert (shown["id"], shown["eventTypes"]) == (told, ["endpoint.disabled"])
+        assert api.get(f"/operational-webhook/endpoint/{told}/secret")["key"] == text(KEYS[0])
+        assert moved(tmp_path, "--dsn", svix.url, "--remove-gone", code=9)[0]["endpoint"]["removed"] == 1
+        assert api.get("/operational-webhook/endpoint")["data"] == []
 
 
 def test_again_and_again(svix, tmp_path):

@@ -47,6 +47,10 @@ class Origin(Protocol):
         """Yield all event types, in the order of their names."""
         ...
 
+    def operators(self) -> Iterator[Found[Endpoint]]:
+        """Yield the operators' own endpoints, for operational webhooks, where the server has and shows any."""
+        ...
+
     def applications(self, after: str | None) -> Iterator[Whole]:
         """Yield the applications whose ids come after *after* (None: all)."""
         ...

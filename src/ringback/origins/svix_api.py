@@ -161,6 +161,10 @@ class SvixApi:
                 )
             )
 
+    def operators(self) -> Iterator[Found[Endpoint]]:
+        """See ``Origin``: they belong to another organisation, which no token of this one is for."""
+        return iter(())
+
     def applications(self, after: str | None) -> Iterator[Whole]:
         """See ``Origin``."""
         for one in self._rows("/app", _Application, after, order="ascending"):

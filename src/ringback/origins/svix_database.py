@@ -13,6 +13,7 @@ import msgspec
 import psycopg
 from psycopg.rows import dict_row
 
+from ringback import ids
 from ringback.errors import ConfigurationError
 from ringback.model import (
     Application,
@@ -47,7 +48,8 @@ _ORGANISATIONS = """
 """
 _ANY_ENCRYPTED = """
     SELECT e.key FROM endpoint e JOIN application a ON a.id = e.app_id
-    WHERE a.org_id = %(organisation)s AND NOT e.deleted AND length(e.key) > 24 AND get_byte(e.key, 0) >= 128 LIMIT 1
+    WHERE (a.org_id = %(organisation)s OR a.uid = %(organisation)s) AND NOT e.deleted
+    AND length(e.key) > 24 AND get_byte(e.key, 0) >= 128 LIMIT 1
 """
 _EVENT_TYPES = """
     SELECT * FROM eventtype WHERE org_id = %(organisation)s AND name COLLATE "C" > %(after)s
@@ -61,6 +63,13 @@ _APPLICATIONS = """
 _ENDPOINTS = """
     SELECT e.*, m.data AS metadata FROM endpoint e LEFT JOIN endpointmetadata m ON m.id = e.id
     WHERE e.app_id = ANY(%(applications)s) AND NOT e.deleted ORDER BY e.app_id, e.id
+"""
+# Source: the Svix server. Each organisation is an application of this one, which operational webhooks are sent by.
+MANAGEMENT = "org_00000000000SvixManagement00"
+_OPERATORS = """
+    SELECT e.*, m.data AS metadata FROM application a JOIN endpoint e ON e.app_id = a.id AND NOT e.deleted
+    LEFT JOIN endpointmetadata m ON m.id = e.id
+    WHERE a.org_id = %(management)s AND a.uid = %(uid)s AND NOT a.deleted ORDER BY e.id
 """
 _MESSAGES = """
     SELECT m.id, m.created_at, m.event_type, m.uid, m.channels, c.payload AS content, m.payload AS legacy
@@ -117,6 +126,12 @@ class SvixDatabase:
         while rows := self._ask(_EVENT_TYPES, after=after, limit=PAGE):
             yield from map(_event_type, rows)
             after = rows[-1]["name"]
+
+    def operators(self) -> Iterator[Found[Endpoint]]:
+        """See ``Origin``."""
+        given = {"management": MANAGEMENT, "uid": self._organisation}
+        for row in self._ask(_OPERATORS, **given):
+            yield self._found_endpoint(row | {"app_id": ids.OPERATOR, "channels": None})
 
     def applications(self, after: str | None) -> Iterator[Whole]:
         """See ``Origin``."""
