@@ -65,7 +65,7 @@ def test_the_endpoint_is_managed_as_any(api):
     operators(api, uid="mine")
     one = f"{BASE}/endpoint/mine"
     put = api.put(one, {"url": "https://other.example/", "eventTypes": ["endpoint.created"]})
-    assert (put.status_code, put.json["eventTypes"], put.json["uid"]) == (200, ["endpoint.created"], None)
+    assert (put.status_code, put.json["eventTypes"], put.json["uid"]) == (200, ["endpoint.created"], "mine")
     one = f"{BASE}/endpoint/{put.json['id']}"
     assert api.patch(one, {"disabled": True}).json["disabled"]
     assert not api.patch(one, {"disabled": False}).json["disabled"]
