@@ -99,7 +99,7 @@ class Lane:
             return None
         alone = self.endpoint.handler is not None or self.is_throttled
         limit = pacing.share_of(self.concurrency.limit, 1 if alone else workers)
-        if pacing.probing(self.breaker) or self.endpoint.in_order:
+        if pacing.probing(self.breaker) or (self.endpoint.ordered and self.endpoint.in_order):
             limit = 1
         if self.in_flight >= limit:
             return None

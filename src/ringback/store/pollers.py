@@ -60,7 +60,7 @@ class PollerVerbs(Protocol):
     ) -> Polled:
         """Return up to *limit* messages behind a *position* of the feed, of those that are meant.
 
-        However few are meant, only so many positions are looked at.
+        However few are meant, only so many positions are looked at; however large they are, there is an end.
         """
         ...
 

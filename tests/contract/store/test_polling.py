@@ -14,7 +14,7 @@ from ringback.errors import LimitReached, NotFound
 from ringback.model import POLLED, DeliveryState, EndpointState
 from ringback.policy import DAY
 from ringback.store import MessageFilter, Page, Token
-from ringback.store.sql.polling import LOOKED_AT, MAX_CONSUMERS
+from ringback.store.sql.polling import LOOKED_AT, MAX_BYTES, MAX_CONSUMERS
 
 ALL = MessageFilter()
 PATIENCE = 30
@@ -86,6 +86,15 @@ class TestFeed:
         none = poll(scene, poller, where=MessageFilter(channel="z"))
         assert (ids_of(none), none.position, none.ended) == ([], 5, True)
         assert LOOKED_AT > MANY
+
+    def test_an_answer_has_an_end_however_large_the_messages_are(self, scene, owner, poller):
+        """Where it ends, it leads on."""
+        large = b'{"a":"%s"}' % (b"x" * (MAX_BYTES // 40))
+        names = publish(scene, owner, 50, payload=large)
+        first = poll(scene, poller)
+        assert len(ids_of(first)) < 50
+        assert not first.ended
+        assert ids_of(first) + ids_of(poll(scene, poller, first.position)) == names
 
     def test_what_is_committed_late_comes_behind_what_was_seen(self, scene, owner, poller, database):
         """A message whose transaction ends after others were handed out is in nobody's past."""

@@ -23,6 +23,8 @@ from ringback.store.sql.tables import Many, Row
 
 # So many positions are looked at for one answer, however few messages are meant.
 LOOKED_AT = 2_000
+# An answer ends where its payloads have that many bytes; so many messages are read at once.
+MAX_BYTES, AT_ONCE = 8 * 1024 * 1024, 16
 MAX_CONSUMERS = 1_000
 # What waits is given positions in such portions, so many times, before somebody goes to a time.
 PORTION, PORTIONS = 1_000, 10
@@ -52,6 +54,7 @@ _BEHIND = f"""
     SELECT f.position, {MESSAGE_COLUMNS} FROM ringback_feed f CROSS JOIN ringback_message m ON m.key = f.message_key
     WHERE f.endpoint_key = ? AND f.position > ? AND f.position <= ?
 """
+_PAYLOAD = 7  # its place in such a row
 _CREATED = Many(
     """
     WITH wanted (key) AS ({rows})
@@ -140,14 +143,27 @@ class Polling(Catalog):
         key, poller = self._poller_row(application_id, poller_id)
         last = self._last_position(key)
         position = min(position, last)
-        end = min(last, position + LOOKED_AT)
-        query, values = conditioned(
-            _BEHIND, [key, position, end], message_conditions(where, self.dialect.in_channel)
-        )
-        found = self.rows(f"{query} ORDER BY f.position LIMIT ?", [*values, limit])
+        found, reached = self._behind(key, position, min(last, position + LOOKED_AT), where, limit)
         messages = [message_of(row[1:], poller.application_id) for row in found]
-        reached = found[-1][0] if len(found) == limit else end
         return Polled(messages, reached, ended=reached >= last, more=bool(self._waiting(key, 1, now)))
+
+    def _behind(
+        self, key: int, position: int, end: int, where: MessageFilter, limit: int
+    ) -> tuple[list[Row], int]:
+        """Return messages between two positions, and how far that is: to the end, unless they are too many."""
+        conditions = message_conditions(where, self.dialect.in_channel)
+        found: list[Row] = []
+        room = MAX_BYTES
+        while limit > len(found) and room > 0:
+            wanted = min(AT_ONCE, limit - len(found))
+            query, values = conditioned(_BEHIND, [key, position, end], conditions)
+            rows = self.rows(f"{query} ORDER BY f.position LIMIT ?", [*values, wanted])
+            found += rows
+            if len(rows) < wanted:
+                return found, end
+            position = rows[-1][0]
+            room -= sum(len(row[_PAYLOAD] or b"") for row in rows)
+        return found, position
 
     def give_positions(self, application_id: str, poller_id: str, limit: int, now: Instant) -> None:
         """See ``PollerVerbs``."""
