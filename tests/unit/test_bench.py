@@ -1,14 +1,22 @@
+import contextlib
 import json
 import subprocess
 import sys
+import time
 from array import array
 from pathlib import Path
 
 import pytest
 from bench.figures import Expectation, Run, disagreement, end_to_end, figures, percentile
 from bench.generator import PLACE, Plan
+from bench.pages import Filling, Page, table
 from bench.processes import publish, sink
 from bench.wire import Record, message_end, request
+
+from ringback.model import Standing
+from ringback.policy import DAY, HOUR
+from ringback.store import open_store
+from ringback.vault import Vault
 
 ROOT = Path(__file__).parent.parent.parent
 COLUMNS = {
@@ -150,3 +158,21 @@ def test_percentiles_are_values_that_occurred(share, value):
 def test_the_end_of_a_message_is_found(data, end):
     """A message is whole when its head and as many bytes as it announces are there."""
     assert message_end(data) == end
+
+
+def test_a_store_for_pages_has_a_day_of_messages(tmp_path):
+    """What pages are measured with is as promised: so many messages of the last day, most delivered, some failed."""
+    with contextlib.closing(open_store(f"sqlite:///{tmp_path / 'pages.db'}", Vault(bytes(32)))) as store:
+        last = Filling(store).fill(1_000)
+        now = time.time_ns() // 1_000_000
+        (day,) = store.course([now - DAY - HOUR, now])
+        assert day.messages == 1_000
+        assert {Standing.SUCCEEDED, Standing.FAILED, Standing.SENDING} == set(day.standings)
+        assert store.message(*last).id == last[1]
+
+
+def test_pages_are_told_as_a_table():
+    """Each page is a line with its figures."""
+    lines = table([Page("/", 10.04, 1.2, 3.4, 5.6), Page("/" + "x" * 100, 1, 2, 3, 4)])
+    assert lines[1].split() == ["/", "10.0", "1.2", "3.4", "5.6"]
+    assert {len(line) for line in lines} == {len(lines[0])}
