@@ -1,6 +1,7 @@
 """`ringback dev` as a person meets it: what it tells, and what it says when it cannot start."""
 
 import contextlib
+import http.client
 import json
 import os
 import re
@@ -58,8 +59,12 @@ def dev(*arguments, folder=None):
 @pytest.fixture(scope="module")
 def demonstration(tmp_path_factory):
     """Run `ringback dev` for several tests, each of which reads on where the one before has stopped."""
-    with running(tmp_path_factory.mktemp("demonstration")) as started:
-        yield started
+    folder = tmp_path_factory.mktemp("demonstration")
+    browser = folder / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" >> {folder}/opened\n')
+    browser.chmod(0o700)
+    with running(folder, "--open", browser=f"{browser} %s") as (process, told):
+        yield process, told, folder
 
 
 def told_by(process):
@@ -74,12 +79,12 @@ def told_by(process):
 
 
 @contextlib.contextmanager
-def running(folder=None):
+def running(folder=None, *more, browser="false"):
     """Run `ringback dev`; yield the process and all it told until the story was over."""
     with subprocess.Popen(
-        [*DEV, *ANYWHERE],
+        [*DEV, *ANYWHERE, *more],
         cwd=folder,
-        env=WITHOUT_SETTINGS,
+        env=WITHOUT_SETTINGS | {"BROWSER": browser},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -207,7 +212,7 @@ def test_secret_files_are_for_their_owner_only(first_run):
     """Nobody else on the machine can read the token, or the keys of the databases."""
     folder, _ = first_run
     files = [folder / ".ringback" / "token", *(folder / ".ringback").glob("*.key")]
-    assert len(files) == 4
+    assert len(files) == 3
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
 
 
@@ -233,7 +238,7 @@ def test_a_story_that_goes_wrong_leaves_with_1(first_run, tmp_path):
 
 def test_the_pages_it_names_open_and_an_order_paid_there_is_fulfilled(demonstration):
     """Each page opens; who pays on the one of the last order sees it fulfilled in the terminal and on its page."""
-    process, told = demonstration
+    process, told, _ = demonstration
     named = told.split("Open in a browser")[1].split("Or in another terminal")[0]
     shop, checkout, dashboard = re.findall(r"http://\S+", named)
     front = page(shop)
@@ -253,9 +258,30 @@ def test_the_pages_it_names_open_and_an_order_paid_there_is_fulfilled(demonstrat
     assert "Fulfilled: written once" in until_page_has(leads_to, "came back from the checkout")
 
 
+def test_the_live_view_is_opened_and_shows_what_the_shop_received(demonstration):
+    """The link that is told and opened leads to the live view: the shop's webhooks with both times, and the steps."""
+    _, told, folder = demonstration
+    link = re.search(r"http://\S+/login\?link=\S+&next=watch", told)[0]
+    assert (folder / "opened").read_text().split() == [link]
+    site, code = re.fullmatch(r"(http://\S+)/login\?link=(\S+)&next=watch", link).groups()
+    form = urllib.parse.urlencode({"link": code, "next": "watch"})
+    own = {"content-type": "application/x-www-form-urlencoded", "origin": site}
+    connection = http.client.HTTPConnection(site.removeprefix("http://"), timeout=PATIENCE)
+    with contextlib.closing(connection):
+        connection.request("POST", "/login", form, own)
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.getheader("location").endswith("next=watch")
+        connection.request("GET", "/watch", headers={"cookie": answer.getheader("set-cookie").split(";")[0]})
+        shown = connection.getresponse().read().decode()
+    assert "4 of 4 of receiving, 3 of 3 of publishing are done" in shown
+    assert {"Came again", "Refused", "Delivered", "attempt 2"} <= set(re.findall(r"[A-Za-z][\w ]+", shown))
+    assert ">not here<" not in shown
+
+
 def test_a_new_order_leads_to_its_checkout_page(demonstration):
     """The shop's button makes an invoice, and sends the browser to the page where it is paid."""
-    _, told = demonstration
+    _, told, _ = demonstration
     shop = re.search(r"The shop is on (http://\S+),", told)[1]
     request = urllib.request.Request(f"{shop}/orders?item=coffee", b"", method="POST")
     with BROWSER.open(request, timeout=PATIENCE) as checkout:
@@ -310,7 +336,7 @@ def test_it_stops_when_told_to(number):
 
 def test_the_api_needs_the_token(demonstration):
     """The API it starts refuses whoever does not have the folder's token."""
-    _, told = demonstration
+    _, told, _ = demonstration
     url = re.search(r"listens on (http://\S+)", told)[1]
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{url}/api/v1/app", timeout=30)
@@ -383,30 +409,30 @@ def test_a_database_of_something_else_is_left_alone(tmp_path):
     """A database that another program made is refused, and stays as it was."""
     folder = tmp_path / ".ringback"
     folder.mkdir()
-    with sqlite3.connect(folder / "ringback.db") as connection:
+    with sqlite3.connect(folder / "sandbox.db") as connection:
         connection.execute("create table recipe (name text)")
     connection.close()
-    before = (folder / "ringback.db").read_bytes()
-    assert_one_line(dev("--once", *ANYWHERE), "ringback.db")
-    assert (folder / "ringback.db").read_bytes() == before
+    before = (folder / "sandbox.db").read_bytes()
+    assert_one_line(dev("--once", *ANYWHERE), "sandbox.db")
+    assert (folder / "sandbox.db").read_bytes() == before
 
 
 def test_a_file_that_is_no_database_is_said_in_one_line(tmp_path):
     """A file that is not a database at all is refused, and stays as it was."""
     folder = tmp_path / ".ringback"
     folder.mkdir()
-    (folder / "ringback.db").write_bytes(b"not a database " * 1000)
-    assert_one_line(dev("--once", *ANYWHERE), "ringback.db")
-    assert (folder / "ringback.db").read_bytes() == b"not a database " * 1000
+    (folder / "shop.db").write_bytes(b"not a database " * 1000)
+    assert_one_line(dev("--once", *ANYWHERE), "shop.db")
+    assert (folder / "shop.db").read_bytes() == b"not a database " * 1000
 
 
 def test_a_database_of_a_newer_ringback_is_said_in_one_line(first_run, tmp_path):
     """A database that a later version wrote is refused, with what to do, and stays as it was."""
     folder, _ = first_run
     shutil.copytree(folder / ".ringback", tmp_path / ".ringback")
-    file = tmp_path / ".ringback" / "ringback.db"
+    file = tmp_path / ".ringback" / "shop.db"
     with contextlib.closing(sqlite3.connect(file)) as connection, connection:
         connection.execute("INSERT INTO ringback_migration VALUES (9999, 'of the future', 0)")
     before = file.read_bytes()
-    assert_one_line(dev("--once", *ANYWHERE), "ringback.db", "newer", "upgrade")
+    assert_one_line(dev("--once", *ANYWHERE), "shop.db", "newer", "upgrade")
     assert file.read_bytes() == before

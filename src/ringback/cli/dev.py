@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,20 +50,28 @@ SANDBOX_TIMEOUT = "30s"  # how long Xendit waits for an answer
     show_default=True,
     help="Where the databases, their keys and the token are kept.",
 )
+@click.option(
+    "--open/--no-open",
+    "opens",
+    default=None,
+    help="Open the live view in a browser, or do not.  [default: on a terminal, where there is a browser]",
+)
 @click.option("--once", is_flag=True, help="Leave when the story is over: 0 if all went well, 1 if not.")
-def command(listen: str | None, sandbox: Address, shop: Address, data: Path, *, once: bool) -> int:
+def command(
+    listen: str | None, sandbox: Address, shop: Address, data: Path, *, opens: bool | None, once: bool
+) -> int:
     """Run a shop, the Xendit sandbox and a server here, and watch orders being paid and webhooks delivered.
 
     The shop is a FastAPI application. Its invoices are made by Xendit's official SDK, paid on the sandbox's checkout
     page, and fulfilled by the webhook: exactly once, though a handler fails, a webhook comes twice, and one is forged.
     """
-    from ringback.demo.shop import check_packages  # noqa: PLC0415 - a server's imports would slow `--help`
+    from ringback.demo.shop import DATABASE, check_packages  # noqa: PLC0415 - a server's imports would slow `--help`
     from ringback.demo.stage import Places  # noqa: PLC0415 - as above
 
     check_packages()
     flags = {
         "listen": listen,
-        "store": f"sqlite:///{data / 'ringback.db'}",
+        "store": f"sqlite:///{data / DATABASE}",
         "allow_subnets": LOOPBACK,
         "retry_schedule": RETRIES,
     }
@@ -71,11 +80,11 @@ def command(listen: str | None, sandbox: Address, shop: Address, data: Path, *, 
     with explained(settings, place="--data", flags={sandbox: "--sandbox", shop: "--shop"}):
         token = _token(data)
         settings = load_here({**flags, "admin_token": token})
-        well = asyncio.run(_demonstrate(settings, places, once=once))
+        well = asyncio.run(_demonstrate(settings, places, opens=_opens(opens, once=once), once=once))
     return int(once and not well)
 
 
-async def _demonstrate(settings: Settings, places: Places, *, once: bool) -> bool:
+async def _demonstrate(settings: Settings, places: Places, *, opens: bool, once: bool) -> bool:
     from ringback.demo.stage import Demonstration  # noqa: PLC0415 - a server's imports would slow `--help`
 
     carrier = load_here(
@@ -85,7 +94,17 @@ async def _demonstrate(settings: Settings, places: Places, *, once: bool) -> boo
             "delivery_timeout": SANDBOX_TIMEOUT,
         }
     )
-    return await Demonstration(settings, carrier, places).run(once=once)
+    # The shop's worker may take what the server publishes, too: it is told the same.
+    told = {"RINGBACK_ALLOW_SUBNETS": LOOPBACK, "RINGBACK_RETRY_SCHEDULE": RETRIES}
+    return await Demonstration(settings, carrier, places, told, opens=opens).run(once=once)
+
+
+def _opens(wanted: bool | None, *, once: bool) -> bool:
+    """Tell whether to open a browser: as asked; otherwise where a person looks on who has a screen."""
+    if wanted is not None:
+        return wanted
+    screen = sys.platform in {"darwin", "win32"} or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
+    return screen and sys.stdout.isatty() and not once
 
 
 def _token(data: Path) -> str:

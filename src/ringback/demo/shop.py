@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ PLACES = (
     Path(__file__).parent.parent.parent.parent / "examples" / NAME,
 )
 HOOK = "/hooks/xendit"
+# The shop's own database, which is the store as well: what the shop receives and what is published are in one place.
+DATABASE = "shop.db"
 # What the shop is made of that Ringback itself does not need.
 PACKAGES = ("fastapi", "xendit", "dateutil")
 
@@ -39,12 +42,14 @@ class ShopOptions(msgspec.Struct, frozen=True, kw_only=True):
         api_url: Where Xendit's API is.
         api_key: The key to it.
         callback_token: What webhooks have to carry.
+        settings: Ringback's, for its inbox, as variables.
     """
 
     database: Path
     api_url: str
     api_key: str
     callback_token: str
+    settings: Mapping[str, str] = {}
 
     def environment(self) -> dict[str, str]:
         """Return the variables."""
@@ -53,6 +58,7 @@ class ShopOptions(msgspec.Struct, frozen=True, kw_only=True):
             "XENDIT_API_URL": self.api_url,
             "XENDIT_API_KEY": self.api_key,
             "XENDIT_CALLBACK_TOKEN": self.callback_token,
+            **self.settings,
         }
 
 

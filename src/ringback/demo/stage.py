@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Callable
+import threading
+import webbrowser
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -18,7 +20,7 @@ from ringback.demo.receiver import Receiver
 from ringback.demo.sandbox_server import SandboxOptions, SandboxServer
 from ringback.demo.selling import Invoiced, Selling, Wrong
 from ringback.demo.sending import Cast
-from ringback.demo.shop import HOOK, Shop, ShopOptions, folder
+from ringback.demo.shop import DATABASE, HOOK, Shop, ShopOptions, folder
 from ringback.demo.suggestions import suggestions
 from ringback.demo.till import HEARD, Till
 from ringback.demo.view import SHOWN, Line, View, printer
@@ -29,6 +31,8 @@ from ringback.sandbox.xendit.sandbox import DEFAULT_KEY
 from ringback.server.node import Node
 
 PATIENCE_SECONDS = 60
+# The page that shows what happens as it does.
+LIVE = "watch"
 
 
 class Places(msgspec.Struct, frozen=True):
@@ -84,12 +88,18 @@ class Demonstration:
         settings: Of the node; loopback must be among the networks allowed, and the token must be known.
         sandbox: Of the node through which the sandbox's webhooks leave; loopback as above.
         places: Where things are.
+        told: What Ringback's part of the shop is told, as variables.
+        opens: Whether the live view is opened in a browser.
     """
 
-    def __init__(self, settings: Settings, sandbox: Settings, places: Places) -> None:
+    def __init__(
+        self, settings: Settings, sandbox: Settings, places: Places, told: Mapping[str, str], *, opens: bool
+    ) -> None:
         self._settings = settings
         self._places = places
-        self._node = Node(settings)
+        self._told = told
+        self._opens = opens
+        self._node = Node(settings, shared=True)
         self._carrier = Node(sandbox, api=False)
         self._receiver = Receiver()
         self._show = printer()
@@ -143,14 +153,17 @@ class Demonstration:
     async def _open(self, shop: Shop, sandbox: SandboxServer) -> None:
         shop.load(
             ShopOptions(
-                database=self._places.data / "shop.db",
+                database=self._places.data / DATABASE,
                 api_url=sandbox.url,
                 api_key=DEFAULT_KEY,
                 callback_token=sandbox.token,
+                settings=self._told,
             )
         )
         self._subscribe(self._node.observer, SHOWN, self._tell)
         self._subscribe(shop.inbox.observer, HEARD, self._till.note)
+        self._subscribe(shop.inbox.observer, (AttemptFinished,), self._tell_of_others)
+        self._node.follow(shop.inbox.observer)
         await shop.start()
 
     def _subscribe(
@@ -169,6 +182,11 @@ class Demonstration:
     def _tell(self, event: Event) -> None:
         self._view.tell(event)
         self._progress.note(event)
+
+    def _tell_of_others(self, event: Event) -> None:
+        """Tell of what the shop's worker did for the server: it takes what is published, too."""
+        if isinstance(event, AttemptFinished) and event.endpoint.handler is None:
+            self._tell(event)
 
     # --- The story ----------------------------------------------------------------------------------------
 
@@ -206,9 +224,12 @@ class Demonstration:
         networks = ", ".join(map(str, self._settings.allow_subnets))
         data = f"{self._places.data}{os.sep}"
         self._show(Line(f"Ringback listens on {self._url()} and keeps its data in {data}", "bold"))
-        self._show(
-            Line(f"Its pages, for who opens this link first, within 15 minutes: {self._node.sign_in_link}")
-        )
+        link = f"{self._node.sign_in_link}&next={LIVE}"
+        self._show(Line("The live view, for who opens this link first, within 15 minutes:"))
+        self._show(Line(f"  {link}"))
+        if self._opens:
+            # A browser that takes its time holds nothing up.
+            threading.Thread(target=webbrowser.open, args=(link,), daemon=True).start()
         self._show(Line(f"The Xendit sandbox is on {sandbox.url}; it takes the API key {DEFAULT_KEY}"))
         self._show(Line(f"The shop is on {shop.url}, a FastAPI application: {_shown(folder())}"))
         self._show(

@@ -117,7 +117,7 @@ class Till:
                 self._early.setdefault(message_id, []).append(event)
             case WebhookReceived():
                 yield self._received(event)
-            case AttemptFinished():
+            case AttemptFinished() if event.endpoint.handler is not None:
                 yield self._attempted(event)
             case RequestRefused():
                 text = f"by the inbox, and nothing is stored: {event.reason.replace('_', ' ')}"

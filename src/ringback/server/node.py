@@ -64,6 +64,7 @@ class Node:
         settings: How it behaves.
         worker: Deliver; otherwise what is accepted waits for a node that does.
         api: Listen; otherwise only ``outbox`` accepts.
+        shared: The store is in the database of an application in this process.
         clock: Returns the present instant.
     """
 
@@ -73,6 +74,7 @@ class Node:
         *,
         worker: bool = True,
         api: bool = True,
+        shared: bool = False,
         clock: Callable[[], Instant] = system_clock,
     ) -> None:
         self.observer = Observer()
@@ -84,6 +86,7 @@ class Node:
         self._worker: Worker | None = None
         self._with_worker = worker
         self._with_api = api
+        self._shared = shared
         self._outbox: Outbox | None = None
         self._web: Web | None = None
         self._link: str | None = None
@@ -176,7 +179,7 @@ class Node:
         return tuple(role for role, played in told.items() if played)
 
     def _open_store(self) -> Store:
-        store = open_checked_store(self._settings)
+        store = open_checked_store(self._settings, shared=self._shared)
         try:
             if self._with_api:
                 with store.transaction():
@@ -233,7 +236,7 @@ class Node:
         settings = self._settings
         return Sessions(
             committer,
-            open_vault(settings).derived(SESSION_KEY),
+            open_vault(settings, shared=self._shared).derived(SESSION_KEY),
             admin=settings.admin_token,
             signer=signer_of(settings),
             clock=self._clock,

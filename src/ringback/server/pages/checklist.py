@@ -145,6 +145,9 @@ def _trigger(provider: str, address: str) -> str:
 
 
 def _curl(url: str, body: str) -> str:
-    return (
-        f'curl {shlex.quote(url)} -H "Authorization: Bearer $RINGBACK_TOKEN" \\\n  --json {shlex.quote(body)}'
+    parts = (
+        f"curl {shlex.quote(url)}",
+        '-H "Authorization: Bearer $RINGBACK_TOKEN"',
+        f"--json {shlex.quote(body)}",
     )
+    return " \\\n  ".join(parts)
