@@ -134,7 +134,11 @@ class _Rate(click.ParamType):  # type: ignore[type-arg] # generic in later versi
 @click.option("--limit", type=click.IntRange(1), metavar="NUMBER", help="At most so many, the oldest first.")
 @click.option("--dry-run", is_flag=True, help="Tell what would be sent, and send nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--idempotency-key", metavar="KEY", help="Asking again with the same key begins nothing new.")
+@click.option(
+    "--idempotency-key",
+    metavar="KEY",
+    help="Asked again with it, nothing new is begun; give a time for --since then, not an age.",
+)
 @settings_options(CLIENT_SETTINGS)
 @json_option
 @click.pass_context
