@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import http.client
 import http.cookies
+import json
 import urllib.parse
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from running import ADMIN_TOKEN, ANYWHERE, LOOPBACK, PATIENCE, Api, Ringback, receiving, running
@@ -33,6 +35,7 @@ ENDPOINTS: Mapping[str, tuple[str, str]] = {
     "picky": ("/refunds", "Refunds only"),
 }
 PUBLISHED = 40
+CALLBACK_TOKEN = "the callback token"
 
 
 @contextlib.contextmanager
@@ -130,11 +133,33 @@ def _used(api: Api, shop_url: str) -> dict[str, str]:
         }
         messages.append(api.post("/app/northwind/msg", body)["id"])
         api.post("/app/kopi-tiga/msg", {name: body[name] for name in ("eventType", "payload")})
+    day = {"since": datetime.fromtimestamp(system_clock() / 1000 - 86_400, UTC).isoformat()}
+    replay = api.post("/app/northwind/endpoint/healthy/bulk-replay", day | {"rate": 1})
     unheard = api.post("/app/quiet/msg", {"eventType": kinds[0].event_type, "payload": {"order": 1}})["id"]
+    source = _received(api, shop_url)
     return {
+        "source": source,
+        "replay": replay["id"],
+        "kind": kinds[0].event_type,
         "message": messages[-1],
         "first": messages[0],
         "unheard": unheard,
         "app": "northwind",
         "quiet": "quiet",
     } | {name: name for name in ENDPOINTS}
+
+
+def _received(api: Api, shop_url: str) -> str:
+    """Let a provider send what verifies, what does so again, and what does not; return the source's id."""
+    made = json.dumps(
+        {"name": "Payments", "uid": "payments", "type": "xendit", "config": {"secret": CALLBACK_TOKEN}}
+    )
+    _, source = api.ask("POST", "/ingest/api/v1/source", made.encode())
+    forward = json.dumps({"url": f"{shop_url}/orders/payments", "description": "Books each payment"})
+    api.ask("POST", f"/ingest/api/v1/source/{source['id']}/endpoint", forward.encode())
+    place = urllib.parse.urlsplit(source["ingestUrl"]).path
+    for sample in samples():
+        body = json.dumps(fresh(sample, 2000, system_clock())).encode()
+        for token in (CALLBACK_TOKEN, CALLBACK_TOKEN, "an older token"):
+            api.ask("POST", place, body, x_callback_token=token)
+    return str(source["id"])

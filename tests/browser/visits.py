@@ -7,11 +7,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 from scripts.chromium import found, options
 
 # Of everything a page waits for, in milliseconds; the machines of tests are busy.
 PATIENCE = 20_000
+expect.set_options(timeout=PATIENCE)
 # Says what only the page itself knows, before any script of the page runs. `canary` is what hostile texts call.
 WATCHMAN = """
 window.canary = what => window.told("a hostile text ran", String(what));
@@ -24,13 +25,16 @@ const tellShift = shift => {
   window.told("the layout shifted", `by ${shift.value.toFixed(4)}: ${moved.join(" | ")}`);
 };
 window.shifts.observe({ type: "layout-shift", buffered: true });
+// What comes later may take room: this is about pages as they open.
 window.settled = async () => {
   await document.fonts.ready;
   const ends = document.getAnimations().filter(one => one.effect.getComputedTiming().endTime < Infinity);
   await Promise.allSettled(ends.map(one => one.finished));
   await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
   window.shifts.takeRecords().forEach(tellShift);
+  window.shifts.disconnect();
 };
+addEventListener("load", window.settled);
 """
 
 

@@ -1,0 +1,222 @@
+"""The journeys of operators, and of the customers that they let into the portal."""
+
+import re
+from types import SimpleNamespace
+
+import pytest
+from hands import DEVELOPERS, Keyboard
+from playwright.sync_api import expect
+from running import ADMIN_TOKEN, ANYWHERE, receiving, running
+from running_site import folder, shop
+from server_site import SETTINGS, address, signed_in
+
+PUBLISHED = {"eventType": "invoice.paid", "payload": {"order": 1001, "amount": 75_000}}
+
+
+@pytest.fixture(scope="module")
+def place():
+    """A server, its API, and the shop that it delivers to."""
+    with (
+        folder() as data,
+        receiving(shop) as receiver,
+        running("serve", "--listen", ANYWHERE, folder=data, **SETTINGS) as node,
+        node.api() as api,
+    ):
+        api.post("/event-type", {"name": "invoice.paid", "description": "An invoice was paid"})
+        yield SimpleNamespace(
+            node=node, api=api, shop=receiver, url=address(node), cookies=signed_in(node.port)
+        )
+
+
+@pytest.fixture
+def application(place, request):
+    """An application of the test's own, by its name."""
+    name = re.sub(r"\W+", "-", request.node.name)
+    place.api.post("/app", {"uid": name, "name": name})
+    return name
+
+
+@pytest.fixture
+def stranger(request, visit, place):
+    """Somebody who has not signed in."""
+    return request.param(visit(place.url, screen=request.param.screen))
+
+
+@pytest.fixture
+def hand(request, visit, place):
+    """An operator who has signed in."""
+    return request.param(visit(place.url, screen=request.param.screen, cookies=place.cookies))
+
+
+def by(name, kinds=DEVELOPERS):
+    """Return the parameters that let each kind of visitor walk."""
+    return pytest.mark.parametrize(name, kinds.values(), ids=kinds.keys(), indirect=True)
+
+
+def endpoint(place, application, path):
+    """Add an endpoint to an application; return its id."""
+    return place.api.post(f"/app/{application}/endpoint", {"url": place.shop.url + path})["id"]
+
+
+@by("stranger")
+def test_signing_in_and_out(place, stranger):
+    """With a token; a wrong one is refused and the page says so; after signing out there is nothing to see."""
+    stranger.visit.expect_fault("status of 401")
+    stranger.open("/messages")
+    stranger.type("API token", "none of ours")
+    stranger.press("button", "Sign in")
+    expect(stranger.page.get_by_label("API token")).to_have_attribute("aria-invalid", "true")
+    stranger.type("API token", ADMIN_TOKEN)
+    stranger.press("button", "Sign in")
+    stranger.arrives("Messages")
+    if stranger.screen.is_phone:
+        stranger.open("/")
+    stranger.press("button", "Sign out")
+    stranger.arrives("Sign in")
+    stranger.open("/")
+    stranger.arrives("Sign in")
+
+
+@by("hand")
+def test_the_first_delivery(place, hand, request):
+    """From nothing to a first 2xx: an application, an endpoint, a test, and a page that turns green by itself."""
+    name = f"Shop {request.node.callspec.id}"
+    hand.open("/")
+    hand.press("link", "Applications")
+    hand.press("link", "New application")
+    hand.type("Name", name)
+    hand.press("button", "Make the application")
+    hand.arrives(name)
+    hand.press("link", re.compile("^(New|Add an) endpoint$"))
+    hand.type("URL", f"{place.shop.url}/first/{request.node.callspec.id}")
+    hand.press("button", "Add the endpoint")
+    hand.arrives("Make it work")
+    hand.reads("Waiting for your first 2xx.")
+    hand.press("button", "Send a signed test")
+    hand.reads("It works.")
+
+
+@by("hand")
+def test_a_message_is_found_and_sent_again(place, hand, application):
+    """Found by its id, it says where it went; sent again, the page shows the second attempt by itself."""
+    endpoint(place, application, "/orders")
+    message = place.api.post(f"/app/{application}/msg", PUBLISHED)["id"]
+    hand.open("/")
+    hand.press("link", "Messages")
+    hand.type("Search", message)
+    hand.press("button", "Find")
+    hand.press("link", "invoice.paid")
+    hand.arrives("invoice.paid")
+    attempts = hand.page.locator(".timeline > li")
+    expect(attempts).to_have_count(1)
+    hand.press("button", re.compile("^Resend to"))
+    expect(attempts).to_have_count(2)
+    expect(hand.page.locator("#payload")).to_contain_text("75000")
+
+
+@by("hand")
+def test_an_endpoint_that_fails(place, hand, application):
+    """The first page names it, its own says how it fails; paused it keeps what comes, and resumed it gets it."""
+    one = endpoint(place, application, "/broken")
+    place.api.post(f"/app/{application}/msg", PUBLISHED)
+    place.shop.until(lambda: [True for arrival in place.shop.ledger if arrival.path == "/broken"])
+    hand.open(f"/applications/{application}")
+    hand.press("link", re.compile("broken$"))
+    hand.arrives("How it fails")
+    expect(hand.page.get_by_role("region", name="How it fails").first).to_contain_text("500")
+    hand.unfold("Incident summary as Markdown")
+    expect(hand.page.get_by_label("Incident summary")).to_contain_text("/broken")
+    hand.press("button", "Pause")
+    hand.reads("Paused.")
+    assert place.api.get(f"/app/{application}/endpoint/{one}")["state"] == "paused"
+    hand.press("button", "Resume")
+    expect(hand.page.get_by_role("button", name="Pause")).to_be_visible()
+
+
+@by("hand")
+def test_a_secret_is_shown_and_replaced(place, hand, application):
+    """It is shown only to whoever asks, and a new one signs while the old one still does."""
+    one = endpoint(place, application, "/orders")
+    hand.open(f"/applications/{application}/endpoints/{one}")
+    hand.press("link", "Secret")
+    hand.press("button", "Show it")
+    expect(hand.page.locator("#secret")).to_have_text(
+        place.api.get(f"/app/{application}/endpoint/{one}/secret")["key"]
+    )
+    hand.press("button", "Make a new secret")
+    hand.arrives("Still signing along")
+
+
+def test_keys(place, visit):
+    """Letters walk a list, search and help, until somebody turns them off."""
+    place.api.post("/app", {"uid": "keys", "name": "Keys"})
+    for _ in range(3):
+        place.api.post("/app/keys/msg", PUBLISHED)
+    hand = Keyboard(visit(place.url, cookies=place.cookies))
+    hand.open("/messages?application=keys")
+    rows = hand.page.get_by_role("row").get_by_role("link", name="invoice.paid")
+    for key, row in (("j", 0), ("j", 1), ("j", 2), ("k", 1)):
+        hand.page.keyboard.press(key)
+        expect(rows.nth(row)).to_be_focused()
+    hand.page.keyboard.press("/")
+    expect(hand.page.get_by_label("Search")).to_be_focused()
+    hand.page.keyboard.type("j?/")
+    expect(hand.page.get_by_label("Search")).to_have_value("j?/")
+    hand.open("/messages")
+    hand.page.keyboard.press("?")
+    expect(hand.page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
+    hand.press("link", "Turn them off")
+    hand.press("button", "Turn them off")
+    expect(hand.page.get_by_role("button", name="Turn them on")).to_be_visible()
+    hand.open("/messages?application=keys")
+    hand.page.keyboard.press("j")
+    expect(rows.nth(0)).not_to_be_focused()
+
+
+def test_colours(place, visit):
+    """Dark or light, whatever the system says, as the visitor has chosen."""
+    hand = Keyboard(visit(place.url, cookies=place.cookies))
+    hand.open("/look")
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light = hand.page.evaluate(ground)
+    hand.press("button", "Dark")
+    expect(hand.page.locator("html")).to_have_attribute("data-theme", "dark")
+    assert hand.page.evaluate(ground) != light
+
+
+def test_the_first_page_lives(place, visit):
+    """What is accepted meanwhile is counted without a reload, and the focus stays where it is."""
+    place.api.post("/app", {"uid": "lives", "name": "Lives"})
+    page = visit(place.url, cookies=place.cookies).open("/messages?application=lives")
+    expect(page.get_by_text("No message fits")).to_be_visible()
+    page.get_by_label("Search").focus()
+    place.api.post("/app/lives/msg", PUBLISHED)
+    expect(page.get_by_role("row").get_by_role("link", name="invoice.paid")).to_be_visible()
+    expect(page.get_by_label("Search")).to_be_focused()
+
+
+@by("hand")
+def test_a_customer_comes_to_the_portal(place, visit, hand, application):
+    """By a link for one use: an endpoint, a signed test, code with its headers - and nobody else's data."""
+    hand.open(f"/applications/{application}")
+    hand.press("button", "Portal link")
+    link = hand.page.locator("#link").inner_text().removeprefix(place.url)
+    customer = type(hand)(visit(place.url, screen=hand.screen))
+    customer.open(link)
+    customer.arrives("No endpoint yet")
+    customer.press("link", "Add your first endpoint")
+    customer.type("URL", f"{place.shop.url}/customer/{application}")
+    customer.press("button", "Add the endpoint")
+    customer.arrives("Make it work")
+    customer.press("button", "Send a signed test")
+    customer.reads("It works.")
+    expect(customer.page.locator("#code-python")).to_contain_text("webhook-signature")
+    customer.visit.expect_fault("status of 40[34]")
+    outside = tuple(f"{place.url}/{page}" for page in ("login", "portal"))
+    for path in ("/", "/messages", "/applications", f"/applications/{application}"):
+        answer = customer.page.goto(place.url + path)
+        assert answer.status in {403, 404} or customer.page.url.startswith(outside), customer.page.url
+    late = type(hand)(visit(place.url, screen=hand.screen))
+    late.visit.expect_fault("status of 401")
+    late.open(link)
+    late.arrives("Ask for a new link")
