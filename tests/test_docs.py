@@ -160,6 +160,7 @@ TRIED = [
     "docs/how-to/authenticate-to-endpoints.md",
     "docs/how-to/transform-payloads.md",
     "docs/how-to/replay-after-an-outage.md",
+    "docs/how-to/portal.md",
 ]
 
 
