@@ -20,6 +20,8 @@ from ringback.model import (
 )
 from ringback.policy import Step
 from ringback.store import Idempotency, MessageFilter, Page, TaskKind, Token, open_store
+from ringback.store.postgres import database as postgres_database
+from ringback.store.sqlite import database as sqlite_database
 
 # Written by the first version: an application with one endpoint of each kind, a message in each state.
 FIRST_SCHEMA = Path(__file__).with_name("first_schema.sql").read_text("utf-8")
@@ -250,3 +252,10 @@ def test_a_migration_that_fails_leaves_the_old_database(file):
     with contextlib.closing(sqlite3.connect(file)) as connection:
         assert connection.execute("SELECT name FROM sqlite_schema ORDER BY name").fetchall() == before
         assert connection.execute("SELECT count(*) FROM message").fetchone() == (7,)
+
+
+@pytest.mark.parametrize("steps", [sqlite_database.migrations, postgres_database.migrations])
+def test_each_step_has_a_number_of_its_own(steps):
+    """From 1 on without a gap: two of the same number would take turns by the spelling of their names."""
+    numbers = [int(name.partition("_")[0]) for name, _ in steps()]
+    assert numbers == list(range(1, len(numbers) + 1))
