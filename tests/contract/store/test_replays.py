@@ -208,6 +208,25 @@ def test_no_sooner_than_asked_for(scene, application):
     assert [work.message_id for work in scene.take()] == [later.id]
 
 
+def test_in_order(scene, application):
+    """Where there is an order, what is sent again takes its place in it, and the next waits for the one before."""
+    ordered = scene.endpoint(application, ordered=True)
+    ids = []
+    for _ in range(3):
+        message = scene.publish(application, admit=False).message.id
+        (work,) = scene.take()
+        scene.settle(work, Step.EXHAUST)
+        ids.append(message)
+    scene.task(ordered)
+    assert scene.finish_task().moved == 3
+    new = scene.publish(application, admit=False).message.id
+    came = []
+    while works := scene.take(limit=1):
+        came += [work.message_id for work in works]
+        assert scene.settle(works[0], Step.SUCCEED)
+    assert came == [*ids, new]
+
+
 # --- How fast ----------------------------------------------------------------------------------------------
 
 
