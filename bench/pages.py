@@ -214,7 +214,8 @@ def _signed_in(connection: http.client.HTTPConnection, token: str) -> str:
 
 
 def _paths(application: str, message: str) -> Iterator[str]:
-    yield from ("/", "/?span=1h", "/?span=7d", "/applications", f"/applications/{application}")
+    yield from ("/", "/?span=1h", "/?span=7d", "/watch", "/watch?show=failed")
+    yield from ("/applications", f"/applications/{application}")
     yield f"/messages/{application}/{message}"
     searches: tuple[Mapping[str, str], ...] = (
         {},

@@ -195,6 +195,29 @@ def test_the_first_page_lives(place, visit):
     expect(page.get_by_label("Search")).to_be_focused()
 
 
+def test_what_comes_in_shows_by_itself_and_is_sent_again_with_a_key(place, visit, application):
+    """The live view shows a message, and what failed of it, without a reload; `r` sends the row in focus again."""
+    endpoint(place, application, "/broken")
+    hand = Keyboard(visit(place.url, cookies=place.cookies))
+    hand.open("/watch")
+    named = [f"{application}.first", f"{application}.second"]
+    for name in named:
+        place.api.post(f"/app/{application}/msg", {**PUBLISHED, "eventType": name})
+    rows = [
+        hand.page.get_by_role("row").filter(has=hand.page.get_by_role("link", name=name)) for name in named
+    ]
+    expect(rows[0]).to_contain_text("Retrying")
+    expect(hand.page.get_by_text("Refused by the receiver: 500").first).to_be_visible()
+    before = [arrival.path for arrival in place.shop.ledger].count("/broken")
+    for key in "jj":
+        hand.page.keyboard.press(key)
+    expect(rows[0].get_by_role("link", name=named[0])).to_be_focused()
+    hand.page.keyboard.press("r")
+    hand.reads(f"{named[0]} is queued again, for one place")
+    expect(rows[0].get_by_role("link", name=named[0])).to_be_focused()
+    place.shop.until(lambda: [one.path for one in place.shop.ledger].count("/broken") > before)
+
+
 @by("hand")
 def test_a_customer_comes_to_the_portal(place, visit, hand, application):
     """By a link for one use: an endpoint, a signed test, code with its headers - and nobody else's data."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -41,13 +41,14 @@ from ringback.store.survey import JournalEntry, JournalFilter
 
 PLACE = "watch"
 FAILED = "failed"
-ROWS = 40
+ROWS = 30
 MAX_SOURCES = 50
 MAX_REFUSALS = 10
 MAX_ATTEMPTS = 20
 MAX_DELIVERIES = 250
-# Of a traceback, the end tells most.
-MAX_TRACE = 6_000
+# Of a traceback, the end tells most; those of the newest rows stand on the page, as far as it stays light.
+MAX_TRACE = 5_000
+MAX_TOLD = 15_000
 # What a handler's outcomes keep in place of an answer.
 _TOLD = (OutcomeKind.RAISED, OutcomeKind.AGAIN, OutcomeKind.DISCARDED)
 
@@ -133,7 +134,7 @@ class Watch:
         )
         values = {
             "place": PLACE,
-            "rows": rows[:ROWS],
+            "rows": list(_light(rows[:ROWS])),
             "failed": failed,
             "most": ROWS,
             "focused": "" if visit.partial else visit.query.get("at"),
@@ -229,6 +230,18 @@ def _types(store: Store, answered: Iterable[Answered]) -> Mapping[str, str]:
             with contextlib.suppress(NotFound):  # it has been removed since
                 named[one.message_id] = store.message(one.source.id, one.message_id).event_type
     return named
+
+
+def _light(rows: Iterable[Row]) -> Iterator[Row]:
+    """Yield rows without the tracebacks that would make a page heavy; they are on the pages of their messages."""
+    left = MAX_TOLD
+    for row in rows:
+        runs = []
+        for run in row.runs:
+            kept = run if len(run.told) <= left else Run(run.attempt)
+            left -= len(kept.told)
+            runs.append(kept)
+        yield msgspec.structs.replace(row, runs=runs)
 
 
 # --- Rows --------------------------------------------------------------------------------------------------
