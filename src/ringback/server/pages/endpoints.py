@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import msgspec
 from markupsafe import Markup
 
@@ -9,7 +11,7 @@ from ringback.design.charts import Plot, Series, bars
 from ringback.drafts import MessageDraft
 from ringback.errors import NoExample, NotFound
 from ringback.examples import PING, PING_PAYLOAD, example_payload
-from ringback.model import Application, Attempt, Delivery, Endpoint, Instant, Message, Standing, iso
+from ringback.model import Application, Attempt, Delivery, Endpoint, Instant, Message, Standing
 from ringback.server.api.event_type import may_know
 from ringback.server.pages.behind import Behind
 from ringback.server.pages.confirming import Question, confirm
@@ -191,10 +193,14 @@ def health(fare: Fare) -> Markup:
     """Return the drawing of how the latest attempts went over time; empty without any."""
     if not fare.bins:
         return Markup()
-    labels = [f"{iso(one.since)} to {iso(one.until)}" for one in fare.bins]
+    labels = [f"{_short(one.since)} UTC" for one in fare.bins]
     succeeded = Series("Succeeded", [one.succeeded for one in fare.bins], "good")
     failed = Series("Failed", [one.failed for one in fare.bins], "bad")
     return bars(Plot("Attempts over time", labels, (succeeded, failed)))
+
+
+def _short(instant: Instant) -> str:
+    return datetime.fromtimestamp(instant / 1000, UTC).strftime("%d %b, %H:%M:%S")
 
 
 def pair(store: Store, visit: Visit) -> tuple[Application, Endpoint]:
