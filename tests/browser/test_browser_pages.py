@@ -1,9 +1,11 @@
 """Every page there is, on a desktop and on a phone, light and dark: within the rules of WCAG 2.2 AA, and in shape."""
 
+import contextlib
+
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from page_table import PAGES
-from visits import PHONE, SCREENS
+from visits import PHONE, SCREENS, visiting
 
 # Everything that axe knows of WCAG 2.2, levels A and AA; the size of targets it leaves out by itself.
 EVERY_RULE = {
@@ -48,18 +50,37 @@ def wider(page):
     return page.evaluate(WIDER)
 
 
+@pytest.fixture(scope="module")
+def visitor(browser, site):
+    """Return what gives somebody on a screen: they look at page after page, with what their browser has kept."""
+    there = {}
+    with contextlib.ExitStack() as stack:
+
+        def one(shown, screen):
+            key = shown.site, shown.who, screen
+            if key not in there:
+                at = site(shown.site)
+                how = {"screen": SCREENS[screen], "cookies": at.cookies(shown.who)}
+                there[key] = stack.enter_context(visiting(browser, at.url, **how))
+            there[key].begin()
+            return there[key]
+
+        yield one
+
+
 @pytest.mark.parametrize("screen", SCREENS)
 @pytest.mark.parametrize("shown", PAGES, ids=lambda shown: shown.name)
-def test_page(site, visit, shown, screen):
+def test_page(site, visitor, shown, screen):
     """It answers as the table says, fits its window, moves nothing, logs nothing, and axe finds nothing in it."""
-    there = site(shown.site)
-    visitor = visit(there.url, screen=SCREENS[screen], cookies=there.cookies(shown.who))
+    visit, there = visitor(shown, screen), site(shown.site)
     if shown.status >= 400:
-        visitor.expect_fault(rf"status of {shown.status} ")
-    address = there.url + shown.path.format(**there.places)
-    answer = visitor.page.goto(address)
-    assert (answer.status, visitor.page.url) == (shown.status, address)
-    page = visitor.settle()
+        visit.expect_fault(rf"status of {shown.status} ")
+    page, size, address = visit.page, SCREENS[screen], there.url + shown.path.format(**there.places)
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size({"width": size.width, "height": size.height})
+    answer = page.goto(address)
+    assert (answer.status, page.url) == (shown.status, address)
+    visit.settle()
     assert wider(page) == []
     page.evaluate(UNFOLD)
     assert wider(page) == []
@@ -68,8 +89,9 @@ def test_page(site, visit, shown, screen):
     page.evaluate(AXE_SCRIPT)
     assert violations(page, EVERY_RULE) == []
     page.emulate_media(color_scheme="dark")
-    visitor.settle()
+    visit.settle()
     assert violations(page, COLOURS) == []
-    if SCREENS[screen] is PHONE:
+    if size is PHONE:
         page.set_viewport_size({"width": NARROWEST, "height": PHONE.height})
         assert wider(page) == []
+    assert visit.unexpected() == []

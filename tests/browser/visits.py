@@ -98,6 +98,11 @@ class Visit:
             self.page.evaluate("window.settled()")
         return self.page
 
+    def begin(self) -> None:
+        """Forget what has happened so far, and what was expected."""
+        self.faults.clear()
+        self._expected.clear()
+
     def expect_fault(self, pattern: str) -> None:
         """Let what *pattern* is found in happen: a test has provoked it."""
         self._expected.append(re.compile(pattern))
