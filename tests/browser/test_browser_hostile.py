@@ -156,10 +156,10 @@ def test_forms(server, visit):
 
 
 def test_lists(server, visit):
-    """On the lists, to their end, and on the first page."""
+    """On the lists, to their end, on the first page and in the live view."""
     visitor = visit(server.url, screen=PHONE, cookies=server.cookies)
-    faults = look(visitor, "/")
-    for path in ("/messages", "/applications"):
+    faults = look(visitor, "/") + look(visitor, "/watch")
+    for path in ("/messages", "/applications", "/event-types"):
         faults += look(visitor, path)
         while (older := visitor.page.get_by_role("link", name="Older")).count():
             older.first.click()
