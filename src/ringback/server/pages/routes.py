@@ -32,16 +32,36 @@ LOOK = Need(Right.READ, Place.ORGANISATION)
 OPERATE = Need(Right.OPERATE, Place.ORGANISATION)
 # Whoever has a session, for whichever place.
 ANYBODY = Need(None, Place.SHARED)
-SECRETS = Need(Right.SEE_SECRETS, Place.ORGANISATION)
-ROTATION = Need(Right.ROTATE_SECRETS, Place.ORGANISATION)
-REDELIVERY = Need(Right.REDELIVER, Place.ORGANISATION)
-# What an application's own people may do in their portal.
-OWN = Need(Right.READ, Place.APPLICATION)
-OWN_ENDPOINTS = Need(Right.MANAGE_ENDPOINTS, Place.APPLICATION)
-OWN_DELIVERIES = Need(Right.REDELIVER, Place.APPLICATION)
-OWN_SECRETS = Need(Right.SEE_SECRETS, Place.APPLICATION)
-OWN_ROTATION = Need(Right.ROTATE_SECRETS, Place.APPLICATION)
 OPEN = None
+
+
+class Needs(msgspec.Struct, frozen=True, kw_only=True):
+    """What the pages about endpoints and messages ask for, which operators and an application's own people share."""
+
+    look: Need
+    manage: Need
+    send: Need
+    redeliver: Need
+    see_secrets: Need
+    rotate_secrets: Need
+
+
+OPERATORS = Needs(
+    look=LOOK,
+    manage=OPERATE,
+    send=OPERATE,
+    redeliver=Need(Right.REDELIVER, Place.ORGANISATION),
+    see_secrets=Need(Right.SEE_SECRETS, Place.ORGANISATION),
+    rotate_secrets=Need(Right.ROTATE_SECRETS, Place.ORGANISATION),
+)
+OWNERS = Needs(
+    look=Need(Right.READ, Place.APPLICATION),
+    manage=Need(Right.MANAGE_ENDPOINTS, Place.APPLICATION),
+    send=Need(Right.REDELIVER, Place.APPLICATION),
+    redeliver=Need(Right.REDELIVER, Place.APPLICATION),
+    see_secrets=Need(Right.SEE_SECRETS, Place.APPLICATION),
+    rotate_secrets=Need(Right.ROTATE_SECRETS, Place.APPLICATION),
+)
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -71,10 +91,10 @@ def entries(behind: Behind) -> tuple[Entry, ...]:
     return (
         *_everybody(behind),
         *_operators(behind),
-        *_messages(behind),
+        *_operated_messages(behind),
         *_applications(behind),
-        *_endpoints(behind),
-        *_replays(behind),
+        *_endpoints(behind, "applications/{app}", OPERATORS),
+        *_replays(behind, "replays", OPERATORS),
         *_sources(behind),
         *_organisation(behind),
         *_portal(behind),
@@ -100,20 +120,27 @@ def _operators(behind: Behind) -> tuple[Entry, ...]:
     return (
         Entry("GET", "", Overview(behind).show, LOOK),
         Entry("GET", "watch", watch.show, LOOK),
-        Entry("POST", "watch/{app}/{msg}/resend", watch.resend, REDELIVERY),
+        Entry("POST", "watch/{app}/{msg}/resend", watch.resend, OPERATORS.redeliver),
         Entry("GET", "messages", Messages(behind).show, LOOK),
     )
 
 
-def _messages(behind: Behind) -> tuple[Entry, ...]:
+def _messages(behind: Behind, one: str, needs: Needs) -> tuple[Entry, ...]:
+    """Return what there is about *one* message, for whoever has these *needs* met."""
     message, comparison = MessagePages(behind), Comparison(behind)
-    one = "messages/{app}/{msg}"
     return (
-        Entry("GET", one, message.show, LOOK),
-        Entry("GET", f"{one}/payload", message.payload, LOOK),
-        Entry("GET", f"{one}/attempts/{{att}}/answer", message.answer, LOOK),
-        Entry("GET", f"{one}/compare", comparison.show, LOOK),
-        Entry("POST", f"{one}/resend", message.resend, REDELIVERY),
+        Entry("GET", one, message.show, needs.look),
+        Entry("GET", f"{one}/payload", message.payload, needs.look),
+        Entry("GET", f"{one}/attempts/{{att}}/answer", message.answer, needs.look),
+        Entry("GET", f"{one}/compare", comparison.show, needs.look),
+        Entry("POST", f"{one}/resend", message.resend, needs.redeliver),
+    )
+
+
+def _operated_messages(behind: Behind) -> tuple[Entry, ...]:
+    message, one = MessagePages(behind), "messages/{app}/{msg}"
+    return (
+        *_messages(behind, one, OPERATORS),
         Entry("POST", f"{one}/cancel", message.cancel, OPERATE),
         Entry("GET", f"{one}/forget", message.ask_to_forget, OPERATE),
         Entry("POST", f"{one}/forget", message.forget, OPERATE),
@@ -135,38 +162,38 @@ def _applications(behind: Behind) -> tuple[Entry, ...]:
     )
 
 
-def _endpoints(behind: Behind) -> tuple[Entry, ...]:
+def _endpoints(behind: Behind, above: str, needs: Needs) -> tuple[Entry, ...]:
+    """Return what there is about endpoints, of the application whose page is *above*."""
     endpoints, settings, secrets = Endpoints(behind), EndpointSettings(behind), EndpointSecrets(behind)
-    portal = Portal(behind)
-    one = "applications/{app}/endpoints/{ep}"
+    portal, replays = Portal(behind), ReplayPages(behind)
+    new, one = f"{above}/endpoints/new", f"{above}/endpoints/{{ep}}"
     return (
-        Entry("GET", "applications/{app}/endpoints/new", settings.draft, OPERATE),
-        Entry("POST", "applications/{app}/endpoints/new", settings.create, OPERATE),
-        Entry("GET", one, endpoints.show, LOOK),
-        Entry("GET", f"{one}/attempts", endpoints.attempts, LOOK),
-        Entry("GET", f"{one}/messages", endpoints.messages, LOOK),
-        Entry("POST", f"{one}/state", endpoints.move, OPERATE),
-        Entry("POST", f"{one}/example", endpoints.send_example, OPERATE),
-        Entry("GET", f"{one}/start", portal.start, LOOK),
-        Entry("POST", f"{one}/probe", portal.probe, OPERATE),
-        Entry("POST", f"{one}/delete", endpoints.remove, OPERATE),
-        Entry("GET", f"{one}/edit", settings.edit, OPERATE),
-        Entry("POST", f"{one}/edit", settings.change, OPERATE),
-        Entry("GET", f"{one}/secret", secrets.ask, SECRETS),
-        Entry("POST", f"{one}/secret", secrets.rotate, ROTATION),
-        Entry("POST", f"{one}/secret/show", secrets.show, SECRETS),
+        Entry("GET", new, settings.draft, needs.manage),
+        Entry("POST", new, settings.create, needs.manage),
+        Entry("GET", one, endpoints.show, needs.look),
+        Entry("GET", f"{one}/attempts", endpoints.attempts, needs.look),
+        Entry("GET", f"{one}/messages", endpoints.messages, needs.look),
+        Entry("GET", f"{one}/start", portal.start, needs.look),
+        Entry("POST", f"{one}/probe", portal.probe, needs.send),
+        Entry("POST", f"{one}/example", endpoints.send_example, needs.send),
+        Entry("GET", f"{one}/replay", replays.ask, needs.redeliver),
+        Entry("POST", f"{one}/replay", replays.begin, needs.redeliver),
+        Entry("POST", f"{one}/state", endpoints.move, needs.manage),
+        Entry("POST", f"{one}/delete", endpoints.remove, needs.manage),
+        Entry("GET", f"{one}/edit", settings.edit, needs.manage),
+        Entry("POST", f"{one}/edit", settings.change, needs.manage),
+        Entry("GET", f"{one}/secret", secrets.ask, needs.see_secrets),
+        Entry("POST", f"{one}/secret", secrets.rotate, needs.rotate_secrets),
+        Entry("POST", f"{one}/secret/show", secrets.show, needs.see_secrets),
     )
 
 
-def _replays(behind: Behind) -> tuple[Entry, ...]:
-    replays = ReplayPages(behind)
-    endpoint = "applications/{app}/endpoints/{ep}/replay"
+def _replays(behind: Behind, all_of_them: str, needs: Needs) -> tuple[Entry, ...]:
+    replays, one = ReplayPages(behind), f"{all_of_them}/{{task}}"
     return (
-        Entry("GET", endpoint, replays.ask, REDELIVERY),
-        Entry("POST", endpoint, replays.begin, REDELIVERY),
-        Entry("GET", "replays", replays.show_all, LOOK),
-        Entry("GET", "replays/{task}", replays.show, LOOK),
-        Entry("POST", "replays/{task}", replays.turn, REDELIVERY),
+        Entry("GET", all_of_them, replays.show_all, needs.look),
+        Entry("GET", one, replays.show, needs.look),
+        Entry("POST", one, replays.turn, needs.redeliver),
     )
 
 
@@ -214,48 +241,15 @@ def _portal(behind: Behind) -> tuple[Entry, ...]:
         Entry("GET", f"{PORTAL}/look", signing_in.choices, ANYBODY),
         Entry("POST", f"{PORTAL}/look", signing_in.choose, ANYBODY),
         Entry("GET", f"{PORTAL}/live", streams.open, ANYBODY),
-        Entry("GET", PORTAL, own(portal.show), OWN),
-        Entry("GET", f"{PORTAL}/messages", own(portal.messages), OWN),
-        Entry("GET", f"{PORTAL}/event-types", own(portal.event_types), OWN),
-        *_own_endpoints(behind, portal),
-        *_own_messages(behind),
-    )
-
-
-def _own_messages(behind: Behind) -> tuple[Entry, ...]:
-    message, comparison, replays = MessagePages(behind), Comparison(behind), ReplayPages(behind)
-    one, endpoint = f"{PORTAL}/messages/{{msg}}", f"{PORTAL}/endpoints/{{ep}}/replay"
-    return (
-        Entry("GET", one, own(message.show), OWN),
-        Entry("GET", f"{one}/payload", own(message.payload), OWN),
-        Entry("GET", f"{one}/attempts/{{att}}/answer", own(message.answer), OWN),
-        Entry("GET", f"{one}/compare", own(comparison.show), OWN),
-        Entry("POST", f"{one}/resend", own(message.resend), OWN_DELIVERIES),
-        Entry("GET", endpoint, own(replays.ask), OWN_DELIVERIES),
-        Entry("POST", endpoint, own(replays.begin), OWN_DELIVERIES),
-        Entry("GET", f"{PORTAL}/replays", own(replays.show_all), OWN),
-        Entry("GET", f"{PORTAL}/replays/{{task}}", own(replays.show), OWN),
-        Entry("POST", f"{PORTAL}/replays/{{task}}", own(replays.turn), OWN_DELIVERIES),
-    )
-
-
-def _own_endpoints(behind: Behind, portal: Portal) -> tuple[Entry, ...]:
-    endpoints, settings, secrets = Endpoints(behind), EndpointSettings(behind), EndpointSecrets(behind)
-    one = f"{PORTAL}/endpoints/{{ep}}"
-    return (
-        Entry("GET", f"{PORTAL}/endpoints/new", own(settings.draft), OWN_ENDPOINTS),
-        Entry("POST", f"{PORTAL}/endpoints/new", own(settings.create), OWN_ENDPOINTS),
-        Entry("GET", one, own(endpoints.show), OWN),
-        Entry("GET", f"{one}/start", own(portal.start), OWN),
-        Entry("GET", f"{one}/attempts", own(endpoints.attempts), OWN),
-        Entry("GET", f"{one}/messages", own(endpoints.messages), OWN),
-        Entry("POST", f"{one}/probe", own(portal.probe), OWN_DELIVERIES),
-        Entry("POST", f"{one}/example", own(endpoints.send_example), OWN_DELIVERIES),
-        Entry("POST", f"{one}/state", own(endpoints.move), OWN_ENDPOINTS),
-        Entry("POST", f"{one}/delete", own(endpoints.remove), OWN_ENDPOINTS),
-        Entry("GET", f"{one}/edit", own(settings.edit), OWN_ENDPOINTS),
-        Entry("POST", f"{one}/edit", own(settings.change), OWN_ENDPOINTS),
-        Entry("GET", f"{one}/secret", own(secrets.ask), OWN_SECRETS),
-        Entry("POST", f"{one}/secret", own(secrets.rotate), OWN_ROTATION),
-        Entry("POST", f"{one}/secret/show", own(secrets.show), OWN_SECRETS),
+        *(
+            msgspec.structs.replace(entry, action=own(entry.action))
+            for entry in (
+                Entry("GET", PORTAL, portal.show, OWNERS.look),
+                Entry("GET", f"{PORTAL}/messages", portal.messages, OWNERS.look),
+                Entry("GET", f"{PORTAL}/event-types", portal.event_types, OWNERS.look),
+                *_messages(behind, f"{PORTAL}/messages/{{msg}}", OWNERS),
+                *_endpoints(behind, PORTAL, OWNERS),
+                *_replays(behind, f"{PORTAL}/replays", OWNERS),
+            )
+        ),
     )
