@@ -7,7 +7,7 @@ from ringback.errors import NotFound
 from ringback.model import Application, Endpoint
 from ringback.observe import SecretShown
 from ringback.server.pages.behind import Behind
-from ringback.server.pages.endpoints import pair
+from ringback.server.pages.endpoints import pair_of
 from ringback.server.pages.forms import REFUSED, faults, status_of
 from ringback.server.pages.page import Page, Said, Visit, see
 from ringback.server.pages.rendering import page
@@ -31,20 +31,20 @@ class EndpointSecrets:
 
     async def show(self, visit: Visit) -> Page:
         """Show the one that signs now: only on a press of a button, so that no link or prefetch does."""
-        application, endpoint = await self._pair(visit)
+        application, endpoint = await pair_of(self._behind, visit)
         _check_signed(endpoint)
         self._behind.observer.emit(SecretShown(endpoint=endpoint, session_id=visit.who.id))
         return _page(visit, application, endpoint, secret=shown_key(endpoint.secrets[0].key))
 
     async def ask(self, visit: Visit) -> Page:
         """Say what there is, and ask for how long the old one is to sign along."""
-        application, endpoint = await self._pair(visit)
+        application, endpoint = await pair_of(self._behind, visit)
         _check_signed(endpoint)
         return _page(visit, application, endpoint)
 
     async def rotate(self, visit: Visit) -> Page:
         """Make a new one."""
-        application, endpoint = await self._pair(visit)
+        application, endpoint = await pair_of(self._behind, visit)
         _check_signed(endpoint)
         grace = visit.form.number("grace")
         rotation = SecretRotation(
@@ -59,9 +59,6 @@ class EndpointSecrets:
             f"{Ways(visit).endpoint(endpoint)}/secret",
             Said("There is a new secret. Give it to the receiver."),
         )
-
-    async def _pair(self, visit: Visit) -> tuple[Application, Endpoint]:
-        return await self._behind.outbox.read(lambda store: pair(store, visit))
 
 
 def _check_signed(endpoint: Endpoint) -> None:

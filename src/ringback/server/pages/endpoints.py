@@ -122,7 +122,7 @@ class Endpoints:
 
     async def move(self, visit: Visit) -> Page:
         """Pause, resume, enable or disable it."""
-        application, endpoint = await self._pair(visit)
+        application, endpoint = await pair_of(self._behind, visit)
         step = visit.form.get("step")
         if step not in STATES:
             raise NotFound("there is no such step")
@@ -143,7 +143,7 @@ class Endpoints:
 
     async def send_example(self, visit: Visit) -> Page:
         """Send an example to it alone, whatever it listens to."""
-        application, endpoint = await self._pair(visit)
+        application, endpoint = await pair_of(self._behind, visit)
         kind = visit.form.get("type") or PING
         try:
             draft = MessageDraft(event_type=kind, payload=await self._example(kind))
@@ -158,7 +158,7 @@ class Endpoints:
 
     async def remove(self, visit: Visit) -> Page:
         """Delete it, when that is confirmed."""
-        application, endpoint = await self._pair(visit)
+        application, endpoint = await pair_of(self._behind, visit)
         if visit.form.ticked("sure"):
             await self._behind.outbox.remove_endpoint(application.id, endpoint.id)
             return see(visit, Ways(visit).application(application.id), Said("The endpoint is deleted."))
@@ -179,9 +179,6 @@ class Endpoints:
             ),
         )
 
-    async def _pair(self, visit: Visit) -> tuple[Application, Endpoint]:
-        return await self._behind.outbox.read(lambda store: pair(store, visit))
-
     async def _example(self, kind: str) -> msgspec.Raw:
         if kind == PING:
             return msgspec.Raw(PING_PAYLOAD)
@@ -201,6 +198,11 @@ def health(fare: Fare) -> Markup:
 
 def _short(instant: Instant) -> str:
     return datetime.fromtimestamp(instant / 1000, UTC).strftime("%d %b, %H:%M:%S")
+
+
+async def pair_of(behind: Behind, visit: Visit) -> tuple[Application, Endpoint]:
+    """Return the application and its endpoint that an address names; raises ``NotFound``."""
+    return await behind.outbox.read(lambda store: pair(store, visit))
 
 
 def pair(store: Store, visit: Visit) -> tuple[Application, Endpoint]:

@@ -12,7 +12,7 @@ from ringback.schemas import newest_version
 from ringback.server.api.event_type import may_know
 from ringback.server.pages.advice import advice
 from ringback.server.pages.behind import Behind
-from ringback.server.pages.endpoints import LATEST, pair
+from ringback.server.pages.endpoints import LATEST, pair, pair_of
 from ringback.server.pages.page import PORTAL, Answer, Page, Visit
 from ringback.server.pages.rendering import page
 from ringback.server.pages.slices import Slice, part, sliced
@@ -68,7 +68,7 @@ class Portal:
 
     async def probe(self, visit: Visit) -> Page:
         """Send one signed request now, and show what came of it: of that nothing is kept."""
-        application, endpoint = await self._behind.outbox.read(lambda store: pair(store, visit))
+        application, endpoint = await pair_of(self._behind, visit)
         if endpoint.handler is not None:
             raise NotFound("this endpoint is a handler, to which nothing is sent")
         probed = await self._behind.probe(endpoint)

@@ -12,7 +12,7 @@ from ringback.model import Application, Duration, Endpoint, Instant, Standing
 from ringback.replays import Plan, Preview
 from ringback.selection import AT_REST, RECOVERABLE
 from ringback.server.pages.behind import Behind
-from ringback.server.pages.endpoints import pair
+from ringback.server.pages.endpoints import pair_of
 from ringback.server.pages.forms import REFUSED, faults, moment, names, status_of
 from ringback.server.pages.page import Page, Said, Visit, see
 from ringback.server.pages.rendering import page
@@ -67,7 +67,7 @@ class ReplayPages:
 
     async def ask(self, visit: Visit) -> Page:
         """Ask what is meant; once that is said, tell what it would be."""
-        application, endpoint = await self._pair(visit)
+        application, endpoint = await pair_of(self._behind, visit)
         if not visit.query.get("which"):
             return self._form(visit, application, endpoint)
         try:
@@ -79,7 +79,7 @@ class ReplayPages:
 
     async def begin(self, visit: Visit) -> Page:
         """Begin it, once for each form."""
-        application, endpoint = await self._pair(visit)
+        application, endpoint = await pair_of(self._behind, visit)
         try:
             plan = self._plan(endpoint, visit.form.get)
             task = await self._behind.outbox.replays.begin(
@@ -124,9 +124,6 @@ class ReplayPages:
             "replays.html",
             {"place": Ways(visit).replays, "tasks": rows, "badge_of": STATES.__getitem__},
         )
-
-    async def _pair(self, visit: Visit) -> tuple[Application, Endpoint]:
-        return await self._behind.outbox.read(lambda store: pair(store, visit))
 
     def _plan(self, endpoint: Endpoint, get: Callable[[str], str]) -> Plan:
         """Return what the form says.
