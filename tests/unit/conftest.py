@@ -39,3 +39,26 @@ def browser(play):
     from browser import Browser  # noqa: PLC0415 - as above
 
     return Browser(play)
+
+
+@pytest.fixture
+def place(tmp_path):
+    """The server's API, and what makes visitors of its pages; see ``visitors``."""
+    from visitors import visiting  # noqa: PLC0415 - as above
+
+    with visiting(tmp_path) as place:
+        yield place
+
+
+@pytest.fixture
+def api(place):
+    """The API of ``place``."""
+    return place[0]
+
+
+@pytest.fixture
+def operator(place):
+    """Somebody who is signed in at the pages of ``place`` and may do everything."""
+    guest = place[1]()
+    guest.login()
+    return guest

@@ -1,9 +1,6 @@
 """Pages about applications and their endpoints: what they show, what their forms do, and to whom."""
 
-from urllib.parse import urljoin
-
 import pytest
-from visitors import visiting
 
 from ringback.observe import SecretShown
 
@@ -12,34 +9,11 @@ SECRET = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 @pytest.fixture
-def place(tmp_path):
-    with visiting(tmp_path) as found:
-        yield found
-
-
-@pytest.fixture
-def api(place):
-    return place[0]
-
-
-@pytest.fixture
-def operator(place):
-    guest = place[1]()
-    guest.login()
-    return guest
-
-
-@pytest.fixture
 def reader(place):
     """Somebody who may only look."""
     guest = place[1]()
     guest.login(place[0].key("read"))
     return guest
-
-
-def follow(visitor, page, label):
-    """Open what a link of a page leads to."""
-    return visitor.open(urljoin(page.url, page.link(label)))
 
 
 def listed(page):
@@ -58,7 +32,7 @@ def test_an_empty_list_says_what_comes_next(operator):
     """Where there is no application yet, the page says what one is and leads to the form."""
     page = operator.open("/applications")
     assert "No applications yet" in page.headings
-    form = follow(operator, page, "Make the first one")
+    form = operator.follow(page, "Make the first one")
     there = operator.press(form, "Make the application", name="Acme", uid="acme", metadata="plan: gold")
     assert "Acme" in there.headings
     assert "gold" in there.text
@@ -124,12 +98,12 @@ def test_an_endpoint_is_made_and_its_settings_are_changed(api, operator):
     }
     for name in ("invoice.paid", "invoice.expired"):
         api.event_type(name)
-    page = follow(operator, operator.press(form, "Add the endpoint", **typed, **more), "To the endpoint")
+    page = operator.follow(operator.press(form, "Add the endpoint", **typed, **more), "To the endpoint")
     endpoint = api.get(f"/app/{app}/endpoint").json["data"][0]
     assert endpoint["filterTypes"] == ["invoice.paid", "invoice.expired"]
     assert (endpoint["throttleRate"], endpoint["retrySchedule"]) == (7, [5, 120])
     assert "after 5 seconds, 2 minutes" in page.text
-    form = follow(operator, page, "Settings")
+    form = operator.follow(page, "Settings")
     assert "Bearer x" not in form.source
     operator.press(form, "Save", description="The order service", ordered=True)
     stored = api.committer.read(lambda store: store.endpoint(app, endpoint["id"])).result()
@@ -226,7 +200,7 @@ def test_lists_of_an_endpoint_are_filtered_and_say_when_nothing_fits(api, operat
     ]
     none = operator.open(f"{address}/messages?type=no.such&standing=failed")
     assert "No message is like that" in none.headings
-    assert len(listed(follow(operator, none, "Clear the filter"))) == 2
+    assert len(listed(operator.follow(none, "Clear the filter"))) == 2
 
 
 def test_an_endpoint_is_deleted_only_when_that_is_confirmed(api, operator):

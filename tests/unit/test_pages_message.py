@@ -2,7 +2,6 @@
 
 import pytest
 from management import gateway_of, made
-from visitors import visiting
 
 from ringback.design.differences import Change, difference
 from ringback.server.pages import message as pages
@@ -10,17 +9,6 @@ from ringback.testing import secret_for, signed_request
 
 DASH = "\N{EN DASH}"
 EVIL = "</script><img src=x onerror=alert(1)>\"'"
-
-
-@pytest.fixture
-def place(tmp_path):
-    with visiting(tmp_path) as place:
-        yield place
-
-
-@pytest.fixture
-def api(place):
-    return place[0]
 
 
 @pytest.fixture

@@ -2,15 +2,8 @@
 
 import pytest
 from management import made
-from visitors import visiting
 
 from ringback.server.pages import messages as listing
-
-
-@pytest.fixture
-def place(tmp_path):
-    with visiting(tmp_path) as place:
-        yield place
 
 
 @pytest.fixture
@@ -18,11 +11,6 @@ def guest(place):
     guest = place[1]()
     guest.login()
     return guest
-
-
-@pytest.fixture
-def api(place):
-    return place[0]
 
 
 def types(page):

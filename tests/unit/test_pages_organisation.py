@@ -1,7 +1,6 @@
 """Pages about event types, API keys and settings."""
 
 import json
-from urllib.parse import urljoin
 
 import pytest
 from visitors import visiting
@@ -21,23 +20,6 @@ def place(tmp_path):
         yield found
 
 
-@pytest.fixture
-def api(place):
-    return place[0]
-
-
-@pytest.fixture
-def operator(place):
-    guest = place[1]()
-    guest.login()
-    return guest
-
-
-def follow(visitor, page, label):
-    """Open what a link of a page leads to."""
-    return visitor.open(urljoin(page.url, page.link(label)))
-
-
 def listed(page):
     """Return the rows of a page's only table."""
     return page.rows[1:]
@@ -47,7 +29,7 @@ def test_an_event_type_from_nothing_to_the_archive(api, operator):
     """It is made with its schema, shown with a sample, changed, archived when that is confirmed, and offered again."""
     empty = operator.open("/event-types")
     assert "No event types yet" in empty.headings
-    form = follow(operator, empty, "Make the first one")
+    form = operator.follow(empty, "Make the first one")
     shown = operator.press(
         form,
         "Make the event type",
@@ -59,7 +41,7 @@ def test_an_event_type_from_nothing_to_the_archive(api, operator):
     assert HOSTILE in shown.text
     assert HOSTILE not in shown.source
     assert "inv_1" in shown.text
-    changed = operator.press(follow(operator, shown, "Change"), "Save", description="An invoice was paid.")
+    changed = operator.press(operator.follow(shown, "Change"), "Save", description="An invoice was paid.")
     assert "An invoice was paid." in changed.text
     stored = api.get("/event-type/invoice.paid").json
     assert (stored["schemas"]["1"], stored["featureFlags"]) == (SCHEMA, ["beta"])

@@ -6,7 +6,6 @@ from itertools import pairwise
 
 import msgspec
 import pytest
-from visitors import visiting
 
 from ringback.server.pages.course import SPANS, Courses, rank, totals
 from ringback.server.pages.wording import milliseconds, percent
@@ -14,12 +13,6 @@ from ringback.store.survey import Stretch
 from ringback.testing import FrozenClock
 
 HOUR = 3_600_000
-
-
-@pytest.fixture
-def place(tmp_path):
-    with visiting(tmp_path) as place:
-        yield place
 
 
 def figures(page):

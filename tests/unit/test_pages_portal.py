@@ -5,7 +5,7 @@ import contextlib
 import hashlib
 import http.server
 import threading
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 from visitors import visiting
@@ -64,11 +64,6 @@ def place(tmp_path):
         yield found
 
 
-@pytest.fixture
-def api(place):
-    return place[0]
-
-
 def enter(place, app, **access):
     """Come into an application's portal by a link; return the visitor and the first page."""
     api, visitor = place
@@ -76,11 +71,6 @@ def enter(place, app, **access):
     guest = visitor()
     first = guest.open(f"{link.path}?{link.query}")
     return guest, guest.press(first, "Go on")
-
-
-def follow(visitor, page, label):
-    """Open what a link of a page leads to."""
-    return visitor.open(urljoin(page.url, page.link(label)))
 
 
 def test_a_link_lets_in_once(place):
@@ -130,7 +120,7 @@ def test_the_first_endpoint_from_nothing_to_its_first_2xx(place):
     for name in ("invoice.paid", "invoice.expired"):
         api.event_type(name)
     guest, first = enter(place, app)
-    form = follow(guest, first, "Add your first endpoint")
+    form = guest.follow(first, "Add your first endpoint")
     steps = guest.press(form, "Add the endpoint", url="https://acme.example/hooks", eventTypes="invoice.paid")
     assert "Waiting for your first 2xx" in steps.text
     assert api.get(f"/app/{app}/endpoint").json["data"][0]["filterTypes"] == ["invoice.paid"]

@@ -4,25 +4,6 @@ import re
 from urllib.parse import urljoin, urlsplit
 
 import pytest
-from visitors import visiting
-
-
-@pytest.fixture
-def place(tmp_path):
-    with visiting(tmp_path) as found:
-        yield found
-
-
-@pytest.fixture
-def api(place):
-    return place[0]
-
-
-@pytest.fixture
-def operator(place):
-    guest = place[1]()
-    guest.login()
-    return guest
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import hashlib
 import re
 
-import pytest
 from management import TOKEN
 from visitors import visiting
 
@@ -15,12 +14,6 @@ CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-
-
-@pytest.fixture
-def place(tmp_path):
-    with visiting(tmp_path) as place:
-        yield place
 
 
 def test_htmx_is_the_file_that_was_released():

@@ -1,10 +1,9 @@
 """Pages about sources: what came, what was refused and why, and what is left over."""
 
 import json
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
-from visitors import visiting
 
 TOKEN = "the-callback-token-of-a-shop"
 PAID = {
@@ -14,19 +13,6 @@ PAID = {
     "amount": 75000,
     "payment_method": "EWALLET",
 }
-
-
-@pytest.fixture
-def place(tmp_path):
-    with visiting(tmp_path) as found:
-        yield found
-
-
-@pytest.fixture
-def operator(place):
-    guest = place[1]()
-    guest.login()
-    return guest
 
 
 @pytest.fixture
@@ -43,16 +29,11 @@ def knock(visitor, source, body, token=TOKEN):
     return visitor.send("POST", urlsplit(address).path, headers=headers, raw=json.dumps(body).encode())
 
 
-def follow(visitor, page, label):
-    """Open what a link of a page leads to."""
-    return visitor.open(urljoin(page.url, page.link(label)))
-
-
 def test_an_empty_list_leads_to_the_form(operator):
     """Where there is no source, the page says what one is."""
     page = operator.open("/sources")
     assert "No sources yet" in page.headings
-    assert "New source" in follow(operator, page, "Make the first one").headings
+    assert "New source" in operator.follow(page, "Make the first one").headings
     again = operator.press(operator.open("/sources/new"), "Make the source", name="", uid="a b", expect=400)
     assert "characters" in again.text
 
@@ -62,16 +43,16 @@ def test_what_came_is_shown_and_what_nothing_handles_can_be_replayed(operator, s
     assert knock(operator, source, PAID).status_code == 200
     page = operator.open(source.url)
     assert page.rows[1][1] == "unrecognised"
-    left = follow(operator, page, "Not understood")
+    left = operator.follow(page, "Not understood")
     assert "Replay them when it is" in left.text
     assert "Still nothing wants it" in operator.press(left, "Replay").text
-    assert "None" in follow(operator, page, "Dead letters").headings
+    assert "None" in operator.follow(page, "Dead letters").headings
 
 
 def test_what_was_refused_is_told_with_the_reason_and_what_to_do(operator, source):
     """A wrong token is a refusal on the page, without the token."""
     assert knock(operator, source, PAID, "wrong-token-of-somebody").status_code in {401, 403}
-    page = follow(operator, operator.open(source.url), "Refused requests")
+    page = operator.follow(operator.open(source.url), "Refused requests")
     assert "1" in operator.open(source.url).text
     assert "token" in page.text.lower()
     assert "wrong-token-of-somebody" not in page.source

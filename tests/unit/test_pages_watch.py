@@ -24,17 +24,6 @@ MILLISECONDS = re.compile(r"\d+(\.\d)? ms")
 
 
 @pytest.fixture
-def place(tmp_path):
-    with visiting(tmp_path) as place:
-        yield place
-
-
-@pytest.fixture
-def api(place):
-    return place[0]
-
-
-@pytest.fixture
 def guest(place):
     guest = place[1]()
     guest.login()

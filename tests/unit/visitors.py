@@ -73,6 +73,10 @@ class Visitor:
         """Open a page; it must answer with *expect*."""
         return self._read(*self.ask("GET", target), expect)
 
+    def follow(self, page, label):
+        """Open what the link leads to whose text begins with *label*."""
+        return self.open(urljoin(page.url, page.link(label)))
+
     def press(self, page, label, *, expect=200, **typed):
         """Press the button on which *label* is written, with fields as *typed*; return the page that comes then."""
         form, button = page.button(label)
