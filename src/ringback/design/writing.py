@@ -63,6 +63,11 @@ def counted(number: int, word: str, words: str = "") -> str:
     return f"{number:,}\N{NO-BREAK SPACE}{word if number == 1 else words or f'{word}s'}"
 
 
+def sentence(text: str) -> str:
+    """Write what an error says as a sentence of its own."""
+    return f"{text[:1].upper()}{text[1:]}."
+
+
 def brief(text: Any, most: int = 80) -> str:
     """Cut a text that is longer than *most* characters."""
     written = str(text)
@@ -98,6 +103,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "moment": moment,
     "span": span,
     "brief": brief,
+    "sentence": sentence,
     "spoken": spoken,
     "breakable": breakable,
     "web_address": web_address,

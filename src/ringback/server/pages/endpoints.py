@@ -8,6 +8,7 @@ import msgspec
 from markupsafe import Markup
 
 from ringback.design.charts import Plot, Series, bars
+from ringback.design.writing import sentence
 from ringback.drafts import MessageDraft
 from ringback.errors import NoExample, NotFound
 from ringback.examples import PING, PING_PAYLOAD, example_payload
@@ -149,7 +150,7 @@ class Endpoints:
             draft = MessageDraft(event_type=kind, payload=await self._example(kind))
             accepted = await self._behind.outbox.publish_example(application.id, endpoint.id, draft)
         except (*REFUSED, NoExample) as error:
-            return see(visit, Ways(visit).endpoint(endpoint), Said(_sentence(error.detail), "bad"))
+            return see(visit, Ways(visit).endpoint(endpoint), Said(sentence(error.detail), "bad"))
         said = Said(
             f"The example {accepted.message.id} is queued: what comes of it shows here in a moment.", "wait"
         )
@@ -240,7 +241,3 @@ def _whether_to_disable(visit: Visit, endpoint: Endpoint) -> Question:
         tone="bad",
         hidden={"step": "disable", "sure": "yes"},
     )
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}."

@@ -8,6 +8,7 @@ import msgspec
 
 from ringback import ids
 from ringback.design.charts import Phase, waterfall
+from ringback.design.writing import sentence
 from ringback.errors import Conflict, MissingPayload, NotFound
 from ringback.model import (
     Application,
@@ -129,7 +130,7 @@ class MessagePages:
         try:
             await self._behind.outbox.resend(owner.id, message.id, visit.form.get("endpoint"))
         except (Conflict, MissingPayload) as error:
-            return see(visit, there, Said(f"{error.detail[:1].upper()}{error.detail[1:]}.", "bad"))
+            return see(visit, there, Said(sentence(error.detail), "bad"))
         return see(
             visit, there, Said("Queued to be sent again: what comes of it shows below by itself.", "wait")
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from ringback.access import Right
+from ringback.design.writing import sentence
 from ringback.errors import NotFound, RingbackError
 from ringback.model import Delivery, Endpoint, Held, Message, Refusal, Source
 from ringback.providers import PROVIDERS
@@ -105,7 +106,7 @@ class SourcePages:
         try:
             count = await self._behind.sources.replay(source.id, message_id, rematch=True, done_too=False)
         except RingbackError as error:
-            return see(visit, back, Said(f"{error.detail[:1].upper()}{error.detail[1:]}.", "bad"))
+            return see(visit, back, Said(sentence(error.detail), "bad"))
         if not count:
             return see(visit, back, Said("Still nothing wants it, so nothing was queued.", "wait"))
         return see(visit, back, Said(f"Queued again, for {count} of its endpoints.", "wait"))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
+from ringback.design.writing import sentence
 from ringback.errors import Conflict, MissingPayload, NotFound
 from ringback.intake import NOT_STORED
 from ringback.model import (
@@ -166,7 +167,7 @@ class Watch:
                 count = len(lost or idle)
             said = _queued(message.event_type, count)
         except (Conflict, MissingPayload) as error:
-            said = Said(f"{error.detail[:1].upper()}{error.detail[1:]}.", "bad")
+            said = Said(sentence(error.detail), "bad")
         return see(visit, PLACE, said, show=show, at=message.id)
 
 
