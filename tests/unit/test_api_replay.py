@@ -64,10 +64,11 @@ def test_a_preview_sends_nothing(api):
     api.endpoint("acme", uid="other")
     for status in (200, 404, 500):
         api.message("acme", eventType=f"t.{status}", channels=["north"])
-        api.attempt(status)
-        api.attempt(410)
+        # Which of the two endpoints comes first is not said.
+        for _ in range(2):
+            api.attempt(status)
     path = "/app/acme/endpoint/other/bulk-replay"
-    assert previewed(api, path)["messages"] in {2, 3}  # some are tried again by themselves
+    assert previewed(api, path)["messages"] == 1  # two are tried again by themselves
     everywhere = previewed(api, "/app/acme/bulk-replay", statuses=[0, 2, 3, 4])
     assert (everywhere["messages"], everywhere["complete"]) == (6, True)
     assert everywhere["oldest"] <= everywhere["newest"]

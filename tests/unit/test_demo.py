@@ -112,6 +112,9 @@ ENDPOINT = Endpoint(
 )
 
 
+HANDLER = msgspec.structs.replace(ENDPOINT, id="ep_2", url="handler:fulfil")
+
+
 def told(*events):
     lines = []
     view = View({"ep_1": "flaky"}, lambda line: lines.append(line.text))
@@ -120,20 +123,20 @@ def told(*events):
     return lines
 
 
-def finished(outcome, step, number=1, due_at=None):
+def finished(outcome, step, number=1, due_at=None, endpoint=ENDPOINT):
     attempt = Attempt(
         id="atmpt_1",
         message_id="msg_1",
-        endpoint_id="ep_1",
+        endpoint_id=endpoint.id,
         number=number,
         trigger=Trigger.SCHEDULED,
-        url=ENDPOINT.url,
+        url=endpoint.url,
         started_at=NOW,
         duration=4,
         outcome=outcome,
     )
     return AttemptFinished(
-        attempt=attempt, endpoint=ENDPOINT, event_type="a.b", step=step, due_at=due_at, since_accepted=3_210
+        attempt=attempt, endpoint=endpoint, event_type="a.b", step=step, due_at=due_at, since_accepted=3_210
     )
 
 
@@ -171,6 +174,10 @@ def webhook(outcome, message_id="msg_1"):
     return WebhookReceived(source=SOURCE, outcome=outcome, message_id=message_id, held=None, seconds=0.00234)
 
 
+def handled(outcome, step, **more):
+    return finished(outcome, step, endpoint=HANDLER, **more)
+
+
 def accepted(body=PAID):
     message = Message(
         id="msg_1",
@@ -197,9 +204,9 @@ def test_each_event_at_the_till_is_one_line():
     assert rung(
         accepted(),
         webhook("accepted"),
-        finished(raised, "retry", due_at=NOW + 1_104),
-        finished(Outcome(kind=OutcomeKind.SUCCESS), "succeed", number=2),
-        finished(raised, "exhaust", number=3),
+        handled(raised, "retry", due_at=NOW + 1_104),
+        handled(Outcome(kind=OutcomeKind.SUCCESS), "succeed", number=2),
+        handled(raised, "exhaust", number=3),
         webhook("repeated"),
         webhook("not_stored", message_id=None),
         RequestRefused(source=SOURCE, reason="token_mismatch"),
@@ -228,8 +235,15 @@ def test_an_acknowledgement_waits_for_the_word_what_it_is_about():
 @pytest.mark.parametrize("body", [[], "text", {}, {"external_id": None, "paid_at": 7}])
 def test_a_webhook_about_no_order_is_told_all_the_same(body):
     """A body that names no order, or no time of a payment, is told of without."""
-    lines = rung(accepted(body), webhook("accepted"), finished(Outcome(kind=OutcomeKind.SUCCESS), "succeed"))
+    lines = rung(accepted(body), webhook("accepted"), handled(Outcome(kind=OutcomeKind.SUCCESS), "succeed"))
     assert lines[1].endswith("fulfilled by the handler in 4 ms, attempt 1")
+
+
+def test_what_the_shop_s_server_sends_is_not_the_till_s():
+    """Shop and server share a store: an attempt at a place on the network is no handling of an order."""
+    assert [line.split()[1] for line in rung(accepted(), webhook("accepted"))] == ["received"]
+    success = Outcome(kind=OutcomeKind.SUCCESS, status=204)
+    assert len(rung(accepted(), webhook("accepted"), finished(success, "succeed"))) == 1
 
 
 def test_the_story_waits_for_what_happens_to_its_order():
@@ -244,7 +258,7 @@ def test_the_story_waits_for_what_happens_to_its_order():
             till.note(event)
         await asyncio.sleep(0)
         assert not waiting.done()
-        till.note(finished(Outcome(kind=OutcomeKind.SUCCESS), "succeed"))
+        till.note(handled(Outcome(kind=OutcomeKind.SUCCESS), "succeed"))
         till.note(webhook("repeated"))
         await waiting
         assert lines == ["received", "fulfilled"]

@@ -17,6 +17,7 @@ def route() -> Route:
 
 
 async def _get(call: Call) -> Answer:
+    """Serve a file of the pages, for good: its name changes with its content."""
     asset = ASSETS.named(call.path["name"])
     if asset is None:
         raise Refused(404, "NOT_FOUND", "there is no such file; reload the page that named it")
