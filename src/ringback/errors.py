@@ -10,6 +10,7 @@ The tree::
     ├── Conflict                       409  conflict
     │   ├── EventTypeExists            409  event_type_exists
     │   └── MissingPayload             400  missing_payload
+    ├── InProgress                     423  in_progress          (done again, it will be answered)
     ├── LimitReached                   400  limit_reached
     ├── InvalidRange                   400  invalid_range
     ├── NoExample                      400  invalid_scheme
@@ -116,6 +117,13 @@ class MissingPayload(Conflict):
 
     status = 400
     code = "missing_payload"
+
+
+class InProgress(RingbackError):  # noqa: N818 - as InvalidInput
+    """A transaction that is still open uses this; repeat the request when it has ended."""
+
+    status = 423
+    code = "in_progress"
 
 
 class LimitReached(RingbackError):  # noqa: N818 - as InvalidInput

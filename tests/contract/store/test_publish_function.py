@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scene import LEASE, PostgresDatabase, Scene
 
 from ringback import ids, policy
-from ringback.errors import Conflict
+from ringback.errors import Conflict, InProgress
 from ringback.model import DeliveryState, EndpointState
 from ringback.observe import Observer
 from ringback.outbox import Outbox
@@ -294,6 +294,37 @@ def test_of_two_at_once_one_is_first(database, tx, acme, option, end):
         assert outcome[0] != first
     else:
         assert outcome == ["RB409" if option == "event_id" else first]
+
+
+@pytest.mark.parametrize("end", ["commit", "rollback"])
+@pytest.mark.parametrize("option", ["event_id", "idempotency_key"])
+def test_a_node_waits_for_no_open_transaction(database, acme, outbox, option, end):
+    """A node that is given what an open transaction has used says so at once, and then answers as that one ended."""
+    message = acme.id, "order.paid", b'{"id": 1}'
+    with psycopg.connect(database.url) as other:
+        first = publish(other, acme, **{option: "held"})
+        held = outbox.publish(*message, **{option: "held"})
+        free = outbox.publish(*message, **{option: "free"})
+        with pytest.raises(InProgress, match="repeat the request"):
+            held.result(PATIENCE)
+        assert not free.result(PATIENCE).replayed
+        getattr(other, end)()
+    after = outbox.publish(*message, **{option: "held"})
+    if end == "commit" and option == "event_id":
+        with pytest.raises(Conflict):
+            after.result(PATIENCE)
+    else:
+        accepted = after.result(PATIENCE)
+        assert accepted.replayed == (accepted.message.id == first) == (end == "commit")
+
+
+def test_a_key_that_is_used_again_in_a_transaction_is_known(database, acme, outbox):
+    """While an open transaction repeats what was done, everybody else may repeat it, too."""
+    done = outbox.publish(acme.id, "order.paid", b'{"id": 1}', idempotency_key="done").result(PATIENCE)
+    with psycopg.connect(database.url) as other:
+        assert publish(other, acme, idempotency_key="done") == done.message.id
+        again = outbox.publish(acme.id, "order.paid", b'{"id": 1}', idempotency_key="done").result(PATIENCE)
+        assert (again.replayed, again.message.id) == (True, done.message.id)
 
 
 def _until_waiting(connection):

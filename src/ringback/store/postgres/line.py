@@ -61,6 +61,14 @@ _RENEW_USES = Many(
     """,
     "ttbti",
 )
+# See the migration "held name": who publishes in a transaction of the application holds the lock alone.
+_HELD_OPEN = Many(
+    """
+    SELECT name FROM ({rows}) AS used (name)
+    WHERE NOT pg_try_advisory_xact_lock_shared(hashtextextended('ringback.' || name, 0))
+    """,
+    "t",
+)
 _LOCK_SUBJECTS = Many(
     """
     SELECT pg_advisory_xact_lock(subject) FROM (
@@ -264,6 +272,10 @@ class PostgresLine(Ordering, Database):
         ]
         if subjects:
             self.rows_for(_LOCK_SUBJECTS, subjects)
+
+    def held_open(self, names: Sequence[str]) -> frozenset[str]:
+        """See ``Accepting``."""
+        return frozenset(name for (name,) in self.rows_for(_HELD_OPEN, [(name,) for name in names]))
 
     def insert(self, messages: Sequence[Row], deliveries: Sequence[Row], lease: Lease) -> None:
         """See ``Accepting``."""

@@ -28,10 +28,9 @@ from ringback.store.sql.tables import Row
 _ACCEPT = (
     "SELECT message_id, application_id, accepted_at, skipped, replayed, problem, detail FROM ringback.accept("
     "CAST(? AS text), CAST(? AS text), CAST(CAST(? AS text) AS bigint), CAST(? AS text), CAST(? AS bytea),"
-    " CAST(? AS text), CAST(? AS text), CAST(? AS text), CAST(? AS bytea)"
+    " CAST(? AS text), CAST(? AS text), CAST(? AS text), CAST(? AS bytea), CAST(CAST(? AS text) AS bigint),"
+    " CAST(? AS text))"
 )
-_PLAIN = f"{_ACCEPT})"
-_WITH_TERMS = f"{_ACCEPT}, CAST(CAST(? AS text) AS bigint), CAST(? AS text))"
 _PROBLEMS = {"not_found": NotFound, "conflict": Conflict}
 _skipped = msgspec.json.Decoder(dict[str, SkipReason])
 
@@ -53,13 +52,13 @@ class Publication:
 def _accept(caller: Caller, acceptance: Acceptance) -> Accepted:
     _check(caller)
     with explained():
-        (row,) = caller.rows(*_call(acceptance))
+        (row,) = caller.rows(_ACCEPT, _values(acceptance))
     return _accepted(row, acceptance)
 
 
 async def _accept_async(caller: AsyncCaller, acceptance: Acceptance) -> Accepted:
     with explained():
-        (row,) = await caller.rows(*_call(acceptance))
+        (row,) = await caller.rows(_ACCEPT, _values(acceptance))
     return _accepted(row, acceptance)
 
 
@@ -68,15 +67,8 @@ def _check(caller: Caller | AsyncCaller) -> None:
     check_transaction(caller)
 
 
-def _call(acceptance: Acceptance) -> tuple[str, Row]:
-    values, at = _values(acceptance), acceptance.deliver_at
-    if at is None and not acceptance.tags:
-        return _PLAIN, values
-    return _WITH_TERMS, (*values, None if at is None else str(at), names_text(acceptance.tags or None))
-
-
 def _values(acceptance: Acceptance) -> Row:
-    use = acceptance.idempotency
+    use, at = acceptance.idempotency, acceptance.deliver_at
     return (
         # PostgreSQL's texts hold every character but one.
         acceptance.application.replace("\0", "\N{SYMBOL FOR NULL}"),
@@ -88,6 +80,8 @@ def _values(acceptance: Acceptance) -> Row:
         names_text(acceptance.channels),
         None if use is None else use.key,
         None if use is None else use.fingerprint,
+        None if at is None else str(at),
+        names_text(acceptance.tags or None),
     )
 
 

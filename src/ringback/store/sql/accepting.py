@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
 from ringback import ids
-from ringback.errors import Conflict, RingbackError
+from ringback.errors import Conflict, InProgress, RingbackError
 from ringback.model import Endpoint, Instant, Message
 from ringback.operational import Event, Owner
 from ringback.store import EXPIRING, Acceptance, Accepted, Admit, Document, Idempotency, Lease
@@ -77,6 +77,13 @@ class Accepting(Documents):
             self.execute_rows(_INSERT_TAGS, intake.tags)
         return answers
 
+    def held_open(self, names: Sequence[str]) -> frozenset[str]:  # noqa: ARG002 - the answer is the same for all
+        """Return which of these names an open transaction of an application holds.
+
+        None, where such a transaction keeps every other from writing anything at all.
+        """
+        return frozenset()
+
     def insert(self, messages: Sequence[Row], deliveries: Sequence[Row], lease: Lease) -> None:
         """Store messages with their deliveries, as ``Intake`` has them; those that are leased have *lease*."""
         if messages:
@@ -131,8 +138,9 @@ class Accepting(Documents):
             use for acceptance, route in routed if (use := _use_in(route, acceptance.idempotency)) is not None
         ]
         events = [(route.key, acceptance.event_id) for acceptance, route in routed if acceptance.event_id]
+        held = self.held_open([name for acceptance, route in routed for name in _names(acceptance, route)])
         found = self.rows_for(_EVENTS, events) if events else []
-        return _Earlier(self.earlier_uses(uses), {(row[0], row[1]) for row in found})
+        return _Earlier(self.earlier_uses(uses), {(row[0], row[1]) for row in found}, held)
 
     def _accept_one(
         self, acceptance: Acceptance, intake: Intake, receipts: Receipts, earlier: _Earlier
@@ -144,6 +152,7 @@ class Accepting(Documents):
             use = _use_in(route, acceptance.idempotency)
             if use is not None and (replayed := self._replayed(use, route, intake, earlier)) is not None:
                 return replayed
+            earlier.refuse_held(_names(acceptance, route))
             if acceptance.event_id is not None:
                 earlier.take_event(route.key, acceptance.event_id)
             accepted = intake.add(acceptance, route)
@@ -183,13 +192,35 @@ def _use_in(route: Route, idempotency: Idempotency | None) -> Idempotency | None
     return msgspec.structs.replace(idempotency, scope=f"{idempotency.scope}:{route.application_id}")
 
 
+def _names(acceptance: Acceptance, route: Route) -> Iterator[str]:
+    """Yield what an acceptance uses that one message alone can have, as PostgreSQL's locks name it."""
+    if acceptance.inbound is not None:
+        return  # nothing is published to a source
+    if (use := _use_in(route, acceptance.idempotency)) is not None:
+        yield f"key:{use.scope}:{use.key}"
+    if acceptance.event_id is not None:
+        yield f"event:{route.application_id}:{acceptance.event_id}"
+
+
 class _Earlier(msgspec.Struct):
-    """The uses of idempotency keys and event ids that matter to one batch: those there were, and those it adds."""
+    """The uses of idempotency keys and event ids that matter to one batch: those there were, and those it adds.
+
+    *held* names those that an open transaction of an application has: what becomes of them, its end will tell.
+    """
 
     uses: dict[tuple[str, str], Use]
     events: set[tuple[int, str]]
+    held: frozenset[str]
     new: list[Row] = []
     renewed: list[Row] = []
+
+    def refuse_held(self, names: Iterable[str]) -> None:
+        """Raise ``InProgress`` where one of the names is held."""
+        for name in self.held.intersection(names):
+            what = "idempotency key" if name.startswith("key:") else "event id"
+            raise InProgress(
+                f"a transaction that is still open uses this {what}; repeat the request when it has ended"
+            )
 
     def take_event(self, application_key: int, event_id: str) -> None:
         """Take an event id; raises ``Conflict`` where it is taken."""
