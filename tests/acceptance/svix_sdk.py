@@ -169,9 +169,10 @@ def driving(version: str, ringback: Ringback) -> Iterator[Sdk]:
 
 
 @contextlib.contextmanager
-def serving(database: str, folder: Path) -> Iterator[Ringback]:
-    """Run a server on a new database of a kind, which tries failed deliveries twice more within a second."""
-    store = {} if database == "sqlite" else {"store": postgres_server().new_database()}
+def serving(database: str, folder: Path, store: str | None = None) -> Iterator[Ringback]:
+    """Run a server that tries failed deliveries twice more within a second, at *store* or on a new database."""
+    if store is None and database != "sqlite":
+        store = postgres_server().new_database()
     with running(
         "serve",
         folder=folder,
@@ -182,6 +183,6 @@ def serving(database: str, folder: Path) -> Iterator[Ringback]:
         retry_schedule="200ms,200ms",
         poll_interval="100ms",
         breaker_rest="1s",
-        **store,
+        **({} if store is None else {"store": store}),
     ) as ringback:
         yield ringback

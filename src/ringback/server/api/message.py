@@ -13,7 +13,7 @@ from falcon.asgi import Response
 from ringback import ids
 from ringback.access import Right
 from ringback.drafts import ApplicationDraft, ExampleDraft, MessageDraft
-from ringback.errors import Conflict, InvalidInput, MissingPayload, NoExample
+from ringback.errors import Conflict, InProgress, InvalidInput, MissingPayload, NoExample
 from ringback.examples import PING, PING_PAYLOAD, example_payload
 from ringback.message_request import MessageRequest
 from ringback.model import Delivery, Endpoint, Message, Standing
@@ -122,7 +122,12 @@ class Messages:
         self._bodies = bodies
 
     @operation(
-        "message.create", {202: MessageOut}, query=PublishQuery, body=REQUEST, keyed=True, raises=(Conflict,)
+        "message.create",
+        {202: MessageOut},
+        query=PublishQuery,
+        body=REQUEST,
+        keyed=True,
+        raises=(Conflict, InProgress),
     )
     async def on_post_all(self, req: Request, resp: Response, app: str) -> None:
         """Publish a message; the answer means it is durable."""
@@ -146,7 +151,7 @@ class Messages:
         query=PublishQuery,
         body=BATCH,
         keyed=True,
-        raises=(Conflict,),
+        raises=(Conflict, InProgress),
     )
     async def on_post_batch(self, req: Request, resp: Response, app: str) -> None:
         """Publish up to a hundred messages, all checked before any is stored."""
@@ -174,7 +179,7 @@ class Messages:
         {200: MessageOut},
         body=EXAMPLE,
         keyed=True,
-        raises=(Conflict, NoExample),
+        raises=(Conflict, InProgress, NoExample),
     )
     async def on_post_example(self, req: Request, resp: Response, app: str, ep: str) -> None:
         """Send an example of an event type to one endpoint."""
