@@ -2,6 +2,7 @@
 
 import pytest
 from management import gateway_of, made
+from visitors import enter
 
 from ringback.design.differences import Change, difference
 from ringback.server.pages import message as pages
@@ -12,10 +13,8 @@ EVIL = "</script><img src=x onerror=alert(1)>\"'"
 
 
 @pytest.fixture
-def guest(place):
-    guest = place[1]()
-    guest.login()
-    return guest
+def guest(operator):
+    return operator
 
 
 def sent(api, status=200, body=b"thanks", **fields):
@@ -68,6 +67,22 @@ def test_why_nothing_was_sent(api, guest):
         "The endpoint listens to other channels.",
         "The endpoint was disabled when the message was accepted.",
     }
+
+
+def test_an_example_goes_to_one_endpoint_and_the_page_says_so(place, guest):
+    """A message for one endpoint alone has a page as any other, for operators and in the portal."""
+    api, _ = place
+    app = api.application()["id"]
+    endpoint = api.endpoint(app)["id"]
+    api.endpoint(app, url="https://other.example/hook")
+    page = guest.press(guest.open(f"/applications/{app}/endpoints/{endpoint}"), "Send it")
+    assert "is queued" in page.text
+    message = api.get(f"/app/{app}/msg").json["data"][0]["id"]
+    customer, _ = enter(place, app)
+    for shown in (guest.open(f"/messages/{app}/{message}"), customer.open(f"/portal/messages/{message}")):
+        assert [row[0] for row in shown.rows[1:3]] == ["https://example.com/hook", "All other endpoints"]
+        assert "The message was for one endpoint alone." in shown.rows[2]
+        assert "(deleted)" not in shown.text
 
 
 def test_it_is_sent_again_and_the_page_does_not_promise_more(api, guest):

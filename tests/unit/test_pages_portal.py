@@ -8,7 +8,7 @@ import threading
 from urllib.parse import urlsplit
 
 import pytest
-from visitors import visiting
+from visitors import enter, visiting
 
 from browser import Page
 from ringback.config import load
@@ -62,15 +62,6 @@ async def probing(endpoint):
 def place(tmp_path):
     with visiting(tmp_path, settings={"probe": probing}) as found:
         yield found
-
-
-def enter(place, app, **access):
-    """Come into an application's portal by a link; return the visitor and the first page."""
-    api, visitor = place
-    link = urlsplit(api.post(f"/auth/app-portal-access/{app}", access).json["url"])
-    guest = visitor()
-    first = guest.open(f"{link.path}?{link.query}")
-    return guest, guest.press(first, "Go on")
 
 
 def test_a_link_lets_in_once(place):

@@ -105,3 +105,12 @@ def visiting(folder, *, settings=None, **more):
             api.app, ASGIAdapter(gateway_of(api.committer, api.observer)), site_of(api, **settings or {})
         )
         yield api, lambda site=SITE: Visitor(doors, site)
+
+
+def enter(place, app, **access):
+    """Come into an application's portal by a link; return the visitor and the first page."""
+    api, visitor = place
+    link = urlsplit(api.post(f"/auth/app-portal-access/{app}", access).json["url"])
+    guest = visitor()
+    first = guest.open(f"{link.path}?{link.query}")
+    return guest, guest.press(first, "Go on")

@@ -20,6 +20,7 @@ from ringback.model import (
     SkipReason,
 )
 from ringback.outbox import found
+from ringback.selection import OTHERS
 from ringback.server.pages.behind import Behind
 from ringback.server.pages.confirming import Question, confirm
 from ringback.server.pages.messages import row_of
@@ -38,12 +39,20 @@ JSON = "application/json"
 
 
 class Destination(msgspec.Struct, frozen=True):
-    """An endpoint, and the message's delivery to it; None where it gets nothing, for a reason."""
+    """An endpoint, and the message's delivery to it; None where it gets nothing, for a reason.
+
+    Its id is ``OTHERS`` where it stands for all endpoints that the message was not for.
+    """
 
     endpoint: Endpoint | None
     endpoint_id: str
     delivery: Delivery | None = None
     skipped: SkipReason | None = None
+
+    @property
+    def is_others(self) -> bool:
+        """Whether it stands for all endpoints but the one that the message was for."""
+        return self.endpoint_id == OTHERS
 
     @property
     def can_resend(self) -> bool:
@@ -214,7 +223,7 @@ def _found(store: Store, visit: Visit, before: str | None) -> Found:
 
 def _skipped(store: Store, owner: str, message: Message, sent: set[str]) -> list[Destination]:
     def at(endpoint_id: str) -> Endpoint | None:
-        return found(lambda: store.endpoint(owner, endpoint_id))
+        return None if endpoint_id == OTHERS else found(lambda: store.endpoint(owner, endpoint_id))
 
     left_out = [(name, reason) for name, reason in message.skipped.items() if name not in sent][:MAX_SKIPPED]
     return [Destination(at(name), name, None, reason) for name, reason in left_out]

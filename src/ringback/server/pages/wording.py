@@ -20,6 +20,7 @@ from ringback.model import (
     Trigger,
 )
 from ringback.policy import SECOND
+from ringback.store import TaskState
 
 
 class Badge(msgspec.Struct, frozen=True):
@@ -67,11 +68,18 @@ NODES = {
     NodeState.SILENT: Badge("Silent", "late", "bad"),
     NodeState.STOPPED: Badge("Stopped", "off"),
 }
+TASKS = {
+    TaskState.RUNNING: Badge("Running", "again", "wait"),
+    TaskState.PAUSED: ENDPOINTS[EndpointState.PAUSED],
+    TaskState.FINISHED: Badge("Finished", "good", "good"),
+    TaskState.CANCELLED: STANDINGS[Standing.CANCELLED],
+    TaskState.FAILED: STANDINGS[Standing.FAILED],
+}
 HELD = {
     Held.QUARANTINED: Badge("Quarantined", "late", "wait"),
     Held.UNHANDLED: Badge("Unhandled", "info"),
 }
-_ALL: tuple[Mapping[Any, Badge], ...] = (STANDINGS, DELIVERIES, ENDPOINTS, NODES, HELD)
+_ALL: tuple[Mapping[Any, Badge], ...] = (STANDINGS, DELIVERIES, ENDPOINTS, NODES, HELD, TASKS)
 STATES = {state: badge for badges in _ALL for state, badge in badges.items()}
 
 OUTCOMES = {
@@ -96,6 +104,7 @@ SKIPPED = {
     SkipReason.EVENT_TYPE: "The endpoint does not listen to this event type.",
     SkipReason.CHANNEL: "The endpoint listens to other channels.",
     SkipReason.DISABLED: "The endpoint was disabled when the message was accepted.",
+    SkipReason.ADDRESSED: "The message was for one endpoint alone.",
 }
 # Why a delivery waits or was cancelled, where its record has a reason.
 REASONS = {
