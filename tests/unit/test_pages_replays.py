@@ -3,7 +3,11 @@
 import re
 from urllib.parse import urljoin, urlsplit
 
+import msgspec
 import pytest
+from visitors import enter
+
+from ringback.store import TaskState
 
 
 @pytest.fixture
@@ -84,12 +88,9 @@ def test_who_may_only_look_begins_nothing(place, failed):
 
 def test_a_portal_replays_its_own_and_sees_no_others(place, failed):
     """An application's people replay at their endpoints; another's tasks and messages are not there for them."""
-    api, visitor = place
+    api, _ = place
     app = failed.split("/")[2]
-    guest, stranger = visitor(), visitor()
-    for one, owner in ((guest, app), (stranger, api.application(name="Other")["id"])):
-        link = urlsplit(api.post(f"/auth/app-portal-access/{owner}").json["url"])
-        one.press(one.open(f"{link.path}?{link.query}"), "Go on")
+    (guest, _), (stranger, _) = enter(place, app), enter(place, api.application(name="Other")["id"])
     own = f"/portal/endpoints/{failed.rsplit('/', 1)[1]}"
     task = guest.press(previewed(guest, own), "Send 3 messages again")
     assert task.url.startswith("/portal/replays/qtask_")
@@ -99,3 +100,46 @@ def test_a_portal_replays_its_own_and_sees_no_others(place, failed):
     assert "Resend" in shown.source
     assert app not in shown.text
     stranger.open(f"/portal/messages/{message}", expect=404)
+
+
+def test_one_that_failed_says_why(place, operator, failed):
+    """It is listed with the others and can be looked at; what went wrong inside is told to operators alone."""
+    api, _ = place
+    app, endpoint = failed.split("/")[2::2]
+    window = {"since": "2026-01-01T00:00:00Z"}
+    task = api.post(f"/app/{app}/endpoint/{endpoint}/replay-missing", window).json["id"]
+    broken = msgspec.structs.replace(
+        api.store.task(task), id=task[:-1] + "x", state=TaskState.FAILED, failure="IndexError: <b>none</b>"
+    )
+    api.committer.write(lambda store: store.add_task(broken)).result()
+    for path in ("/replays", f"/replays/{broken.id}"):
+        assert "Failed" in operator.open(path).text
+    assert "IndexError: <b>none</b>" in operator.open(f"/replays/{broken.id}").text
+    customer, _ = enter(place, app)
+    shown = customer.open(f"/portal/replays/{broken.id}").text
+    assert "It cannot go on." in shown
+    assert "IndexError" not in shown
+
+
+def test_what_it_has_come_too_far_for_is_a_sentence(operator, failed):
+    """A page that is older than what it shows: the step is refused, and the page says how the replay stands."""
+    task = operator.press(previewed(operator, failed), "Send 3 messages again")
+    operator.press(task, "End it, take back what was not sent")
+    assert "The task is cancelled, so it cannot become paused." in operator.press(task, "Pause").text
+
+
+def test_what_operators_forget_is_no_replay(place, operator, failed):
+    """Forgetting all contents is a task, too: customers cannot stop it, and it is in no list of replays."""
+    api, _ = place
+    app = failed.split("/")[2]
+    task = api.post(f"/app/{app}/msg/expunge-all-contents").json["id"]
+    customer, first = enter(place, app)
+    csrf = first.forms[0].fields[0][1]
+    for guest, way, token in (
+        (customer, "/portal/replays", csrf),
+        (operator, "/replays", operator.open("/").forms[0].fields[0][1]),
+    ):
+        assert "Nothing has been replayed" in guest.open(way).headings
+        guest.open(f"{way}/{task}", expect=404)
+        assert guest.send("POST", f"{way}/{task}", {"csrf": token, "step": "cancel"}).status_code == 404
+    assert api.get(f"/background-task/{task}").json["data"]["state"] == "running"

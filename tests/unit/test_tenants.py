@@ -277,6 +277,16 @@ def test_tasks_are_one_s_own(api, acme, globex):
         assert api.post(f"/background-task/{own}/cancel", token=acme.keys[scope]).status_code == status
 
 
+def test_forgetting_is_not_stopped_by_those_who_may_not_begin_it(api, acme):
+    """A task that forgets contents is begun by operators: others may see it, and neither pause nor end it."""
+    task = api.post("/app/acme/msg/expunge-all-contents").json["id"]
+    for key in (acme.keys["portal"], api.key("redeliver", "read")):
+        assert api.get(f"{TASKS}/{task}", token=key).status_code == 200
+        for step in ("pause", "resume", "cancel"):
+            assert api.post(f"{TASKS}/{task}/{step}", token=key).status_code == 403
+    assert api.post(f"{TASKS}/{task}/cancel").status_code == 200
+
+
 def test_scopes(api, acme):
     """A key does what it is for, and nothing else is as much as looked at."""
     for route in placed(api, Place.APPLICATION):

@@ -30,7 +30,7 @@ from ringback.model import (
 from ringback.store.places import absence, examine_store, is_postgres, open_store
 from ringback.store.pollers import Polled, PollerVerbs
 from ringback.store.survey import SurveyVerbs
-from ringback.store.tasks import Lane, Survey, Task, TaskFilter, TaskKind, TaskState, TaskVerbs
+from ringback.store.tasks import REPLAYING, Lane, Survey, Task, TaskFilter, TaskKind, TaskState, TaskVerbs
 from ringback.store.values import (
     BROWSER,
     EXPIRING,
@@ -501,6 +501,7 @@ __all__ = [
     "BROWSER",
     "EXPIRING",
     "NOBODY",
+    "REPLAYING",
     "Acceptance",
     "Accepted",
     "Admit",

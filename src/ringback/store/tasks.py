@@ -23,6 +23,10 @@ class TaskKind(enum.StrEnum):
     PURGE = "application.purge_content"
 
 
+# Those that deliver again.
+REPLAYING = (TaskKind.RECOVER, TaskKind.REPLAY_MISSING, TaskKind.BULK_REPLAY)
+
+
 class TaskState(enum.StrEnum):
     """How a task stands."""
 
@@ -112,10 +116,10 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TaskFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which tasks: of an application or a source, of a kind, in one of these states; None is all."""
+    """Which tasks: of an application or a source, of these kinds, in one of these states; None is all."""
 
     application_id: str | None = None
-    kind: str | None = None
+    kinds: tuple[str, ...] | None = None
     states: tuple[TaskState, ...] | None = None
 
 

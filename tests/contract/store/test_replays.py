@@ -10,7 +10,7 @@ from ringback.errors import Conflict, NotFound
 from ringback.model import DeliveryState, EndpointState, Outcome, OutcomeKind, SkipReason, Standing, Trigger
 from ringback.policy import DAY, Step
 from ringback.selection import RECOVERABLE
-from ringback.store import Page, TaskFilter, TaskKind, TaskState
+from ringback.store import REPLAYING, Page, TaskFilter, TaskKind, TaskState
 from ringback.store.sql import tasks
 
 ALL = Page(limit=MANY)
@@ -416,7 +416,9 @@ def test_lists(scene, application, endpoint):
     assert listed() == [first.id, second.id, third.id]
     assert listed(Page(limit=1, cursor=first.id)) == [second.id]
     assert listed(application_id=application.id) == [first.id, third.id]
-    assert listed(kind=TaskKind.BULK_REPLAY) == [first.id, second.id]
+    assert listed(kinds=(TaskKind.BULK_REPLAY,)) == [first.id, second.id]
+    assert listed(kinds=REPLAYING) == [first.id, second.id, third.id]
+    assert listed(kinds=()) == []
     scene.write(scene.store.turn_task, first.id, TaskState.PAUSED, scene.now)
     scene.write(scene.store.turn_task, second.id, TaskState.CANCELLED, scene.now)
     assert listed(states=(TaskState.PAUSED, TaskState.CANCELLED)) == [first.id, second.id]

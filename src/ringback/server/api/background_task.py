@@ -7,7 +7,8 @@ from typing import Literal
 from falcon.asgi import Response
 
 from ringback import ids
-from ringback.errors import Conflict, NotFound
+from ringback.access import Right
+from ringback.errors import Conflict, Forbidden, NotFound
 from ringback.outbox import Outbox, found
 from ringback.server.operation import operation
 from ringback.server.paging import OrderedQuery, Query, descending, listing, page_of, parse
@@ -15,7 +16,7 @@ from ringback.server.replies import reply
 from ringback.server.task_wire import WIRE_STATES, BackgroundTaskOut, task_out
 from ringback.server.unknown import Request
 from ringback.server.wire import Listing
-from ringback.store import Store, Task, TaskFilter
+from ringback.store import REPLAYING, Store, Task, TaskFilter
 
 
 class TaskQuery(OrderedQuery):
@@ -52,13 +53,14 @@ class BackgroundTasks:
         query = parse(req, TaskQuery)
         page = page_of(query, ids.TASK, descending=descending(query, default=True))
         own = req.context.principal.application_id
+        kinds = None if query.task is None else (query.task,)
         states = None if query.status is None else WIRE_STATES[query.status]
 
         def look(store: Store) -> list[Task]:
             named = own if query.app_id is None else _application(store, query.app_id)
             if query.app_id is not None and (named is None or own not in {None, named}):
                 return []
-            return store.tasks(TaskFilter(application_id=named, kind=query.task, states=states), page)
+            return store.tasks(TaskFilter(application_id=named, kinds=kinds, states=states), page)
 
         rows = await self._outbox.read(look)
         reply(resp, listing(rows, page, task_out, lambda row: row.id))
@@ -73,21 +75,21 @@ class BackgroundTasks:
     async def on_post_pause(self, req: Request, resp: Response, task: str) -> None:
         """Have a task wait, and with it what it has made due and nobody has begun to deliver."""
         parse(req, Query)
-        own = await self._own(req, task)
+        own = await self._own_to_turn(req, task)
         reply(resp, task_out(await self._replays.pause(own.id)))
 
     @operation("background-task.resume", {200: BackgroundTaskOut}, raises=(Conflict,))
     async def on_post_resume(self, req: Request, resp: Response, task: str) -> None:
         """Have a task that waits go on."""
         parse(req, Query)
-        own = await self._own(req, task)
+        own = await self._own_to_turn(req, task)
         reply(resp, task_out(await self._replays.resume(own.id)))
 
     @operation("background-task.cancel", {200: BackgroundTaskOut}, raises=(Conflict,))
     async def on_post_cancel(self, req: Request, resp: Response, task: str) -> None:
         """End a task: what it has made due and nobody has begun to deliver stands as it did before."""
         parse(req, Query)
-        own = await self._own(req, task)
+        own = await self._own_to_turn(req, task)
         reply(resp, task_out(await self._replays.cancel(own.id)))
 
     async def _own(self, req: Request, task_id: str) -> Task:
@@ -96,6 +98,13 @@ class BackgroundTasks:
         own = req.context.principal.application_id
         if own is not None and own != task.application_id:
             raise NotFound(f"there is no task {task_id}")
+        return task
+
+    async def _own_to_turn(self, req: Request, task_id: str) -> Task:
+        """Return a task that the caller may turn: what only operators begin, only they stop."""
+        task = await self._own(req, task_id)
+        if task.kind not in REPLAYING and Right.OPERATE not in req.context.principal.rights:
+            raise Forbidden
         return task
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from ringback.design.writing import sentence
 from ringback.errors import InvalidInput, NotFound
 from ringback.model import Application, Duration, Endpoint, Instant, Standing
 from ringback.replays import Plan, Preview
@@ -18,8 +19,7 @@ from ringback.server.pages.page import Page, Said, Visit, see
 from ringback.server.pages.rendering import page
 from ringback.server.pages.slices import Slice, part, sliced
 from ringback.server.pages.ways import Ways
-from ringback.server.pages.wording import Badge
-from ringback.store import Store, Task, TaskFilter, TaskState
+from ringback.store import REPLAYING, Store, Task, TaskFilter
 
 HOUR: Duration = 3_600_000
 # From when on, as a form offers it.
@@ -34,12 +34,6 @@ WHICH = (
 )
 STANDINGS = {"failed": (Standing.FAILED,), "recover": RECOVERABLE, "rest": AT_REST}
 FIELDS = ("which", "window", "since", "until", "type", "rate", "limit")
-STATES = {
-    TaskState.RUNNING: Badge("Running", "again", "wait"),
-    TaskState.PAUSED: Badge("Paused", "pause", "wait"),
-    TaskState.FINISHED: Badge("Finished", "good", "good"),
-    TaskState.CANCELLED: Badge("Cancelled", "off"),
-}
 SAID = {
     "pause": "It waits.",
     "resume": "It goes on.",
@@ -95,9 +89,7 @@ class ReplayPages:
     async def show(self, visit: Visit) -> Page:
         """Show how one goes."""
         told = await self._behind.outbox.read(lambda store: _told(store, visit))
-        return page(
-            visit, "replay.html", {"place": Ways(visit).place, "told": told, "badge_of": STATES.__getitem__}
-        )
+        return page(visit, "replay.html", {"place": Ways(visit).place, "told": told})
 
     async def turn(self, visit: Visit) -> Page:
         """Have it wait, go on or end."""
@@ -110,20 +102,16 @@ class ReplayPages:
         try:
             await turns[step](told.task.id)
         except REFUSED as error:
-            return see(visit, there, Said(error.detail, "bad"))
+            return see(visit, there, Said(sentence(error.detail), "bad"))
         return see(visit, there, Said(SAID[step]))
 
     async def show_all(self, visit: Visit) -> Page:
         """Show all, newest first."""
         asked = part(visit)
-        where = TaskFilter(application_id=visit.parts.get("app"))
+        where = TaskFilter(application_id=visit.parts.get("app"), kinds=REPLAYING)
         found = await self._behind.outbox.replays.tasks(where, asked)
         rows: Slice[Task] = sliced(visit, found, asked, lambda one: one.id)
-        return page(
-            visit,
-            "replays.html",
-            {"place": Ways(visit).replays, "tasks": rows, "badge_of": STATES.__getitem__},
-        )
+        return page(visit, "replays.html", {"place": Ways(visit).replays, "tasks": rows})
 
     def _plan(self, endpoint: Endpoint, get: Callable[[str], str]) -> Plan:
         """Return what the form says.
@@ -180,8 +168,8 @@ class ReplayPages:
 
 def _told(store: Store, visit: Visit) -> Told:
     task = store.task(visit.parts["task"])
-    own = visit.parts.get("app")
-    if own is not None and task.application_id != own:
+    # Who looks at one application sees that alone; and what is no replay is none here.
+    if visit.parts.get("app", task.application_id) != task.application_id or task.kind not in REPLAYING:
         raise NotFound(f"there is no task {task.id}")
     application = store.application(task.application_id)
     place = task.lanes[0].endpoint_id if len(task.lanes) == 1 and task.breadth == 1 else ""

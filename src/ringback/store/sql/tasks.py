@@ -74,13 +74,11 @@ class Tasks(Replays):
         if where.application_id is not None:
             query += " AND application_id = ?"
             values.append(where.application_id)
-        if where.kind is not None:
-            query += " AND kind = ?"
-            values.append(where.kind)
-        if where.states is not None:
-            # Of none of them there is nothing.
-            query += f" AND state IN ({', '.join('?' * len(where.states)) or 'NULL'})"
-            values += where.states
+        for column, wanted in (("kind", where.kinds), ("state", where.states)):
+            if wanted is not None:
+                # Of none of them there is nothing.
+                query += f" AND {column} IN ({', '.join('?' * len(wanted)) or 'NULL'})"
+                values += wanted
         return [_decode(row[0]) for row in self.page(query, values, "id", page)]
 
     def turn_task(self, task_id: str, state: TaskState, now: Instant) -> Task:
