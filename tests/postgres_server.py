@@ -7,10 +7,13 @@ import functools
 import os
 import subprocess
 import tempfile
+from collections import deque
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from bench.postgres import DURABLE, Server
+from psycopg import errors
 
 from ringback.store.postgres.database import migrate
 from ringback.store.postgres.days import day_of
@@ -21,14 +24,31 @@ CARELESS = {"fsync": "off", "synchronous_commit": "on", "full_page_writes": "off
 # When most tests take place: their databases have the partitions of those days already.
 USUAL_INSTANTS = (1_760_000_000_000, 1_772_452_800_000)
 TEMPLATE = "ringback_template"
+# How many databases a run keeps: more than any tests that share one make meanwhile, and few enough for the memory.
+KEPT = 200
 
 
 class Postgres(Server):
-    """A server that makes databases with Ringback's tables."""
+    """A server that makes databases with Ringback's tables, and drops those that no test looks at any more."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._made: deque[str] = deque()
 
     def new_database(self, template: str = TEMPLATE) -> str:
         """Make a database like another; return its address."""
-        return self.url(super().new_database(template))
+        name = super().new_database(template)
+        self._made.append(name)
+        if len(self._made) > KEPT:
+            self._drop(self._made.popleft())
+        return self.url(name)
+
+    def _drop(self, name: str) -> None:
+        with psycopg.connect(self.admin_url, autocommit=True) as connection:
+            try:
+                connection.execute(f"DROP DATABASE {name}")
+            except errors.ObjectInUse:
+                self._made.append(name)  # tests that share one are not done with it
 
     def dump(self, url: str) -> bytes:
         """Return everything a database keeps, as text."""
