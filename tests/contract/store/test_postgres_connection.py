@@ -107,13 +107,27 @@ def test_a_transaction_does_not_sit_idle_for_ever(scene, monkeypatch):
 
 
 def test_timeouts_are_those_of_every_transaction(scene):
-    """What is set is read back: half a minute for a statement, five seconds for doing nothing; commits last."""
+    """What is set is read back: half a minute for a statement, five seconds of doing nothing, six of waiting."""
     with scene.store.transaction():
         (found,) = scene.store.rows(
             "SELECT current_setting('statement_timeout'), current_setting('idle_in_transaction_session_timeout'),"
-            " current_setting('synchronous_commit')"
+            " current_setting('lock_timeout'), current_setting('synchronous_commit')"
         )
-    assert found == ("30s", "5s", "on")
+    assert found == ("30s", "5s", "6s", "on")
+
+
+def test_what_was_undone_is_never_taken_for_done(scene):
+    """Where a part failed and nobody minded, PostgreSQL undoes the whole; so the whole is told to have failed."""
+
+    def change():
+        with scene.store.transaction():
+            scene.application(uid="acme")
+            with contextlib.suppress(StoreUnavailable):
+                scene.store.rows("SELECT 1 / 0")
+
+    with pytest.raises(StoreUnavailable, match="undid"):
+        change()
+    assert scene.store.applications(Page()) == []
 
 
 def test_a_server_that_only_reads_is_refused(url):

@@ -327,6 +327,16 @@ def test_a_key_that_is_used_again_in_a_transaction_is_known(database, acme, outb
         assert (again.replayed, again.message.id) == (True, done.message.id)
 
 
+def test_many_in_one_transaction_leave_locks_to_others(tx, acme):
+    """However many event ids a transaction uses, it holds a thousand locks at most."""
+    query = "SELECT count(ringback.publish(%s, 'a', '{}'::text, event_id => 'e-' || n)) FROM generate_series(1, 1500) n"
+    with tx.transaction():
+        assert tx.execute(query, (acme.id,)).fetchone() == (1500,)
+        locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+        # Those of the day's tables are counted as well.
+        assert 1000 <= tx.execute(locks).fetchone()[0] <= 1002
+
+
 def _until_waiting(connection):
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     while not connection.execute(waiting).fetchone()[0]:

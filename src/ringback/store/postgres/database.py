@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 
-from ringback.errors import ConfigurationError, StoreIncompatible
+from ringback.errors import ConfigurationError, StoreIncompatible, StoreUnavailable
 from ringback.store.postgres.connection import BEGIN, Both, Connection, connect, reason
 from ringback.store.postgres.days import Day
 from ringback.store.sql.tables import Dialect, Many, Row, Tables
@@ -108,7 +108,7 @@ class Database(Tables):
         self._depth += 1
         try:
             yield
-            self._writer.simple(end)
+            self._end(end)
         except BaseException:
             self.undone()
             with contextlib.suppress(Exception):
@@ -118,6 +118,11 @@ class Database(Tables):
             self._depth -= 1
             if not self._depth:
                 self._owner = 0
+
+    def _end(self, end: str) -> None:
+        if self._writer.simple(end).statusmessage == "ROLLBACK":
+            # A failure within was not let through, and PostgreSQL undoes all of it without an error.
+            raise StoreUnavailable("the store undid a change because a part of it had failed")
 
     @contextlib.contextmanager
     def apart(self) -> Iterator[None]:

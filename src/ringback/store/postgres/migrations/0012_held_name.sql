@@ -1,16 +1,30 @@
 -- A transaction of an application may stay open for long. What holds an idempotency key or an event id in it says so
 -- by a lock, so that a node which is given the same over HTTP can tell at once, and need not wait for its end with all
 -- else that it accepts. Nodes that know nothing of it wait as before.
+--
+-- The server has room for some thousands of locks. What a transaction holds beyond a thousand names, it holds without:
+-- a node waits for those as before.
+
+SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true);
 
 CREATE FUNCTION ringback.hold(application text, idempotency_key text, event_id text) RETURNS void
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    held CONSTANT integer := coalesce(nullif(current_setting('ringback.held', true), ''), '0')::integer;
+    names CONSTANT text[] := ARRAY(
+        SELECT name FROM ringback_application a CROSS JOIN LATERAL (
+            VALUES ('key:message:' || a.id || ':' || idempotency_key), ('event:' || a.id || ':' || event_id)
+        ) AS used (name)
+        WHERE (a.id = application OR a.uid = application) AND a.deleted_at IS NULL AND name IS NOT NULL
+    );
+BEGIN
+    IF cardinality(names) = 0 OR held >= 1000 THEN
+        RETURN;
+    END IF;
     -- Of two that use a key or an event id at the same time, the second waits here for the end of the first.
-    SELECT pg_advisory_xact_lock(hashtextextended('ringback.' || held.name, 0))
-    FROM ringback_application a CROSS JOIN LATERAL (
-        VALUES ('key:message:' || a.id || ':' || idempotency_key), ('event:' || a.id || ':' || event_id)
-    ) AS held (name)
-    WHERE (a.id = application OR a.uid = application) AND a.deleted_at IS NULL AND held.name IS NOT NULL
-$$;
+    PERFORM pg_advisory_xact_lock(hashtextextended('ringback.' || name, 0)) FROM unnest(names) AS used (name);
+    PERFORM set_config('ringback.held', (held + cardinality(names))::text, true);
+END $$;
 
 CREATE OR REPLACE FUNCTION ringback.accept(
     application text, id text, created_at bigint, event_type text, payload bytea, event_id text, channels text,
