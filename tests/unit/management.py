@@ -1,6 +1,7 @@
 """A management API over a real SQLite store: a client with a token, and a hand at the deliveries."""
 
 import contextlib
+import itertools
 import json
 import secrets
 
@@ -12,7 +13,7 @@ from ringback.access import Scope
 from ringback.api_keys import ApiKeyDraft, ApiKeys
 from ringback.gateway import Gateway
 from ringback.intake import Intake
-from ringback.model import Attempt, EndpointState, Outcome, OutcomeKind
+from ringback.model import Attempt, EndpointState, Outcome, OutcomeKind, Phases
 from ringback.observe import Observer
 from ringback.outbox import Outbox, system_clock
 from ringback.policy import DEFAULT_SCHEDULE
@@ -25,7 +26,7 @@ from ringback.server.pages.recent import Recent
 from ringback.server.pages.site import Site
 from ringback.sessions import Sessions
 from ringback.sources import Sources
-from ringback.store import Settlement, open_store
+from ringback.store import Lease, Quota, Settlement, open_store
 from ringback.store.commit import Committer
 from ringback.vault import Vault
 
@@ -33,6 +34,9 @@ TOKEN = "ringback_test_token_of_the_administrator"
 BASE = "/api/v1"
 MAX_BODY = 64 * 1024
 MAX_PAYLOAD = 32 * 1024
+# Those of leases that are taken by hand.
+_LEASES = itertools.count(1_000_000)
+PHASES = Phases(900, 2_000, 6_000, 50, 3_000, 200)
 
 
 class Hand:
@@ -135,7 +139,9 @@ class Api:
         work = self._hand.works.pop(0)
         now = system_clock() + later
         usual = OutcomeKind.SUCCESS if 200 <= status < 300 else OutcomeKind.REFUSED
-        outcome = Outcome(kind=kind or usual, status=0 if kind else status, body=body, detail=detail)
+        outcome = Outcome(
+            kind=kind or usual, status=0 if kind else status, body=body, detail=detail, phases=PHASES
+        )
         attempt = Attempt(
             id=ids.new_id(ids.ATTEMPT, now, secrets.token_bytes(ids.ENTROPY_BYTES)),
             message_id=work.message_id,
@@ -152,6 +158,15 @@ class Api:
         # What is written after a settlement is written after it.
         self.committer.write(lambda store: None).result()
         return attempt
+
+    def again(self, app, message, endpoint):
+        """Have a message delivered to an endpoint again: that is what is attempted last."""
+        assert self.post(f"/app/{app}/msg/{message}/endpoint/{endpoint}/resend").status_code == 202
+        lease = Lease(next(_LEASES), system_clock() + 60_000)
+        taken = self.committer.write(
+            lambda store: store.take([Quota(endpoint, 1)], lease, system_clock() + 1_000)
+        )
+        self._hand.works += taken.result()
 
 
 @contextlib.contextmanager

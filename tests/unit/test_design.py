@@ -4,9 +4,10 @@ import re
 from xml.etree import ElementTree as ET
 
 import pytest
+from markupsafe import escape
 
 from ringback.design.charts import Phase, Plot, Series, bars, duration, lines, sparkline, waterfall
-from ringback.design.contents import MAX_COLOURED, MAX_SHOWN, shown, weighed
+from ringback.design.contents import MAX_COLOURED, MAX_PRETTY, MAX_SHOWN, fitted, shown, weighed
 from ringback.design.writing import ago, counted
 
 HOSTILE = '"><script>alert(1)</script>'
@@ -100,6 +101,41 @@ def test_large_contents_are_cut():
     """Only the beginning of what is large is shown, and that is said."""
     what = shown(b"x" * (MAX_SHOWN + 1))
     assert (len(what.raw), what.size, what.cut) == (MAX_SHOWN, MAX_SHOWN + 1, True)
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [
+        b"[" * 900 + b"]" * 900,
+        b"[" + b"1," * 2_999 + b"1]",
+        b"[" * 300 + b"1," * 2_000 + b"1" + b"]" * 300,
+        b'"' * 16_000,
+        b"\xff" * 16_000,
+        "\N{SNOWMAN}<&>'".encode() * 4_000,
+        b'{"a": "' + b"\\u0022" * 900 + b'"}',
+    ],
+)
+@pytest.mark.parametrize("room", [0, 1, 5_000, MAX_SHOWN + MAX_PRETTY])
+def test_whatever_contents_are_they_take_no_more_of_a_page_than_they_may(contents, room):
+    """Brackets in each other, long lists, and what HTML writes at length: all is cut, and that is said."""
+    what = shown(contents, room)
+    assert what.weight == len(escape(what.raw).encode()) + len((what.pretty or "").encode()) <= room
+    assert what.cut == (what.raw != contents.decode("utf-8", "replace"))
+    assert contents.decode("utf-8", "replace").startswith(what.raw)
+
+
+def test_what_is_too_much_in_colours_is_indented_all_the_same():
+    """Where there is room for lines, but not for an element around each number, there are lines."""
+    what = shown(b"[" + b"1," * 2_499 + b"1]")
+    assert what.pretty.splitlines() == ["[", *["  1,"] * 2_499, "  1", "]"]
+
+
+def test_several_contents_share_a_page():
+    """What is short is shown in full; what is long gets the same share of the rest."""
+    long, short = b"x" * 9_000, b"y" * 500
+    assert [len(one.raw) for one in fitted([long, short, long, b""], 10_500)] == [5_000, 500, 5_000, 0]
+    assert [one.cut for one in fitted([long, short, long, b""])] == [False] * 4
+    assert [(one.raw, one.cut) for one in fitted([short, b""], 0)] == [("", True), ("", False)]
 
 
 def test_sizes_and_counts_are_written_for_people():

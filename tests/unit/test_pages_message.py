@@ -5,6 +5,7 @@ from management import gateway_of, made
 from visitors import enter
 
 from ringback.design.differences import Change, difference
+from ringback.server.pages import comparison
 from ringback.server.pages import message as pages
 from ringback.testing import secret_for, signed_request
 
@@ -226,6 +227,25 @@ def test_two_attempts_side_by_side(api, guest):
     assert ["HTTP status", "differs"] in [[row[0], row[3]] for row in page.rows if len(row) > 3]
     none = guest.open(f"/messages/{app}/{message}/compare?first=x&second=y", expect=404)
     assert "This message has no such attempt." in none.text
+
+
+def test_attempts_to_compare_are_of_one_endpoint_and_each_says_which(api, guest, monkeypatch):
+    """A message for two endpoints: the link leads to two attempts at the one that was tried again."""
+    monkeypatch.setattr(comparison, "MAX_CHOICES", 2)
+    app = api.application()["id"]
+    first, _ = (api.endpoint(app, url=f"https://{name}.example.com/")["id"] for name in ("one", "two"))
+    message = api.message(app)["id"]
+    api.attempt(503, b"first")
+    api.attempt(200, b"second")
+    api.again(app, message, first)
+    api.attempt(503, b"third", later=5)
+    page = guest.follow(guest.open(f"/messages/{app}/{message}"), "Compare two")
+    assert {("-gone", "first"), ("+new", "third")} <= {tuple(row) for row in page.rows}
+    assert ["Endpoint", first, first, "same"] in page.rows
+    # What is compared is offered, too, however old it is.
+    assert "The latest 2 attempts are offered." in page.text
+    assert page.text.count("1 to https://one.example.com/: Refused by the receiver 503") == 4
+    assert page.text.count("1 to https://two.example.com/: Delivered 200") == 2
 
 
 def test_two_messages_side_by_side(api, guest):

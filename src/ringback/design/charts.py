@@ -129,9 +129,8 @@ def _bar(plot: Plot, at: int, top: float) -> Markup:
 
 
 def _rect(left: float, top: float, width: float, height: float, tone: str) -> Markup:
-    return Markup('<rect x="{:.2f}" y="{:.2f}" width="{:.2f}" height="{:.2f}" class="{}"/>').format(
-        left, top, width, height, f"tone-{tone}"
-    )
+    placed = (f"{length:.2f}".rstrip("0").rstrip(".") for length in (left, top, width, height))
+    return Markup('<rect x="{}" y="{}" width="{}" height="{}" class="{}"/>').format(*placed, f"tone-{tone}")
 
 
 def _hover(plot: Plot, at: int) -> Markup:
@@ -168,7 +167,7 @@ def _stroke(points: list[tuple[float, float]], tone: str) -> Markup:
 def _phase(phase: Phase, begun: int, total: int) -> Markup:
     bar = _rect(1_000 * begun / total, 0, max(4, 1_000 * phase.microseconds / total), HEIGHT, "accent")
     drawn = Markup(
-        '<svg viewBox="0 0 1000 {}" preserveAspectRatio="none" aria-hidden="true" focusable="false">{}</svg>'
+        '<svg viewBox="0 0 1000 {}" preserveAspectRatio="none" aria-hidden="true">{}</svg>'
     ).format(HEIGHT, bar if phase.microseconds else Markup())
     return Markup('<tr><th scope="row">{}</th><td>{}</td><td class="right number">{}</td></tr>').format(
         phase.name, drawn, duration(phase.microseconds)

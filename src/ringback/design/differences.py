@@ -8,9 +8,16 @@ from difflib import SequenceMatcher
 
 import msgspec
 
+from ringback.design.contents import weight, within
+from ringback.design.writing import brief
+
 # Comparing takes a time that grows with the product of the lengths: longer texts are compared as far as this.
 MAX_LINES = 600
 MAX_TEXT = 60_000
+# A line is shown that far, and of the lines so many that a page can bear them, each with what stands around it.
+MAX_LINE = 300
+MAX_WEIGHT = 24_000
+AROUND_LINE = 130
 # Lines that are the same are shown that far around those that are not.
 AROUND = 3
 
@@ -33,10 +40,25 @@ class Line(msgspec.Struct, frozen=True):
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """How two texts differ; ``cut`` tells that only their beginnings were compared."""
+    """How two texts differ.
+
+    ``cut`` tells that only their beginnings were compared; ``shown`` are the first of the *lines*, as much of each as
+    a page can bear.
+    """
 
     lines: tuple[Line, ...]
     cut: bool = False
+
+    @property
+    def shown(self) -> tuple[Line, ...]:
+        """The lines that are shown."""
+        short = [Line(line.change, brief(line.text, MAX_LINE)) for line in self.lines]
+        return within(short, lambda line: weight(line.text) + AROUND_LINE, MAX_WEIGHT)
+
+    @property
+    def is_shown_in_part(self) -> bool:
+        """Whether there is more than is shown."""
+        return self.shown != self.lines
 
     @property
     def is_none(self) -> bool:

@@ -24,7 +24,11 @@ def highlighted(value: Any) -> Markup:
 
 def coloured(payload: str) -> Markup:
     """Return JSON as ``highlighted`` does."""
-    text = msgspec.json.format(payload, indent=2)
+    return marked(msgspec.json.format(payload, indent=2))
+
+
+def marked(text: str) -> Markup:
+    """Return JSON as it is written, with its tokens as ``highlighted`` has them."""
     parts, end = [], 0
     for token in _TOKEN.finditer(text):
         parts.append(escape(text[end : token.start()]))

@@ -8,19 +8,25 @@ from http import HTTPStatus
 import msgspec
 
 from ringback.design.charts import duration
+from ringback.design.contents import weight, within
 from ringback.design.differences import Difference, difference
+from ringback.design.writing import brief
 from ringback.model import Application, Attempt, Message, iso
 from ringback.outbox import found
 from ringback.server.pages.behind import Behind
-from ringback.server.pages.message import pair
-from ringback.server.pages.page import Page, Visit
+from ringback.server.pages.message import couple, pair
+from ringback.server.pages.page import Page, Visit, segment
 from ringback.server.pages.rendering import page
 from ringback.server.pages.ways import Ways
 from ringback.server.pages.wording import milliseconds, outcome, trigger
 from ringback.store import AttemptFilter, Store
 from ringback.store import Page as Part
 
-MAX_CHOICES = 100
+MAX_CHOICES = 20
+# How many bytes of a page the facts may take, each with what stands around it.
+MAX_FACTS = 17_000
+AROUND_FACT = 350
+MAX_NAME, MAX_VALUE = 60, 200
 NOTHING = "none"
 
 
@@ -36,13 +42,39 @@ class Fact(msgspec.Struct, frozen=True):
         """Whether it is not the same."""
         return self.first != self.second
 
+    @property
+    def weight(self) -> int:
+        """How many bytes of a page it takes."""
+        values = weight(brief(self.first, MAX_VALUE)) + weight(brief(self.second, MAX_VALUE))
+        return weight(brief(self.name, MAX_NAME)) + values + AROUND_FACT
+
 
 class Compared(msgspec.Struct, frozen=True, kw_only=True):
-    """Two of a kind: their facts, and how what they hold differs, which is called *contents*."""
+    """Two of a kind: their facts, and how what they hold differs, which is called *contents*.
+
+    ``files`` are the ways to what the first and the second of them hold, as files.
+    """
 
     facts: Sequence[Fact]
     contents: str
     difference: Difference
+    files: tuple[str, str]
+
+    @property
+    def shown(self) -> Sequence[Fact]:
+        """The facts that are shown: where they are too many, those that differ come first."""
+        by_worth = sorted(self.facts, key=lambda fact: not fact.differs)
+        kept = within(by_worth, lambda fact: fact.weight, MAX_FACTS)
+        return self.facts if len(kept) == len(self.facts) else kept
+
+
+class Known(msgspec.Struct, frozen=True, kw_only=True):
+    """A message, the attempts at it that are offered, newest first, and whether there are more."""
+
+    owner: Application
+    message: Message
+    attempts: Sequence[Attempt]
+    more: bool
 
 
 class Comparison:
@@ -57,63 +89,85 @@ class Comparison:
 
     async def show(self, visit: Visit) -> Page:
         """Compare the two attempts that the address names, or the message with another one."""
-        query = visit.query
-        first, second, other = query.get("first"), query.get("second"), query.get("with")
+        first, second, other = (visit.query.get(name) for name in ("first", "second", "with"))
+        known = await self._behind.outbox.read(lambda store: _known(store, visit, (first, second)))
+        owner, message = known.owner, known.message
         fault, compared = "", None
-
-        def look_up(store: Store) -> tuple[Application, Message, list[Attempt]]:
-            owner, message = pair(store, visit)
-            where = AttemptFilter(message_id=message.id)
-            return owner, message, store.attempts(owner.id, where, Part(limit=MAX_CHOICES))
-
-        owner, message, attempts = await self._behind.outbox.read(look_up)
         if first and second:
-            by_id = {attempt.id: attempt for attempt in attempts}
+            by_id = {attempt.id: attempt for attempt in known.attempts}
             if first in by_id and second in by_id:
-                compared = of_attempts(by_id[first], by_id[second])
+                compared = of_attempts(by_id[first], by_id[second], Ways(visit).message(owner.id, message.id))
             else:
                 fault = "this message has no such attempt"
         elif other:
-            fault, compared = await self._with(owner, message, other)
+            fault, compared = await self._with(visit, owner, message, other)
+        offered = couple(known.attempts)
         values = {
             "place": Ways(visit).messages,
             "owner": owner,
             "message": message,
-            "attempts": attempts,
+            "attempts": known.attempts,
+            "more": known.more,
+            "most": MAX_CHOICES,
             "way": Ways(visit).message(owner.id, message.id),
-            "first": first or (attempts[0].id if attempts else ""),
-            "second": second or (attempts[-1].id if attempts else ""),
+            "first": first or (offered[0].id if offered else ""),
+            "second": second or (offered[1].id if offered else ""),
             "other": other,
             "compared": compared,
             "fault": fault,
+            "longest": {"name": MAX_NAME, "value": MAX_VALUE},
         }
         status = HTTPStatus.NOT_FOUND if fault else HTTPStatus.OK
         return page(visit, "comparison.html", values, status=status)
 
-    async def _with(self, owner: Application, message: Message, ref: str) -> tuple[str, Compared | None]:
+    async def _with(
+        self, visit: Visit, owner: Application, message: Message, ref: str
+    ) -> tuple[str, Compared | None]:
         """Compare with another message of the same application, by its id or event id."""
         second = await self._behind.outbox.read(lambda store: found(lambda: store.message(owner.id, ref)))
         if second is None:
             return f"{owner.name} has no message {ref[:100]}", None
-        return "", of_messages(message, second)
+        return "", of_messages(message, second, Ways(visit))
 
 
-def of_attempts(first: Attempt, second: Attempt) -> Compared:
-    """Compare two attempts."""
+def of_attempts(first: Attempt, second: Attempt, way: str) -> Compared:
+    """Compare two attempts at the message that is at *way*."""
     return Compared(
         facts=_facts(_attempt_facts(first), _attempt_facts(second)),
         contents="What was answered",
         difference=difference(first.outcome.body, second.outcome.body),
+        files=(f"{way}/attempts/{segment(first.id)}/answer", f"{way}/attempts/{segment(second.id)}/answer"),
     )
 
 
-def of_messages(first: Message, second: Message) -> Compared:
+def of_messages(first: Message, second: Message, ways: Ways) -> Compared:
     """Compare two messages."""
     return Compared(
         facts=_facts(_message_facts(first), _message_facts(second)),
         contents="Payload",
         difference=difference(first.payload or b"", second.payload or b""),
+        files=(
+            f"{ways.message(first.application_id, first.id)}/payload",
+            f"{ways.message(second.application_id, second.id)}/payload",
+        ),
     )
+
+
+def _known(store: Store, visit: Visit, chosen: Sequence[str]) -> Known:
+    owner, message = pair(store, visit)
+    latest = store.attempts(
+        owner.id,
+        AttemptFilter(message_id=message.id, answers=False),
+        Part(limit=MAX_CHOICES + 1, descending=True),
+    )
+    named = [_attempt(store, message, one) for one in chosen if one]
+    offered = {one.id: one for one in (*latest[:MAX_CHOICES], *named) if one is not None}
+    attempts = sorted(offered.values(), key=lambda one: one.id, reverse=True)
+    return Known(owner=owner, message=message, attempts=attempts, more=len(latest) > MAX_CHOICES)
+
+
+def _attempt(store: Store, message: Message, attempt_id: str) -> Attempt | None:
+    return found(lambda: store.attempt(message.application_id, message.id, attempt_id))
 
 
 def _facts(first: dict[str, str], second: dict[str, str]) -> list[Fact]:
@@ -127,6 +181,7 @@ def _attempt_facts(attempt: Attempt) -> dict[str, str]:
         "Attempt": str(attempt.number),
         "Begun": iso(attempt.started_at),
         "Made": trigger(attempt.trigger),
+        "Endpoint": attempt.endpoint_id,
         "URL": attempt.url,
         "Outcome": outcome(attempt.outcome.kind),
         "Detail": attempt.outcome.detail.replace("_", " ") or NOTHING,

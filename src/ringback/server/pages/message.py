@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
 from ringback import ids
 from ringback.design.charts import Phase, waterfall
-from ringback.design.writing import sentence
+from ringback.design.contents import weight, within
+from ringback.design.writing import brief, sentence
 from ringback.errors import Conflict, MissingPayload, NotFound
 from ringback.model import (
     Application,
     Attempt,
-    Delivery,
-    DeliveryState,
-    Endpoint,
     Message,
-    SkipReason,
+    Standing,
 )
-from ringback.outbox import found
-from ringback.selection import OTHERS
 from ringback.server.pages.behind import Behind
 from ringback.server.pages.confirming import Question, confirm
+from ringback.server.pages.destinations import Destinations, destinations
 from ringback.server.pages.messages import row_of
 from ringback.server.pages.page import Page, Said, Visit, download, see
 from ringback.server.pages.rendering import page
@@ -30,63 +27,43 @@ from ringback.server.pages.ways import Ways
 from ringback.server.pages.wording import UNSENT
 from ringback.store import AttemptFilter, Store
 from ringback.store import Page as Part
-from ringback.store.survey import JournalEntry
+from ringback.store.survey import JournalEntry, JournalFilter
 
-MAX_DELIVERIES = 200
-MAX_SKIPPED = 50
-ATTEMPTS = 25
+ATTEMPTS = 10
+# How many bytes of a page headers may take, each with what stands around it.
+MAX_HEADERS = 12_000
+AROUND_HEADER = 80
+MAX_VALUE = 300
 JSON = "application/json"
 
 
-class Destination(msgspec.Struct, frozen=True):
-    """An endpoint, and the message's delivery to it; None where it gets nothing, for a reason.
-
-    Its id is ``OTHERS`` where it stands for all endpoints that the message was not for.
-    """
-
-    endpoint: Endpoint | None
-    endpoint_id: str
-    delivery: Delivery | None = None
-    skipped: SkipReason | None = None
-
-    @property
-    def is_others(self) -> bool:
-        """Whether it stands for all endpoints but the one that the message was for."""
-        return self.endpoint_id == OTHERS
-
-    @property
-    def can_resend(self) -> bool:
-        """Whether it may be delivered there again: not while it is being sent, and not to what is gone."""
-        sending = self.delivery is not None and self.delivery.state is DeliveryState.LEASED
-        return self.endpoint is not None and not sending
-
-
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """A message with all that is known of it."""
+    """A message with what is known of it: it is as ``entry`` says, of its destinations those *after* one."""
 
     owner: Application
     message: Message
-    destinations: Sequence[Destination]
+    entry: JournalEntry
+    destinations: Destinations
     attempts: Sequence[Attempt]
     more_attempts: bool
+    after: str
 
     @property
-    def endpoints(self) -> Mapping[str, Endpoint]:
-        """The endpoints by their ids."""
-        return {one.endpoint_id: one.endpoint for one in self.destinations if one.endpoint is not None}
-
-    @property
-    def entry(self) -> JournalEntry:
-        """The message as it is in lists."""
-        standings = [one.delivery.standing for one in self.destinations if one.delivery is not None]
-        counted = {standing: standings.count(standing) for standing in dict.fromkeys(standings)}
-        return JournalEntry(message=self.message, owner=self.owner, standings=counted)
+    def total(self) -> int:
+        """How many endpoints it is for."""
+        return sum(self.entry.standings.values())
 
     @property
     def waits(self) -> bool:
-        """Whether anything of it waits to be delivered."""
-        waiting = (one.delivery for one in self.destinations if one.delivery is not None)
-        return any(delivery.state is DeliveryState.WAITING for delivery in waiting)
+        """Whether anything of it waits to be delivered, as far as is known."""
+        standings = self.entry.standings
+        retried = Standing.SENDING in standings and self.is_part
+        return Standing.PENDING in standings or retried or any(one.waits for one in self.destinations.rows)
+
+    @property
+    def is_part(self) -> bool:
+        """Whether there are more destinations than these."""
+        return bool(self.after or self.destinations.last)
 
 
 class MessagePages:
@@ -103,17 +80,24 @@ class MessagePages:
         """Show it."""
         before = visit.query.get("after") or None
         known = await self._behind.outbox.read(lambda store: _found(store, visit, before))
+        inbound = known.message.inbound
+        headers = () if inbound is None else tuple(inbound.headers.items())
         values = {
             "place": Ways(visit).messages,
             "found": known,
             "row": row_of(known.entry),
             "way": Ways(visit).message(known.owner.id, known.message.id),
             "phases": phases,
+            "couple": couple(known.attempts),
+            "headers": headers,
+            "shown_headers": within(headers, _weight, MAX_HEADERS),
+            "longest": MAX_VALUE,
             "unsent": UNSENT,
             "now": self._behind.clock(),
-            "is_first": before is None,
+            "is_first": before is None and not known.after,
         }
-        return page(visit, "message.html", values)
+        contents = [known.message.payload or b"", *(one.outcome.body for one in known.attempts)]
+        return page(visit, "message.html", values, contents=contents)
 
     async def payload(self, visit: Visit) -> Page:
         """Send the payload as a file."""
@@ -203,27 +187,34 @@ def phases(attempt: Attempt) -> str:
     return waterfall(f"Phases of attempt {attempt.number}", [Phase(*phase) for phase in known])
 
 
+def couple(attempts: Sequence[Attempt]) -> tuple[Attempt, Attempt] | None:
+    """Return the two of some attempts, newest first, to compare: at the same endpoint, where one was tried twice."""
+    later: dict[str, Attempt] = {}
+    for one in attempts:
+        if one.endpoint_id in later:
+            return one, later[one.endpoint_id]
+        later[one.endpoint_id] = one
+    return (attempts[1], attempts[0]) if len(attempts) > 1 else None
+
+
+def _weight(header: tuple[str, str]) -> int:
+    return AROUND_HEADER + sum(weight(brief(part, MAX_VALUE)) for part in header)
+
+
 def _found(store: Store, visit: Visit, before: str | None) -> Found:
     owner, message = pair(store, visit)
-    deliveries = store.deliveries(owner.id, message.id, Part(limit=MAX_DELIVERIES))
     cursor = before if before is not None and ids.is_id(ids.ATTEMPT, before) else None
     asked = Part(limit=ATTEMPTS + 1, cursor=cursor, descending=True)
     attempts = store.attempts(owner.id, AttemptFilter(message_id=message.id), asked)
+    after = visit.query.get("at")
+    # How all its deliveries stand, however many there are.
+    (entry,) = store.journal(JournalFilter(application_id=owner.id, text=message.id), 1).entries
     return Found(
         owner=owner,
         message=message,
-        destinations=[
-            *(Destination(endpoint, endpoint.id, delivery) for delivery, endpoint in deliveries),
-            *_skipped(store, owner.id, message, {endpoint.id for _, endpoint in deliveries}),
-        ],
+        entry=entry,
+        destinations=destinations(store, message, after),
         attempts=attempts[:ATTEMPTS],
         more_attempts=len(attempts) > ATTEMPTS,
+        after=after,
     )
-
-
-def _skipped(store: Store, owner: str, message: Message, sent: set[str]) -> list[Destination]:
-    def at(endpoint_id: str) -> Endpoint | None:
-        return None if endpoint_id == OTHERS else found(lambda: store.endpoint(owner, endpoint_id))
-
-    left_out = [(name, reason) for name, reason in message.skipped.items() if name not in sent][:MAX_SKIPPED]
-    return [Destination(at(name), name, None, reason) for name, reason in left_out]

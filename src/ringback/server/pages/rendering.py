@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,14 @@ from markupsafe import Markup
 from ringback import __version__
 from ringback.access import Right
 from ringback.design.assets import ASSETS
+from ringback.design.contents import fitted
 from ringback.design.rendering import HEADERS, PAGE_HEADERS, encoded, environment, policy
 from ringback.server.pages.page import PORTAL, Header, Page, Visit, segment
 from ringback.server.pages.ways import Ways
 from ringback.server.pages.wording import FILTERS
 
+# What a page weighs at most, in bytes: contents on it get what all else leaves of that.
+MAX_PAGE = 57_000
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -51,7 +54,14 @@ _ENVIRONMENT = environment(TEMPLATES, {**FILTERS, "segment": segment})
 _ENVIRONMENT.globals["version"] = __version__
 
 
-def page(visit: Visit, template: str, values: Mapping[str, Any] | None = None, *, status: int = 200) -> Page:
+def page(
+    visit: Visit,
+    template: str,
+    values: Mapping[str, Any] | None = None,
+    *,
+    status: int = 200,
+    contents: Sequence[bytes] = (),
+) -> Page:
     """Return a page.
 
     Args:
@@ -61,6 +71,8 @@ def page(visit: Visit, template: str, values: Mapping[str, Any] | None = None, *
             (the field that every form that posts must hold), ``may`` (asked with the name of a right), ``menu`` and
             ``ways``.
         status: The HTTP status.
+        contents: Payloads and answers, which the template names ``contents``, in this order: cut where the page would
+            be too heavy.
     """
     given = {
         "visit": visit,
@@ -74,8 +86,16 @@ def page(visit: Visit, template: str, values: Mapping[str, Any] | None = None, *
         "place": "",
         **(values or {}),
     }
-    body = encoded(_ENVIRONMENT.get_template(template).render(given))
-    return Page(body=body, status=status, headers=_headers(visit))
+    return Page(body=_body(template, given, contents), status=status, headers=_headers(visit))
+
+
+def _body(template: str, given: Mapping[str, Any], contents: Sequence[bytes]) -> bytes:
+    made, shown = _ENVIRONMENT.get_template(template), fitted(contents)
+    body = encoded(made.render({**given, "contents": shown}))
+    if not contents or len(body) <= MAX_PAGE:
+        return body
+    room = sum(one.weight for one in shown) - (len(body) - MAX_PAGE)
+    return encoded(made.render({**given, "contents": fitted(contents, max(0, room))}))
 
 
 def _headers(visit: Visit) -> tuple[Header, ...]:
