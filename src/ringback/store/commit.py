@@ -36,6 +36,7 @@ from ringback.observe import (
 )
 from ringback.store import Acceptance, Accepted, Lease, Pending, Settlement, Statement, Store
 from ringback.store.hints import Teller
+from ringback.store.unsettled import Unsettled
 
 logger = logging.getLogger("ringback.store")
 
@@ -241,6 +242,7 @@ class Committer:
         self._closing = False
         self._closing_readers = False
         self._teller = Teller(store) if store.tells else None
+        self._unsettled = Unsettled()
         self._busy = False
         self._only_accepts = False
 
@@ -283,7 +285,10 @@ class Committer:
         return self._store.accept_within(tx, acceptance)
 
     def settle(self, settlement: Settlement) -> None:
-        """End a lease. Nobody waits: a settlement that is lost costs a repeated attempt, never a message."""
+        """End a lease. Nobody waits: where the store fails it is tried again until the lease has run out.
+
+        A settlement that is lost costs a repeated attempt, never a message.
+        """
         self._queue.put(_Operation("settle", settlement, None, None))
 
     def settle_surely(self, settlement: Settlement) -> Pending[bool]:
@@ -355,9 +360,19 @@ class Committer:
                 self._only_accepts = len(batch.accepts) == len(batch)
                 self._commit(batch)
                 self._store.checkpoint()
+            self._settle_again()
+        self._settle_again()
+
+    def _settle_again(self) -> None:
+        settlements = self._unsettled.due(self._clock(), MAX_BATCH)
+        if settlements:
+            self._commit(_Batch(settlements=settlements))
 
     def _gather(self) -> _Batch | None:
-        first = self._queue.get()
+        try:
+            first = self._queue.get(timeout=self._unsettled.patience())
+        except queue.Empty:
+            return _Batch()
         if first is None:
             return None
         batch = _Batch()
@@ -460,6 +475,10 @@ class Committer:
 
     def _fail(self, batch: _Batch, error: Exception) -> None:
         self._handover.withdraw()
+        if isinstance(error, StoreUnavailable) or batch.accepts or batch.writes:
+            # Whoever waits for a settlement is told; the others may be none of what failed.
+            awaited = {place for place, _ in batch.awaited}
+            self._unsettled.keep(one for place, one in enumerate(batch.settlements) if place not in awaited)
         waiting = [*batch.writes, *batch.accepts, *(operation for _, operation in batch.awaited)]
         _resolve([(op.loop, op.pending, None, error) for op in waiting])
         self._observer.emit(StoreFailed(error=f"{type(error).__name__}: {error}"))

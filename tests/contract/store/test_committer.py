@@ -6,7 +6,7 @@ import contextlib
 import threading
 
 import pytest
-from scene import MANY, Scene
+from scene import LEASE, MANY, Scene
 
 from ringback.errors import Conflict, NotFound, RingbackError, StoreUnavailable, Unavailable
 from ringback.model import DeliveryState
@@ -57,11 +57,11 @@ class Bench:
         self.endpoint = self.scene.endpoint(self.application)
         self.handover = handover
         self.events = []
-        observer = Observer()
+        self.observer = Observer()
         for kind in EVENTS:
-            observer.subscribe(kind, self.events.append)
+            self.observer.subscribe(kind, self.events.append)
         self.committer = Committer(
-            store, clock=lambda: self.scene.now, observer=observer, handover=handover, deadline=15_000
+            store, clock=lambda: self.scene.now, observer=self.observer, handover=handover, deadline=15_000
         )
 
     def seen(self, kind):
@@ -244,6 +244,55 @@ def test_settlements_ride_along(bench):
     assert delivery.state is DeliveryState.SUCCEEDED
     bench.committer.close()
     assert (len(bench.seen(AttemptFinished)), len(bench.seen(LeaseLost))) == (2, 1)
+
+
+def failing(bench, before):
+    """Hand in one settlement beside a change that fails after it has done something; return the work."""
+    bench.committer.start()
+    (work,) = bench.committer.accept(bench.acceptance()).result(timeout=30).works
+
+    def fail(_):
+        before()
+        raise StoreUnavailable("the disk is gone")
+
+    # Together in one commit: an earlier one lasts until both have been handed in.
+    busy, handed_in = threading.Event(), threading.Event()
+    bench.committer.write(lambda store: busy.set() or handed_in.wait(30))
+    assert busy.wait(30)
+    broken = bench.committer.write(fail)
+    bench.committer.settle(bench.scene.settlement(work, Step.SUCCEED))
+    handed_in.set()
+    with pytest.raises(StoreUnavailable):
+        broken.result(timeout=30)
+    return work
+
+
+def state_of(bench, work):
+    found = bench.committer.read(
+        lambda store: store.deliveries(bench.application.id, work.message_id, Page())
+    )
+    ((delivery, _),) = found.result(timeout=30)
+    return delivery.state
+
+
+def test_a_settlement_outlives_a_failed_commit(bench):
+    """What was delivered while the store failed is settled as soon as it can be, and not delivered again."""
+    settled = threading.Event()
+    bench.observer.subscribe(AttemptFinished, lambda _: settled.set())
+    work = failing(bench, lambda: None)
+    assert settled.wait(30)
+    assert state_of(bench, work) is DeliveryState.SUCCEEDED
+    bench.committer.close()
+    assert (len(bench.seen(StoreFailed)), len(bench.seen(LeaseLost))) == (1, 0)
+
+
+def test_a_settlement_is_not_kept_beyond_its_lease(bench):
+    """When its lease has run out, another may have made the attempt: it is forgotten."""
+    work = failing(bench, lambda: bench.scene.tick(LEASE))
+    bench.committer.write(lambda store: None).result(timeout=30)
+    assert state_of(bench, work) is DeliveryState.LEASED
+    bench.committer.close()
+    assert bench.seen(AttemptFinished) == []
 
 
 def test_closing_commits_what_was_handed_in(database):

@@ -150,6 +150,18 @@ class TestAStaleLease:
         assert (delivery.state, delivery.attempts) == (DeliveryState.WAITING, 1)
 
 
+def test_what_is_settled_again_is_there_once(scene, application, endpoint):
+    """A commit that failed may have been kept all the same: tried again, it adds nothing and disturbs nothing."""
+    first, second = (scene.publish(application).works[0] for _ in range(2))
+    settlement = scene.settlement(first, Step.SUCCEED)
+    with scene.store.transaction():
+        assert scene.store.settle([settlement]) == [True]
+    with scene.store.transaction():
+        assert scene.store.settle([settlement, scene.settlement(second, Step.SUCCEED)]) == [False, True]
+    attempts = scene.store.attempts(application.id, AttemptFilter(message_id=first.message_id), Page())
+    assert [attempt.id for attempt in attempts] == [settlement.attempt.id]
+
+
 def test_each_settlement_of_a_batch_is_answered_by_itself(scene, application, endpoint):
     """Held and lost leases in one batch: each is told apart, in order."""
     works = [scene.publish(application).works[0] for _ in range(3)]

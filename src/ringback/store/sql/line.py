@@ -34,9 +34,10 @@ ENDED = {
     step: next_state(DeliveryState.LEASED, step).value
     for step in (Step.SUCCEED, Step.RETRY, Step.POSTPONE, Step.EXHAUST, Step.CANCEL)
 }
+# What a commit may have stored although it failed is stored again when it is tried again.
 INSERT_ATTEMPTS = Many(
     "INSERT INTO ringback_attempt (message_key, id, endpoint_key, number, trigger, url, started_at, duration,"
-    " kind, detail, status, phases, body) {rows}",
+    " kind, detail, status, phases, body) {rows} ON CONFLICT DO NOTHING",
     "itiittiittitb",
 )
 # What waits behind a delivery that is brought forward need not wait for the time when that would have been tried.
