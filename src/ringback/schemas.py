@@ -38,7 +38,12 @@ class Compiled(msgspec.Struct, frozen=True):
 
 def newest_version(schemas: Mapping[str, Any]) -> str:
     """Return the newest version: of those that are numbers the highest, before all others, which go by name."""
-    return max(schemas, key=_age)
+    return newest_first(schemas)[0]
+
+
+def newest_first(schemas: Mapping[str, Any]) -> list[str]:
+    """Return the versions in the order of their age."""
+    return sorted(schemas, key=_age, reverse=True)
 
 
 def schema_problems(loc: tuple[str | int, ...], schema: bytes) -> Iterator[FieldError]:

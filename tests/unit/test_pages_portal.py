@@ -189,6 +189,9 @@ def test_event_types_of_others_are_not_offered(place):
         assert "open.one" in guest.open(path).text
         assert "beta.one" not in guest.open(path).text
         assert "beta.one" in insider.open(path).text
+    assert insider.open("/portal/event-types/beta.one").headings[0] == "beta.one"
+    for tail in ("", "/schema"):
+        guest.open(f"/portal/event-types/beta.one{tail}", expect=404)
 
 
 def test_no_application_sees_another(place):
@@ -196,20 +199,27 @@ def test_no_application_sees_another(place):
     api, _ = place
     mine, theirs = api.application(name="Mine")["id"], api.application(name="Theirs")["id"]
     api.event_type("invoice.paid")
+    api.event_type("beta.one", featureFlags=["beta"])
     endpoint = api.endpoint(theirs, url="https://theirs.example/hook")["id"]
     message = api.message(theirs)["id"]
     attempt = api.attempt(500).id
-    guest, first = enter(place, mine)
+    guest, first = enter(place, mine, featureFlags=[])
     token = next(value for name, value in first.forms[0].fields if name == "csrf")
     tried = 0
-    ids = {"ep": endpoint, "msg": message, "att": attempt, "task": NO_TASK}
+    ids = {"ep": endpoint, "msg": message, "att": attempt, "task": NO_TASK, "name": "beta.one"}
     for entry in entries(_Nothing()):
         if not entry.template.startswith("portal/") or "{" not in entry.template:
             continue
         answers = []
         for known in (
             ids,
-            {"ep": NOBODY, "msg": f"msg_{'0' * 27}", "att": f"atmpt_{'0' * 27}", "task": NO_TASK},
+            {
+                "ep": NOBODY,
+                "msg": f"msg_{'0' * 27}",
+                "att": f"atmpt_{'0' * 27}",
+                "task": NO_TASK,
+                "name": "beta.two",
+            },
         ):
             path = "/" + entry.template.format(**known)
             form = {"csrf": token, "step": "pause"} if entry.method == "POST" else None

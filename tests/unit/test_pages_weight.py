@@ -6,6 +6,7 @@ from urllib.parse import urljoin
 import msgspec
 import pytest
 from management import gateway_of, made
+from visitors import enter
 
 from ringback.store import MessageFilter, Page
 from ringback.testing import secret_for, signed_request
@@ -13,7 +14,9 @@ from ringback.testing import secret_for, signed_request
 MOST = 60_000
 # What becomes much when it is written for people.
 NESTED = {"a": json.loads("[" * 400 + "]" * 400)}
-NUMBERS = {"a": [*range(1_500)]}
+NUMBERS = {"a": [*range(700)]}
+# As deep as a schema may be.
+DEEP = json.loads("[" * 90 + "]" * 90)
 
 
 @pytest.fixture
@@ -92,7 +95,7 @@ def test_a_comparison_of_answers(api, guest, long):
     message = api.message(app)["id"]
     api.attempt(503, answers[0])
     api.again(app, message, endpoint)
-    api.attempt(503, answers[1])
+    api.attempt(503, answers[1], later=5)
     page = guest.follow(guest.open(f"/messages/{app}/{message}"), "Compare two")
     page = opened(guest, page.url)
     assert "Not all of it is shown" in page.text
@@ -112,5 +115,77 @@ def test_a_comparison_of_messages(api, guest):
     first, second = (message.id for message in api.store.messages(source, MessageFilter(), Page()))
     opened(guest, f"/messages/{source}/{first}")
     page = opened(guest, f"/messages/{source}/{first}/compare?with={second}")
-    assert ["Header: x-zebra", "0", "1", "differs"] in page.rows
+    assert [sorted(row[1:]) for row in page.rows if row[0] == "Header: x-zebra"] == [["0", "1", "differs"]]
     assert "those that differ come first" in page.text
+
+
+def schema_of(number):
+    """Return a schema that is long when it is written for people."""
+    return {"type": "object", "title": "x" * number, "examples": [NUMBERS], "enum": [DEEP]}
+
+
+def test_event_types_and_their_schemas(place, guest):
+    """All are listed, some at a time; each has a page with one version of its schema, which can be downloaded."""
+    api, _ = place
+    for number in range(60):
+        schemas = {str(version): schema_of(number) for version in range(1, 13 if number == 0 else 2)}
+        api.event_type(f"kind.{number:02}.{'x' * 150}", description="'" * 200, schemas=schemas)
+    customer, _ = enter(place, api.application()["id"])
+    for somebody, address in ((guest, "/event-types"), (customer, "/portal/event-types")):
+        page = opened(somebody, address)
+        names = [row[0] for row in page.rows[1:]]
+        page = opened(somebody, urljoin(page.url, page.link("Next")))
+        names += [row[0] for row in page.rows[1:]]
+        assert [name.split(".")[1] for name in names] == [f"{number:02}" for number in range(60)]
+        page = opened(somebody, f"{address}/kind.00.{'x' * 150}")
+        # Versions that are numbers go by their size.
+        assert "Schema, version 12" in page.source
+        assert json.loads(
+            somebody.send("GET", urljoin(page.url, page.link("Download"))).content
+        ) == schema_of(0)
+        assert "Schema, version 2" in somebody.press(page, "Show", version="2").source
+        missing = somebody.open(f"{address}/kind.00.{'x' * 150}?version=99", expect=404)
+        assert missing.headings[0] == "There is nothing here"
+    opened(guest, f"/event-types/kind.00.{'x' * 150}/edit")
+
+
+def test_a_choice_of_event_types(api, guest):
+    """Where there are many to tick, they are typed, and what was chosen stays so."""
+    app = api.application()["id"]
+    names = [f"kind.{number:02}" for number in range(61)]
+    for name in names:
+        api.event_type(name, description="d" * 120, schemas={"1": {"examples": [{}]}})
+    endpoint = api.endpoint(app, filterTypes=names[:30])["id"]
+    page = opened(guest, f"/applications/{app}/endpoints/{endpoint}/edit")
+    assert "There are many" in page.text
+    guest.press(page, "Save", description="still")
+    assert api.get(f"/app/{app}/endpoint/{endpoint}").json["filterTypes"] == names[:30]
+    opened(guest, f"/applications/{app}/endpoints/{endpoint}")
+
+
+def test_a_schema_that_no_form_can_hold_stays_as_it_is(api, guest):
+    """What else there is of its event type can be changed all the same."""
+    api.event_type("large", schemas={"1": schema_of(30_000)})
+    page = opened(guest, "/event-types/large/edit")
+    assert "too long to be changed here" in page.text
+    guest.press(page, "Save", description="large")
+    kept = api.get("/event-type/large").json
+    assert (kept["description"], kept["schemas"]) == ("large", {"1": schema_of(30_000)})
+
+
+def test_a_source_with_many_endpoints_and_refusals(api, guest):
+    """They are listed some at a time, with what is worth telling of each."""
+    body = {"name": "Shop", "type": "xendit", "config": {"secret": secret_for("xendit")}}
+    source = made(api.send("POST", "/ingest/api/v1/source", body))["id"]
+    for number in range(70):
+        address = f"https://example.com/{number}/{'x' * 200}"
+        made(api.send("POST", f"/ingest/api/v1/source/{source}/endpoint", {"url": address}))
+    page = opened(guest, f"/sources/{source}")
+    assert len(opened(guest, urljoin(page.url, page.link("Next"))).rows) == 20 + 1
+    gateway = gateway_of(api.committer)
+    request = signed_request("xendit", "invoice.paid", event_id="ev-1")
+    many = {f"x-{n}'''''": "'" * 900 for n in range(60)} | {"x-callback-token": "'" * 900}
+    request = msgspec.structs.replace(request, headers={**request.headers, **many})
+    for _ in range(45):
+        gateway.accept(api.store.source(source).token, request).result()
+    opened(guest, f"/sources/{source}/refused")

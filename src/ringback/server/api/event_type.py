@@ -68,7 +68,7 @@ class EventTypes:
         page = page_of_names(query)
         flags = req.context.caller.principal.feature_flags
         rows = await self._outbox.read(
-            lambda store: _visible(store, page, flags, archived=query.include_archived)
+            lambda store: known(store, page, flags, archived=query.include_archived)
         )
         reply(
             resp,
@@ -148,7 +148,7 @@ def _read(body: EventTypeImportIn) -> tuple[EventTypeDraft, ...]:
     return event_types_of(document, "body", "specRaw")
 
 
-def _visible(store: Store, page: Page, flags: frozenset[str] | None, *, archived: bool) -> list[EventType]:
+def known(store: Store, page: Page, flags: frozenset[str] | None, *, archived: bool) -> list[EventType]:
     """Return a page of the event types that one with these feature *flags* may know of (None: all)."""
     found: list[EventType] = []
     rest = page

@@ -12,12 +12,13 @@ from ringback.errors import InvalidInput, RingbackError
 from ringback.model import Application, Endpoint, EventType
 from ringback.policy import parse_duration
 from ringback.secrecy import SENSITIVE_HEADERS
+from ringback.server.api.event_type import known
 from ringback.server.pages.behind import Behind
 from ringback.server.pages.forms import REFUSED, faults, names, pairs, status_of, written_pairs
 from ringback.server.pages.page import Page, Said, Visit, see
-from ringback.server.pages.portal import known
 from ringback.server.pages.rendering import page
 from ringback.server.pages.ways import Ways
+from ringback.store import Page as Part
 from ringback.store import Store
 
 # What most people fill in; the rest of the form is folded away.
@@ -34,7 +35,7 @@ TEXTS = (
 )
 SECOND = 1000
 # More event types than that are typed rather than ticked.
-MAX_BOXES = 200
+MAX_BOXES = 60
 # Stands for the value of a header that is secret.
 DOTS = "\u2022" * 8
 
@@ -90,12 +91,12 @@ class EndpointSettings:
         return see(visit, Ways(visit).endpoint(about.endpoint), Said("The settings are changed."))
 
     async def _about(self, visit: Visit) -> About:
-        flags = visit.who.principal.feature_flags
+        flags, few = visit.who.principal.feature_flags, Part(limit=MAX_BOXES + 1)
 
         def look_up(store: Store) -> About:
             application = store.application(visit.parts["app"])
             endpoint = store.endpoint(application.id, visit.parts["ep"]) if "ep" in visit.parts else None
-            return About(application, endpoint, tuple(known(store, flags)))
+            return About(application, endpoint, tuple(known(store, few, flags, archived=False)))
 
         return await self._behind.outbox.read(look_up)
 
@@ -171,15 +172,17 @@ def _written(visit: Visit) -> dict[str, str]:
 def _form(visit: Visit, about: About, values: dict[str, Any], error: RingbackError | None = None) -> Page:
     wrong = {} if error is None else faults(error)
     chosen = names(values.get("eventTypes", "")) or ()
-    offered = about.kinds if len(about.kinds) <= MAX_BOXES else ()
+    # What is no longer there, but was chosen.
+    others = [name for name in chosen if name not in {kind.name for kind in about.kinds}]
+    is_ticked = len(about.kinds) + len(others) <= MAX_BOXES
     given = {
         "place": Ways(visit).place,
         "application": about.application,
         "endpoint": about.endpoint,
-        "kinds": offered,
+        "kinds": about.kinds if is_ticked else (),
         "chosen": chosen,
-        # What is no longer there, but was chosen.
-        "others": [name for name in chosen if name not in {kind.name for kind in offered}],
+        "others": others,
+        "has_more": len(about.kinds) > MAX_BOXES,
         "values": {**dict.fromkeys(TEXTS, ""), **values},
         "faults": wrong,
         "more": not wrong.keys() <= {"", *FIRST},

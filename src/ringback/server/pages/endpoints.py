@@ -8,12 +8,13 @@ import msgspec
 from markupsafe import Markup
 
 from ringback.design.charts import Plot, Series, bars
+from ringback.design.contents import weight, within
 from ringback.design.writing import sentence
 from ringback.drafts import MessageDraft
 from ringback.errors import NoExample, NotFound
 from ringback.examples import PING, PING_PAYLOAD, example_payload
 from ringback.model import Application, Attempt, Delivery, Endpoint, Instant, Message, Standing
-from ringback.server.api.event_type import may_know
+from ringback.server.api.event_type import known
 from ringback.server.pages.behind import Behind
 from ringback.server.pages.confirming import Question, confirm
 from ringback.server.pages.fare import Fare, fare
@@ -28,7 +29,10 @@ from ringback.store import Page as Part
 
 LATEST = 300
 SHOWN = 10
-MAX_KINDS = 200
+MAX_KINDS = 100
+# How many bytes of a page the names of event types may take, each with what stands around it.
+MAX_CHOICES = 10_000
+AROUND_CHOICE = 40
 CLASSES = (("200", "2xx"), ("300", "3xx"), ("400", "4xx"), ("500", "5xx"), ("0", "No answer"))
 # What the buttons of an endpoint's page do, and what is said then.
 STATES = {
@@ -217,14 +221,18 @@ def _found(store: Store, visit: Visit, now: Instant) -> Found:
     where = AttemptFilter(endpoint_id=endpoint.id, answers=False)
     latest = store.attempts(application.id, where, Part(limit=LATEST, descending=True))
     flags = visit.who.principal.feature_flags
-    kinds = [one for one in store.event_types(Part(limit=MAX_KINDS), archived=False) if may_know(one, flags)]
+    kinds = known(store, Part(limit=MAX_KINDS), flags, archived=False)
     return Found(
         application=application,
         endpoint=endpoint,
         fare=fare(latest, now),
         circuit_until=store.circuits().get(endpoint.id),
-        kinds=(PING, *(kind.name for kind in kinds if kind.schemas)),
+        kinds=within([PING, *(kind.name for kind in kinds if kind.schemas)], _weight, MAX_CHOICES),
     )
+
+
+def _weight(kind: str) -> int:
+    return AROUND_CHOICE + 2 * weight(kind)
 
 
 def _whether_to_disable(visit: Visit, endpoint: Endpoint) -> Question:

@@ -6,19 +6,27 @@ from typing import Any
 
 import msgspec
 
+from ringback.design.contents import weight, within
 from ringback.drafts import EventTypeDraft
-from ringback.errors import InvalidInput, NoExample, RingbackError
+from ringback.errors import InvalidInput, NoExample, NotFound, RingbackError
 from ringback.examples import example_payload
 from ringback.model import EventType
-from ringback.schemas import newest_version
+from ringback.schemas import newest_first, newest_version
+from ringback.server.api.event_type import known, may_know
 from ringback.server.pages.behind import Behind
 from ringback.server.pages.confirming import Question, confirm
 from ringback.server.pages.forms import REFUSED, faults, names, status_of
-from ringback.server.pages.page import Page, Said, Visit, see, segment
+from ringback.server.pages.page import MAX_FIELD, Page, Said, Visit, download, see, segment
 from ringback.server.pages.rendering import page
 from ringback.server.pages.slices import Slice, part, sliced
+from ringback.server.pages.ways import EVENT_TYPES, Ways
 
-PLACE = "event-types"
+PLACE = EVENT_TYPES
+ROWS = 40
+# How many bytes of a page the names of versions may take, each with what stands around it; and a schema in a form.
+MAX_VERSIONS = 10_000
+AROUND_VERSION = 40
+MAX_SCHEMA = 40_000
 FIELDS = ("name", "description", "groupName", "featureFlags", "schema")
 FIRST_VERSION = "1"
 
@@ -34,18 +42,34 @@ class EventTypePages:
         self._behind = behind
 
     async def show_all(self, visit: Visit) -> Page:
-        """Show all, in the order of their names, archived ones on request."""
-        asked, archived = part(visit, descending=False), visit.query.ticked("archived")
-        found = await self._behind.outbox.read(lambda store: store.event_types(asked, archived=archived))
+        """Show all, in the order of their names; archived ones where an operator asks for them."""
+        asked, flags = part(visit, rows=ROWS, descending=False), visit.who.principal.feature_flags
+        archived = visit.brand is None and visit.query.ticked("archived")
+        found = await self._behind.outbox.read(lambda store: known(store, asked, flags, archived=archived))
         rows: Slice[EventType] = sliced(visit, found, asked, lambda one: one.name)
-        return page(visit, "event_types.html", {"place": PLACE, "kinds": rows, "archived": archived})
+        place = Ways(visit).event_types
+        return page(visit, "event_types.html", {"place": place, "kinds": rows, "archived": archived})
 
     async def show(self, visit: Visit) -> Page:
-        """Show one."""
+        """Show one, with one version of its schema: the newest, unless another one is asked for."""
         kind = await self._kind(visit)
-        versions = sorted((kind.schemas or {}).items(), reverse=True)
-        given = {"kind": kind, "versions": [(name, bytes(schema)) for name, schema in versions]}
-        return page(visit, "event_type.html", {"place": PLACE, "sample": _sample(kind), **given})
+        version = _version(visit, kind)
+        values = {
+            "place": Ways(visit).event_types,
+            "kind": kind,
+            "versions": within(newest_first(kind.schemas or {}), _weight, MAX_VERSIONS),
+            "version": version,
+        }
+        contents = (_sample(kind), _schema(kind, version))
+        return page(visit, "event_type.html", values, contents=contents)
+
+    async def schema(self, visit: Visit) -> Page:
+        """Send a version of the schema as a file."""
+        kind = await self._kind(visit)
+        version = _version(visit, kind)
+        if not version:
+            raise NotFound("this event type has no schema")
+        return download(_schema(kind, version), f"{kind.name}.{version}.json", "application/schema+json")
 
     async def draft(self, visit: Visit) -> Page:
         """Ask for a new one."""
@@ -68,7 +92,7 @@ class EventTypePages:
             "description": kind.description,
             "groupName": kind.group_name or "",
             "featureFlags": ", ".join(kind.flags),
-            "schema": _indented(schemas[newest_version(schemas)]) if schemas else "",
+            "schema": _indented(bytes(schemas[newest_version(schemas)])) if schemas else "",
             "deprecated": kind.deprecated,
         }
         return _form(visit, kind, values)
@@ -110,7 +134,30 @@ class EventTypePages:
         )
 
     async def _kind(self, visit: Visit) -> EventType:
-        return await self._behind.outbox.read(lambda store: store.event_type(visit.parts["name"]))
+        kind = await self._behind.outbox.read(lambda store: store.event_type(visit.parts["name"]))
+        if not may_know(kind, visit.who.principal.feature_flags):
+            raise NotFound  # said as of one that there is not
+        return kind
+
+
+def _version(visit: Visit, kind: EventType) -> str:
+    """Return the version of the schema that is asked for; empty where there is none at all.
+
+    Raises:
+        NotFound: There is no such version.
+    """
+    schemas, asked = kind.schemas or {}, visit.query.get("version")
+    if asked and asked not in schemas:
+        raise NotFound("this event type has no such version")
+    return asked or (newest_version(schemas) if schemas else "")
+
+
+def _schema(kind: EventType, version: str) -> bytes:
+    return bytes((kind.schemas or {})[version]) if version else b""
+
+
+def _weight(version: str) -> int:
+    return AROUND_VERSION + 2 * weight(version)
 
 
 def _typed(visit: Visit, kind: EventType | None) -> dict[str, Any]:
@@ -121,7 +168,9 @@ def _typed(visit: Visit, kind: EventType | None) -> dict[str, Any]:
         "deprecated": form.ticked("deprecated"),
         "group_name": form.get("groupName") or None,
         "feature_flags": names(form.get("featureFlags")),
-        "schemas": _schemas(form.get("schema"), kind),
+        "schemas": kind.schemas
+        if kind is not None and form.ticked("keep")
+        else _schemas(form.get("schema"), kind),
     }
 
 
@@ -138,8 +187,10 @@ def _schemas(text: str, kind: EventType | None) -> dict[str, msgspec.Raw] | None
     return {**before, newest: msgspec.Raw(text.encode())}
 
 
-def _indented(schema: msgspec.Raw) -> str:
-    return msgspec.json.format(bytes(schema), indent=2).decode("utf-8", "replace")
+def _indented(schema: bytes) -> str | None:
+    """Return a schema as it is written for people, or as it is; None where a form cannot hold it."""
+    ways = (text.decode("utf-8", "replace") for text in (msgspec.json.format(schema, indent=2), schema))
+    return next((text for text in ways if len(text) <= MAX_FIELD and weight(text) <= MAX_SCHEMA), None)
 
 
 def _sample(kind: EventType) -> bytes:

@@ -7,9 +7,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from ringback.errors import NotFound
-from ringback.model import Application, Endpoint, EventType, Message
-from ringback.schemas import newest_version
-from ringback.server.api.event_type import may_know
+from ringback.model import Application, Endpoint, Message
 from ringback.server.pages.advice import advice
 from ringback.server.pages.behind import Behind
 from ringback.server.pages.endpoints import LATEST, pair, pair_of
@@ -22,7 +20,6 @@ from ringback.signing.standard import SYMMETRIC_PREFIX
 from ringback.store import AttemptFilter, MessageFilter, Store
 from ringback.store import Page as Part
 
-MAX_EVENT_TYPES = 1_000
 STYLE = "text/css; charset=utf-8"
 
 
@@ -91,13 +88,6 @@ class Portal:
             {"place": f"{PORTAL}/messages", "messages": rows, "kind": kind, "app": visit.parts["app"]},
         )
 
-    async def event_types(self, visit: Visit) -> Page:
-        """Show what there is to listen to."""
-        flags = visit.who.principal.feature_flags
-        found = await self._behind.outbox.read(lambda store: known(store, flags))
-        shown = [(one, _schema(one)) for one in found]
-        return page(visit, "portal_event_types.html", {"place": f"{PORTAL}/event-types", "kinds": shown})
-
     async def style(self, _visit: Visit) -> Page:
         """Answer with the portal's colours."""
         return Page(body=self._behind.brand.style.encode(), content_type=STYLE)
@@ -113,12 +103,6 @@ class Portal:
         return msgspec.structs.replace(shown, headers=(*shown.headers, sealed))
 
 
-def known(store: Store, flags: frozenset[str] | None) -> list[EventType]:
-    """Return the event types that one with these feature *flags* (None: all) may know of."""
-    found = store.event_types(Part(limit=MAX_EVENT_TYPES), archived=False)
-    return [one for one in found if may_know(one, flags)]
-
-
 def own(action: Callable[[Visit], Awaitable[Answer]]) -> Callable[[Visit], Awaitable[Answer]]:
     """Return an *action* that is about the application whose people look, whatever the address says."""
 
@@ -129,8 +113,3 @@ def own(action: Callable[[Visit], Awaitable[Answer]]) -> Callable[[Visit], Await
         return await action(msgspec.structs.replace(visit, parts={**visit.parts, "app": application_id}))
 
     return act
-
-
-def _schema(event_type: EventType) -> bytes:
-    schemas = event_type.schemas or {}
-    return bytes(schemas[newest_version(schemas)]) if schemas else b""

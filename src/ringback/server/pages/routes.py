@@ -211,14 +211,22 @@ def _sources(behind: Behind) -> tuple[Entry, ...]:
     )
 
 
+def _event_types(behind: Behind, all_of_them: str, look: Need) -> tuple[Entry, ...]:
+    kinds, one = EventTypePages(behind), f"{all_of_them}/{{name}}"
+    return (
+        Entry("GET", all_of_them, kinds.show_all, look),
+        Entry("GET", one, kinds.show, look),
+        Entry("GET", f"{one}/schema", kinds.schema, look),
+    )
+
+
 def _organisation(behind: Behind) -> tuple[Entry, ...]:
     kinds, keys = EventTypePages(behind), KeyPages(behind)
     one = "event-types/{name}"
     return (
-        Entry("GET", "event-types", kinds.show_all, LOOK),
         Entry("GET", "event-types/new", kinds.draft, OPERATE),
+        *_event_types(behind, "event-types", LOOK),
         Entry("POST", "event-types/new", kinds.create, OPERATE),
-        Entry("GET", one, kinds.show, LOOK),
         Entry("GET", f"{one}/edit", kinds.edit, OPERATE),
         Entry("POST", f"{one}/edit", kinds.change, OPERATE),
         Entry("POST", f"{one}/archive", kinds.archive, OPERATE),
@@ -246,7 +254,7 @@ def _portal(behind: Behind) -> tuple[Entry, ...]:
             for entry in (
                 Entry("GET", PORTAL, portal.show, OWNERS.look),
                 Entry("GET", f"{PORTAL}/messages", portal.messages, OWNERS.look),
-                Entry("GET", f"{PORTAL}/event-types", portal.event_types, OWNERS.look),
+                *_event_types(behind, f"{PORTAL}/event-types", OWNERS.look),
                 *_messages(behind, f"{PORTAL}/messages/{{msg}}", OWNERS),
                 *_endpoints(behind, PORTAL, OWNERS),
                 *_replays(behind, f"{PORTAL}/replays", OWNERS),

@@ -21,7 +21,8 @@ from ringback.store import MessageFilter, Store
 from ringback.store import Page as Part
 
 PLACE = "sources"
-MAX_ENDPOINTS = 200
+# Refused requests on a page: each tells much.
+REFUSALS = 20
 LATEST = 10
 FIELDS = ("name", "provider", "uid", "secret", "url")
 # What of a source's messages is listed on a page of its own.
@@ -62,10 +63,10 @@ class SourcePages:
     async def show(self, visit: Visit) -> Page:
         """Show one."""
         source = await self._source(visit)
-        fare = await self._behind.sources.fare(source.id)
+        fare, asked = await self._behind.sources.fare(source.id), part(visit, descending=False)
 
         def look_up(store: Store) -> Found:
-            endpoints = store.endpoints(source.id, Part(limit=MAX_ENDPOINTS))
+            endpoints = store.endpoints(source.id, asked)
             latest = store.messages(source.id, MessageFilter(), Part(limit=LATEST, descending=True))
             return Found(source=source, fare=fare, endpoints=endpoints, latest=latest)
 
@@ -77,14 +78,16 @@ class SourcePages:
             "address": f"{base}/in/{source.token}" if shown else "",
             "has_address": source.token is not None,
         }
-        return page(visit, "source.html", {"place": PLACE, "found": found, **given})
+        endpoints: Slice[Endpoint] = sliced(visit, found.endpoints, asked, lambda one: one.id)
+        return page(visit, "source.html", {"place": PLACE, "found": found, "endpoints": endpoints, **given})
 
     async def listed(self, visit: Visit) -> Page:
         """Show what was refused, or what is left over, newest first."""
         kind = visit.parts["kind"]
         if kind not in KINDS:
             raise NotFound("there is no such list")
-        source, asked = await self._source(visit), part(visit)
+        source = await self._source(visit)
+        asked = part(visit, rows=REFUSALS) if kind == "refused" else part(visit)
         values = {"place": PLACE, "source": source, "kind": kind, "title": KINDS[kind]}
         if kind == "refused":
             refusals = await self._behind.sources.read(lambda store: store.refusals(source.id, asked))

@@ -9,6 +9,7 @@ from ringback.server.pages.page import PORTAL, Visit, segment
 APPLICATIONS = "applications"
 MESSAGES = "messages"
 REPLAYS = "replays"
+EVENT_TYPES = "event-types"
 
 
 class Ways:
@@ -52,6 +53,15 @@ class Ways:
     def replay(self, task_id: str) -> str:
         """Return the way to a replay."""
         return f"{self.replays}/{segment(task_id)}"
+
+    @property
+    def event_types(self) -> str:
+        """The way to all event types."""
+        return f"{PORTAL}/{EVENT_TYPES}" if self._in_portal else EVENT_TYPES
+
+    def event_type(self, name: str) -> str:
+        """Return the way to an event type."""
+        return f"{self.event_types}/{segment(name)}"
 
     def crumbs(self, application: Application, *more: tuple[str, str | None]) -> list[tuple[str, str | None]]:
         """Return the links down to an application and further: a name and a way (None: here) for each step."""

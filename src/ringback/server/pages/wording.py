@@ -20,6 +20,7 @@ from ringback.model import (
     Trigger,
 )
 from ringback.policy import SECOND
+from ringback.schemas import newest_version
 from ringback.store import TaskState
 
 
@@ -213,4 +214,5 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "skipped": skipped,
     "trigger": trigger,
     "why": why,
+    "newest_version": newest_version,
 }
