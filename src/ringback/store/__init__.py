@@ -135,6 +135,20 @@ class Store(TaskVerbs, SurveyVerbs, PollerVerbs, Protocol):
         """
         ...
 
+    def take_past_pause(
+        self, application_id: str, endpoint_id: str, lease: Lease, now: Instant
+    ) -> Work | None:
+        """Lease the oldest message that waits for a paused endpoint, as if it had been resent; None without any.
+
+        One that is tried again later counts, one that is only to be delivered later does not. Where there is an order,
+        it is the first in it or none.
+
+        Raises:
+            NotFound: There is no such endpoint.
+            Conflict: The endpoint is not paused.
+        """
+        ...
+
     def name(self, keys: Sequence[tuple[Work, str]]) -> None:
         """Keep the ordering keys of leased deliveries, so that they stand in the way of no others."""
         ...

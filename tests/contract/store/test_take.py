@@ -288,3 +288,87 @@ class TestResend:
         ]:
             with pytest.raises(NotFound):
                 scene.write(scene.store.resend, owner, message_id, endpoint_id, scene.now)
+
+
+class TestTakingPastAPause:
+    """A canary: one message goes to a paused endpoint, the others wait on."""
+
+    def canary(self, scene, endpoint):
+        """Take past the pause."""
+        return scene.write(
+            scene.store.take_past_pause, endpoint.application_id, endpoint.id, scene.lease(), scene.now
+        )
+
+    @pytest.fixture(params=[False, True], ids=["unordered", "ordered"])
+    def paused(self, request, scene, application):
+        """A paused endpoint for which three messages wait."""
+        endpoint = scene.endpoint(application, ordered=request.param)
+        self.names = [scene.publish(application, admit=False).message.id for _ in range(3)]
+        change(scene, endpoint, state=EndpointState.PAUSED)
+        return endpoint
+
+    def test_the_oldest_goes_by_hand_and_the_others_wait(self, scene, paused):
+        """It is held under a lease, is settled as any other, and nothing else has become due."""
+        work = self.canary(scene, paused)
+        assert (work.message_id, work.trigger, work.attempts) == (self.names[0], Trigger.MANUAL, 0)
+        assert scene.delivery_of(work).state is DeliveryState.LEASED
+        assert scene.due() == []
+        assert scene.settle(work, Step.SUCCEED)
+        assert scene.delivery_of(work).state is DeliveryState.SUCCEEDED
+        assert self.canary(scene, paused).message_id == self.names[1]
+
+    def test_what_failed_and_goes_back_waits_as_before(self, scene, paused):
+        """It is the oldest once more, and goes with the others when the endpoint is resumed."""
+        work = self.canary(scene, paused)
+        scene.settle(work, Step.POSTPONE, scene.now)
+        assert self.canary(scene, paused).message_id == self.names[0]
+        scene.tick(LEASE)
+        change(scene, paused, state=EndpointState.ENABLED)
+        assert {one.message_id for one in scene.take()} == set(self.names)
+
+    def test_what_is_tried_again_later_need_not_wait_for_that(self, scene, application):
+        """Where all that waits has failed before, the oldest of that goes."""
+        endpoint = scene.endpoint(application)
+        (work,) = scene.publish(application).works
+        scene.settle(work, Step.RETRY, scene.now + 10**6)
+        change(scene, endpoint, state=EndpointState.PAUSED)
+        assert self.canary(scene, endpoint).key == work.key
+
+    def test_what_is_for_later_stays(self, scene, application):
+        """A message that is only to be delivered later is no canary, and without any other there is none."""
+        endpoint = scene.endpoint(application)
+        scene.publish(application, admit=False, deliver_at=scene.now + 10**6)
+        change(scene, endpoint, state=EndpointState.PAUSED)
+        assert self.canary(scene, endpoint) is None
+
+    def test_two_at_once_take_two(self, scene, application):
+        """One under way is nobody else's; where there is an order, the next waits for it."""
+        endpoint = scene.endpoint(application)
+        names = [scene.publish(application, admit=False).message.id for _ in range(2)]
+        change(scene, endpoint, state=EndpointState.PAUSED)
+        assert [self.canary(scene, endpoint).message_id for _ in names] == names
+        assert self.canary(scene, endpoint) is None
+
+    def test_in_order_there_is_one_at_a_time(self, scene, application):
+        """While an attempt is under way nothing follows, not even by hand."""
+        endpoint = scene.endpoint(application, ordered=True)
+        for _ in range(2):
+            scene.publish(application, admit=False)
+        change(scene, endpoint, state=EndpointState.PAUSED)
+        assert self.canary(scene, endpoint) is not None
+        assert self.canary(scene, endpoint) is None
+
+    @pytest.mark.parametrize("state", [EndpointState.ENABLED, EndpointState.DISABLED])
+    def test_there_must_be_a_pause(self, scene, application, state):
+        """Elsewhere messages go by themselves, or are not kept."""
+        endpoint = scene.endpoint(application)
+        scene.publish(application, admit=False)
+        change(scene, endpoint, state=state)
+        with pytest.raises(Conflict):
+            self.canary(scene, endpoint)
+
+    def test_strangers_find_nothing(self, scene, application, endpoint):
+        """An endpoint of another application is not there."""
+        stranger = scene.application()
+        with pytest.raises(NotFound):
+            scene.write(scene.store.take_past_pause, stranger.id, endpoint.id, scene.lease(), scene.now)

@@ -26,7 +26,8 @@ from ringback.store.postgres.floors import Floors
 from ringback.store.sql.accepting import INSERT_MESSAGES
 from ringback.store.sql.intake import LEASED
 from ringback.store.sql.line import ENDED, INSERT_ATTEMPTS, taken
-from ringback.store.sql.ordering import FREE, ROWS_IN_ORDER, Ordering, oldest_in_order
+from ringback.store.sql.ordering import FREE, ROWS_IN_ORDER, oldest_in_order
+from ringback.store.sql.past_pause import PastPause
 from ringback.store.sql.records import ENDPOINT_COLUMNS, endpoint_of
 from ringback.store.sql.tables import Many, Row
 
@@ -214,7 +215,7 @@ _DUE = """
 MILLISECOND = 1 << SERIAL_BITS  # as keys have it
 
 
-class PostgresLine(Ordering, Database):
+class PostgresLine(PastPause, Database):
     """The verbs of the line that PostgreSQL has its own way of doing."""
 
     rows_in_order = Many(f"{ROWS_IN_ORDER.text} FOR UPDATE OF d SKIP LOCKED", ROWS_IN_ORDER.kinds)
@@ -364,8 +365,12 @@ class PostgresLine(Ordering, Database):
         for key, (endpoint, deleted, quota) in targets.items():
             self._floors.taken(key, quota, [row[-2] for row in by_endpoint.get(key, [])])
             works += self._judge(by_endpoint.get(key, []), key, endpoint, lease, now, deleted=deleted)
-        self.execute_rows(_LEASE, [(*work.key, lease.until, lease.token) for work in works])
+        self.lease(works, lease)
         return works
+
+    def lease(self, works: Sequence[Work], lease: Lease) -> None:
+        """See ``PastPause``."""
+        self.execute_rows(_LEASE, [(*work.key, lease.until, lease.token) for work in works])
 
     def _take_in_order(
         self, targets: dict[int, tuple[Endpoint, bool, int]], lease: Lease, now: Instant

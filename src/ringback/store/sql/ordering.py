@@ -89,10 +89,7 @@ class Ordering(Handling):
         """Return what of an endpoint may be attempted now, in order; it is for the caller to lease it."""
         if not self.claim(key):
             return []
-        self.execute(self._of(_TAKE_IN), (key, key, now, limit))
-        until = now + LONGEST_LEASE
-        under_way = self.row(self._of(_UNDER_WAY), (key, now, until)) is not None
-        following = self.rows(self._of(_NEXT), (key, limit))
+        following, under_way = self.following(key, limit, now)
         turn = following[: policy.in_turn([row[1] for row in following], now, under_way=under_way)]
         found = {
             row[0]: row for row in self.rows_for(self.rows_in_order, [(row[0], key, now) for row in turn])
@@ -105,6 +102,12 @@ class Ordering(Handling):
             rows.append(found[message_key])
         self.mark_vanished([row for row in rows if row[1] == LEASED], key, endpoint, now)
         return [taken(row, key, endpoint, lease) for row in rows]
+
+    def following(self, key: int, limit: int, now: Instant) -> tuple[list[Row], bool]:
+        """Return what comes next in order, each with when it is due, and whether an attempt may be under way."""
+        self.execute(self._of(_TAKE_IN), (key, key, now, limit))
+        under_way = self.row(self._of(_UNDER_WAY), (key, now, now + LONGEST_LEASE)) is not None
+        return self.rows(self._of(_NEXT), (key, limit)), under_way
 
     def _of(self, query: str) -> str:
         dialect = self.dialect

@@ -9,7 +9,8 @@ from ringback.policy import MAX_BEGUN, Step
 from ringback.store import DueEndpoint, Lease, Quota, Work
 from ringback.store.sql.intake import LEASED
 from ringback.store.sql.line import ENDED, INSERT_ATTEMPTS, taken
-from ringback.store.sql.ordering import FREE, ROWS_IN_ORDER, Ordering, oldest_in_order
+from ringback.store.sql.ordering import FREE, ROWS_IN_ORDER, oldest_in_order
+from ringback.store.sql.past_pause import PastPause
 from ringback.store.sql.records import ENDPOINT_COLUMNS, endpoint_of
 from ringback.store.sql.tables import Many, Row
 from ringback.store.sqlite.database import Database
@@ -90,7 +91,7 @@ _TAKE = """
 """
 
 
-class SQLiteLine(SQLiteIntake, Ordering, Database):
+class SQLiteLine(SQLiteIntake, PastPause, Database):
     """The verbs of the line that SQLite has its own way of doing."""
 
     rows_in_order = ROWS_IN_ORDER
@@ -143,7 +144,7 @@ class SQLiteLine(SQLiteIntake, Ordering, Database):
             return []
         if deleted_at is None and endpoint.in_order and endpoint.state is EndpointState.ENABLED:
             works = self.take_in_order(key, endpoint, quota.limit, lease, now)
-            self._lease(works, lease)
+            self.lease(works, lease)
             return works
         found = self.rows(_TAKE, (key, now, quota.limit))
         if not found:
@@ -157,10 +158,11 @@ class SQLiteLine(SQLiteIntake, Ordering, Database):
         self._put_to_rest(deadly, key, ENDED[Step.EXHAUST], "crashed")
         living = [row for row in found if row[9] < MAX_BEGUN]
         works = [taken(row, key, endpoint, lease) for row in living]
-        self._lease(works, lease)
+        self.lease(works, lease)
         return works
 
-    def _lease(self, works: Sequence[Work], lease: Lease) -> None:
+    def lease(self, works: Sequence[Work], lease: Lease) -> None:
+        """See ``PastPause``."""
         self.execute_rows(_LEASE, [(*work.key, lease.until, lease.token) for work in works])
 
     def _put_to_rest(self, rows: Sequence[Row], key: int, state: str, reason: str) -> None:
