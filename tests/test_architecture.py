@@ -80,6 +80,7 @@ LINE = {
     "letters",
     "courier",
     "probing",
+    "canary",
     "certificates",
     "delivery_options",
     "grants",

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Collection
 
 from ringback import __version__, ids, policy
+from ringback.canary import Canary
 from ringback.clocks import DatabaseClock
 from ringback.config import Settings
 from ringback.courier import Courier
@@ -176,10 +177,25 @@ def destination_of(settings: Settings) -> HttpDestination:
 
 def probe_of(settings: Settings, clock: Callable[[], Instant]) -> Probe:
     """Return what tries endpoints out, for the running event loop."""
-    courier = Courier(
+    return Probe(_courier_of(settings), clock, time.perf_counter, secrets.token_bytes)
+
+
+def canary_of(settings: Settings, committer: Committer, clock: Callable[[], Instant]) -> Canary:
+    """Return what sends one message past a pause, for the running event loop."""
+    return Canary(
+        committer,
+        _courier_of(settings),
+        settings.delivery_timeout,
+        clock=clock,
+        monotonic=time.perf_counter,
+        entropy=secrets.token_bytes,
+    )
+
+
+def _courier_of(settings: Settings) -> Courier:
+    return Courier(
         destination_of(settings), USER_AGENT, settings.delivery_timeout, monotonic=time.perf_counter
     )
-    return Probe(courier, clock, time.perf_counter, secrets.token_bytes)
 
 
 def _look_of(worker: Worker) -> Callable[[], None]:

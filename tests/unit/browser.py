@@ -98,6 +98,11 @@ class Page(HTMLParser):
         labels = [list(form.buttons) for form in self.forms]
         raise AssertionError(f"no button {label}: {labels}")
 
+    @property
+    def csrf(self) -> str:
+        """What proves that a form comes from this page."""
+        return next(value for form in self.forms for name, value in form.fields if name == "csrf")
+
     def data(self, name: str) -> str | None:
         """Return the value of the attribute ``data-name`` of the first element that has it."""
         return next((attrs[f"data-{name}"] for _, attrs in self.elements if f"data-{name}" in attrs), None)

@@ -238,6 +238,10 @@ async def _unprobed(endpoint):
     raise AssertionError(f"{endpoint.url} was tried out")
 
 
+async def _unsent(application, endpoint):
+    raise AssertionError(f"{endpoint} of {application} was sent a canary")
+
+
 def site_of(api, **settings):
     """Return the pages beside an API; *settings* are those of ``Behind``."""
     sessions = Sessions(api.committer, bytes(32), admin=TOKEN, clock=api.keys.clock)
@@ -251,6 +255,7 @@ def site_of(api, **settings):
         "recent": Recent(api.observer, api.keys.clock),
         "readiness": lambda: api.standing["reason"],
         "probe": _unprobed,
+        "canary": _unsent,
         "clock": api.keys.clock,
     }
     return Site(Behind(**behind | settings))

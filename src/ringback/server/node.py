@@ -16,9 +16,10 @@ import uvloop
 from ringback import __version__
 from ringback.adapters.asgi import ASGIAdapter
 from ringback.api_keys import ApiKeys
+from ringback.canary import Canary
 from ringback.config import SETTINGS, Address, Settings
 from ringback.declared_sources import MARK
-from ringback.engine import Engine, open_checked_store, probe_of, until_idle, until_there
+from ringback.engine import Engine, canary_of, open_checked_store, probe_of, until_idle, until_there
 from ringback.errors import ConfigurationError
 from ringback.gateway import Gateway
 from ringback.intake import Intake
@@ -223,7 +224,9 @@ class Node:
         express = Express(self.outbox, tokens, gateway, strict=strict)
         probe = probe_of(self._settings, self._clock)
         undo.push_async_callback(probe.aclose)
-        behind = self._behind(sources, keys, sessions, probe)
+        canary = canary_of(self._settings, committer, self._clock)
+        undo.push_async_callback(canary.aclose)
+        behind = self._behind(sources, keys, sessions, probe, canary)
         doors = Doors(app, ASGIAdapter(gateway), Site(behind))
         self._web = Web(doors, express, self._settings.listen)
         undo.push_async_callback(self._web.stop)
@@ -242,7 +245,9 @@ class Node:
             clock=self._clock,
         )
 
-    def _behind(self, sources: Sources, keys: ApiKeys, sessions: Sessions, probe: Probe) -> Behind:
+    def _behind(
+        self, sources: Sources, keys: ApiKeys, sessions: Sessions, probe: Probe, canary: Canary
+    ) -> Behind:
         settings = self._settings
         return Behind(
             outbox=self.outbox,
@@ -254,6 +259,7 @@ class Node:
             recent=self._recent,
             readiness=self._reason_against,
             probe=probe.probe,
+            canary=canary.send,
             clock=self._clock,
             brand=brand_of(settings),
             settings=tuple(_shown(settings)),

@@ -22,6 +22,7 @@ from ringback.server.pages.overview import Overview
 from ringback.server.pages.own_settings import SettingsPage
 from ringback.server.pages.page import PORTAL, Action
 from ringback.server.pages.portal import Portal, own
+from ringback.server.pages.remedies import Remedies
 from ringback.server.pages.replays import ReplayPages
 from ringback.server.pages.signing_in import SigningIn
 from ringback.server.pages.sources import SourcePages
@@ -165,7 +166,7 @@ def _applications(behind: Behind) -> tuple[Entry, ...]:
 def _endpoints(behind: Behind, above: str, needs: Needs) -> tuple[Entry, ...]:
     """Return what there is about endpoints, of the application whose page is *above*."""
     endpoints, settings, secrets = Endpoints(behind), EndpointSettings(behind), EndpointSecrets(behind)
-    portal, replays = Portal(behind), ReplayPages(behind)
+    portal, replays, remedies = Portal(behind), ReplayPages(behind), Remedies(behind)
     new, one = f"{above}/endpoints/new", f"{above}/endpoints/{{ep}}"
     return (
         Entry("GET", new, settings.draft, needs.manage),
@@ -179,6 +180,8 @@ def _endpoints(behind: Behind, above: str, needs: Needs) -> tuple[Entry, ...]:
         Entry("GET", f"{one}/replay", replays.ask, needs.redeliver),
         Entry("POST", f"{one}/replay", replays.begin, needs.redeliver),
         Entry("POST", f"{one}/state", endpoints.move, needs.manage),
+        Entry("POST", f"{one}/canary", remedies.send_canary, needs.redeliver),
+        Entry("POST", f"{one}/rate", remedies.set_rate, needs.manage),
         Entry("POST", f"{one}/delete", endpoints.remove, needs.manage),
         Entry("GET", f"{one}/edit", settings.edit, needs.manage),
         Entry("POST", f"{one}/edit", settings.change, needs.manage),

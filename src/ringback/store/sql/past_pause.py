@@ -38,7 +38,9 @@ class PastPause(Ordering):
         """See ``Store``."""
         key, _, endpoint = self._endpoint_row(application_id, endpoint_id)
         if endpoint.state is not EndpointState.PAUSED:
-            raise Conflict(f"the endpoint is {endpoint.state}; only past a pause does one message go by itself")
+            raise Conflict(
+                f"the endpoint is {endpoint.state}; only past a pause does one message go by itself"
+            )
         message_key = self._oldest(key, endpoint, now)
         if message_key is None:
             return None
