@@ -8,6 +8,7 @@ import pytest
 from scene import LEASE, PostgresDatabase, Scene
 
 from ringback.policy import Step
+from ringback.store.postgres import floors
 from ringback.store.postgres.floors import TURNS
 
 BATCH = 5
@@ -117,13 +118,60 @@ def test_a_held_snapshot_leaves_the_front_of_a_busy_queue_alone(scene, database)
         assert statistics.median(read[-10:]) <= 2 * statistics.median(read[5:15])
 
 
+@pytest.fixture
+def spared(monkeypatch):
+    """Have every look from the front be taken for one that takes long."""
+    monkeypatch.setattr(floors, "FEW", -1)
+    monkeypatch.setattr(floors, "QUICK_SECONDS", 0)
+    return monkeypatch
+
+
+def test_a_held_snapshot_leaves_the_front_alone_where_less_is_due_than_is_asked_for(scene, database, spared):
+    """Nodes that keep up with what is due pass what has gone now and then, and not at every look."""
+    spared.setattr(floors, "SHARE", 1_000_000)
+    application = scene.application()
+    scene.endpoint(application)
+    with psycopg.connect(database.url) as holder:
+        holder.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        holder.execute("SELECT count(*) FROM ringback_queue")
+        read = []
+        for _ in range(70):
+            scene.tick(floors.MARGIN)
+            publish(scene, application, BATCH)
+            works = [*scene.publish(application).works]  # which leaves a lease
+            before = read_from_queue(scene)
+            assert len(scene.due()) == 1
+            works += scene.take(limit=2 * BATCH)
+            assert len(works) == 1 + BATCH
+            scene.write(scene.store.settle, [scene.settlement(work, Step.SUCCEED) for work in works])
+            assert scene.due() == []
+            read.append(read_from_queue(scene) - before)
+        assert statistics.median(read[-10:]) <= 2 * statistics.median(read[20:30])
+
+
+def test_what_comes_in_late_while_the_front_is_left_alone_is_found_before_long(scene, spared):
+    """It is listed and taken as soon as it is time for another look from the front."""
+    spared.setattr(floors, "LONGEST_SECONDS", 0.1)
+    application = scene.application()
+    endpoint = scene.endpoint(application)
+    assert taken(scene) == []
+    publish(scene, application, 1)
+    assert scene.due() == [endpoint.id]
+    assert len(taken(scene)) == 1
+    late = publish(scene, application, 1, late=60_000)
+    while not scene.due():
+        pass
+    assert taken(scene) == late
+
+
 def read_from_queue(scene):
-    """Return how many index entries of the queue have been read so far, as this connection has counted."""
+    """Return how many index entries of queue and leases have been read so far, as this connection has counted."""
     with scene.store.transaction():
         scene.store.rows("SELECT pg_stat_force_next_flush()")
     with scene.store.transaction():
         found = scene.store.rows(
-            "SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = 'ringback_queue'"
+            "SELECT sum(idx_tup_read) FROM pg_stat_user_indexes"
+            " WHERE relname IN ('ringback_queue', 'ringback_lease')"
         )
     return int(found[0][0])
 

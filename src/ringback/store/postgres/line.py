@@ -103,8 +103,12 @@ _SETTLE = Both(
 )
 # What is left of born leases whose time is over goes to the queue. In three steps, of which mostly one is needed, and
 # each by keys that are known: a plan made for all of them at once might read every delivery there is.
-_OVER = "DELETE FROM ringback_lease WHERE until <= ? RETURNING first_key, last_key, token"
-_CLOCK = "SELECT least(?, (extract(epoch FROM clock_timestamp()) * 1000)::bigint)"
+_OVER = "DELETE FROM ringback_lease WHERE until BETWEEN ? AND ? RETURNING first_key, last_key, token"
+# With it comes what has gone from the queues, as far as PostgreSQL has counted.
+_CLOCK = """
+    SELECT least(?, (extract(epoch FROM clock_timestamp()) * 1000)::bigint),
+        pg_stat_get_dead_tuples('ringback_queue'::regclass) + pg_stat_get_dead_tuples('ringback_lease'::regclass)
+"""
 _LEFT = Many(
     """
     SELECT left_over.message_key, left_over.endpoint_key FROM ({rows}) AS over (first_key, last_key, token),
@@ -198,7 +202,7 @@ _DUE = """
                 AND d.born_token = l.token AND d.due_at IS NOT NULL
             OFFSET 0
         ) AS born
-        WHERE l.until <= ? GROUP BY born.endpoint_key
+        WHERE l.until BETWEEN ? AND ? GROUP BY born.endpoint_key
     )
     SELECT * FROM (
         SELECT e.key, e.id, CASE
@@ -329,22 +333,25 @@ class PostgresLine(PastPause, Database):
         """Forget leases whose time is over: where all goes well, nobody ever takes, and there are some every second."""
         with contextlib.suppress(Raced), self.apart():
             # Whoever asks what will be due some day ends no lease before its time.
-            self._end_born_leases(self.rows(_CLOCK, (now,))[0][0])
+            ((at, gone),) = self.rows(_CLOCK, (now,))
+            self._floors.gone(gone)
+            self._end_born_leases(at)
 
     def _end_born_leases(self, now: Instant) -> None:
-        over = self.rows(_OVER, (now,))
+        with self._floors.looking():
+            over = self.rows(_OVER, (self._floors.leases, now))
+        self._floors.ended(now)
         kept = self.rows_for(_LEFT, over)
         self.execute_rows(_REQUEUE, sorted(kept))
 
     def _due(self, now: Instant, limit: int) -> list[DueEndpoint]:
-        floors = self._floors.known()
-        busy = array_literal("i", list(floors)), array_literal("i", list(floors.values()))
         query = _DUE.format(free=FREE, in_order=oldest_in_order(self.dialect))
-        found = self.rows(query, (*busy, now, now, now, limit))
-        idle = floors.keys() - {row[0] for row in found}
-        if idle:
+        with self._floors.looking():
+            floors = self._floors.known()
+            busy = array_literal("i", list(floors)), array_literal("i", list(floors.values()))
+            found = self.rows(query, (*busy, self._floors.leases, now, now, now, limit))
+        if self._floors.due({row[0]: row[2] for row in found}, now):
             # Behind the floor nothing is due. Before it, something may have come in late.
-            self._floors.forget(idle)
             return self._due(now, limit)
         return [DueEndpoint(*row[1:]) for row in found]
 
@@ -353,9 +360,10 @@ class PostgresLine(PastPause, Database):
         self._end_born_leases(now)
         targets = self._targets(quotas)
         works = self._take_in_order(targets, lease, now)
-        found = self.rows_for(
-            _TAKE, [(key, quota, self._floors.floor(key), now) for key, (_, _, quota) in targets.items()]
-        )
+        with self._floors.looking():
+            found = self.rows_for(
+                _TAKE, [(key, quota, self._floors.floor(key), now) for key, (_, _, quota) in targets.items()]
+            )
         by_endpoint = {
             key: list(rows)
             for key, rows in itertools.groupby(
@@ -363,7 +371,7 @@ class PostgresLine(PastPause, Database):
             )
         }
         for key, (endpoint, deleted, quota) in targets.items():
-            self._floors.taken(key, quota, [row[-2] for row in by_endpoint.get(key, [])])
+            self._floors.taken(key, quota, [row[-2] for row in by_endpoint.get(key, [])], now)
             works += self._judge(by_endpoint.get(key, []), key, endpoint, lease, now, deleted=deleted)
         self.lease(works, lease)
         return works
