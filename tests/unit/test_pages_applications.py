@@ -1,8 +1,11 @@
 """Pages about applications and their endpoints: what they show, what their forms do, and to whom."""
 
+from urllib.parse import urljoin
+
 import pytest
 
 from ringback.observe import SecretShown
+from ringback.server.pages import endpoints
 
 HOSTILE = "<script>alert(1)</script>"
 SECRET = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -127,6 +130,41 @@ def test_an_endpoint_page_tells_what_changed_and_how_it_fails(api, operator):
     assert "25 %" in page.text
     assert r"| Refused by the receiver: 503 | 2 |" in page.text
     assert "<b>" not in page.source
+
+
+def test_an_endpoint_that_has_failed_for_long_tells_what_changed_all_the_same(api, operator, monkeypatch):
+    """However many attempts failed since, the last success is named, and compared with the failure after it."""
+    monkeypatch.setattr(endpoints, "LATEST", 3)
+    address = made(api)
+    app = address.split("/")[2]
+    for number, status in enumerate((503, 200, 418, 503, 503, 503, 503)):
+        api.message(app)
+        api.attempt(status, f"answer {number}".encode(), later=100 * number)
+    page = operator.open(address)
+    rows = {row[0]: row for row in page.rows}
+    assert rows["The first failure after it"][2] == "Refused by the receiver: 418"
+    assert rows["The last success"][2].endswith("200")
+    assert "Of its latest 3 attempts; there may be earlier ones." in page.text
+    assert "It works." in operator.open(f"{address}/start").text
+    page = operator.follow(page, "Compare the two")
+    assert {("-gone", "answer 1"), ("+new", "answer 2")} <= {tuple(row) for row in page.rows}
+    files = [
+        operator.send("GET", urljoin(page.url, href)).content for _, href in page.links if "answer" in href
+    ]
+    assert files == [b"answer 1", b"answer 2"]
+    assert operator.follow(page, "compare what these say").headings[0] == "Two messages"
+
+
+def test_an_endpoint_that_never_worked_says_that_none_is_on_record(api, operator, monkeypatch):
+    """Where nothing ever succeeded, nothing changed either."""
+    monkeypatch.setattr(endpoints, "LATEST", 1)
+    address = made(api)
+    for _ in range(3):
+        api.message(address.split("/")[2])
+        api.attempt(503)
+    page = operator.open(address)
+    assert "none on record" in page.text
+    assert "What changed" not in page.headings
 
 
 def test_an_endpoint_that_got_nothing_says_how_to_try_it(api, operator):

@@ -233,19 +233,21 @@ def test_attempts_to_compare_are_of_one_endpoint_and_each_says_which(api, guest,
     """A message for two endpoints: the link leads to two attempts at the one that was tried again."""
     monkeypatch.setattr(comparison, "MAX_CHOICES", 2)
     app = api.application()["id"]
-    first, _ = (api.endpoint(app, url=f"https://{name}.example.com/")["id"] for name in ("one", "two"))
+    urls = {}
+    for number in (1, 2):
+        urls[api.endpoint(app, url=f"https://{number}.example.com/")["id"]] = f"https://{number}.example.com/"
     message = api.message(app)["id"]
-    api.attempt(503, b"first")
-    api.attempt(200, b"second")
+    first = api.attempt(503, b"first").endpoint_id
+    second = api.attempt(200, b"second", later=5).endpoint_id
     api.again(app, message, first)
-    api.attempt(503, b"third", later=5)
+    api.attempt(503, b"third", later=10)
     page = guest.follow(guest.open(f"/messages/{app}/{message}"), "Compare two")
     assert {("-gone", "first"), ("+new", "third")} <= {tuple(row) for row in page.rows}
     assert ["Endpoint", first, first, "same"] in page.rows
     # What is compared is offered, too, however old it is.
     assert "The latest 2 attempts are offered." in page.text
-    assert page.text.count("1 to https://one.example.com/: Refused by the receiver 503") == 4
-    assert page.text.count("1 to https://two.example.com/: Delivered 200") == 2
+    assert page.text.count(f"1 to {urls[first]}: Refused by the receiver 503") == 4
+    assert page.text.count(f"1 to {urls[second]}: Delivered 200") == 2
 
 
 def test_two_messages_side_by_side(api, guest):

@@ -189,3 +189,17 @@ def test_a_source_with_many_endpoints_and_refusals(api, guest):
     for _ in range(45):
         gateway.accept(api.store.source(source).token, request).result()
     opened(guest, f"/sources/{source}/refused")
+
+
+def test_an_endpoint_page(api, guest):
+    """However many attempts failed in however many ways, the page tells so in few bytes."""
+    app = api.application()["id"]
+    endpoint = api.endpoint(app, url=f"https://example.com/{'x' * 900}", description="'" * 900)["id"]
+    for number in range(45):
+        api.event_type(f"kind.{number:02}.{'x' * 200}", schemas={"1": schema_of(0)})
+    message = api.message(app)["id"]
+    for number in range(60):
+        api.attempt(400 + number, later=1_000 * number)
+        api.again(app, message, endpoint)
+    for tail in ("", "/attempts", "/messages", "/edit", "/start", "/replay", "/secret"):
+        opened(guest, f"/applications/{app}/endpoints/{endpoint}{tail}")

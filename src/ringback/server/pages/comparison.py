@@ -69,12 +69,16 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
-    """A message, the attempts at it that are offered, newest first, and whether there are more."""
+    """A message, the attempts at it that are offered, newest first, and whether there are *more*.
+
+    ``chosen`` are the two to compare, None for one that there is not.
+    """
 
     owner: Application
     message: Message
     attempts: Sequence[Attempt]
     more: bool
+    chosen: tuple[Attempt | None, Attempt | None]
 
 
 class Comparison:
@@ -89,14 +93,14 @@ class Comparison:
 
     async def show(self, visit: Visit) -> Page:
         """Compare the two attempts that the address names, or the message with another one."""
-        first, second, other = (visit.query.get(name) for name in ("first", "second", "with"))
-        known = await self._behind.outbox.read(lambda store: _known(store, visit, (first, second)))
+        first, second, other, of = (visit.query.get(name) for name in ("first", "second", "with", "of"))
+        known = await self._behind.outbox.read(lambda store: _known(store, visit, first, second, of))
         owner, message = known.owner, known.message
         fault, compared = "", None
         if first and second:
-            by_id = {attempt.id: attempt for attempt in known.attempts}
-            if first in by_id and second in by_id:
-                compared = of_attempts(by_id[first], by_id[second], Ways(visit).message(owner.id, message.id))
+            former, latter = known.chosen
+            if former is not None and latter is not None:
+                compared = of_attempts(former, latter, owner, Ways(visit))
             else:
                 fault = "this message has no such attempt"
         elif other:
@@ -113,6 +117,7 @@ class Comparison:
             "first": first or (offered[0].id if offered else ""),
             "second": second or (offered[1].id if offered else ""),
             "other": other,
+            "of": of,
             "compared": compared,
             "fault": fault,
             "longest": {"name": MAX_NAME, "value": MAX_VALUE},
@@ -130,13 +135,13 @@ class Comparison:
         return "", of_messages(message, second, Ways(visit))
 
 
-def of_attempts(first: Attempt, second: Attempt, way: str) -> Compared:
-    """Compare two attempts at the message that is at *way*."""
+def of_attempts(first: Attempt, second: Attempt, owner: Application, ways: Ways) -> Compared:
+    """Compare two attempts at messages of the same *owner*."""
     return Compared(
         facts=_facts(_attempt_facts(first), _attempt_facts(second)),
         contents="What was answered",
         difference=difference(first.outcome.body, second.outcome.body),
-        files=(f"{way}/attempts/{segment(first.id)}/answer", f"{way}/attempts/{segment(second.id)}/answer"),
+        files=(_answer(first, owner, ways), _answer(second, owner, ways)),
     )
 
 
@@ -153,21 +158,33 @@ def of_messages(first: Message, second: Message, ways: Ways) -> Compared:
     )
 
 
-def _known(store: Store, visit: Visit, chosen: Sequence[str]) -> Known:
+def _answer(attempt: Attempt, owner: Application, ways: Ways) -> str:
+    return f"{ways.message(owner.id, attempt.message_id)}/attempts/{segment(attempt.id)}/answer"
+
+
+def _known(store: Store, visit: Visit, first: str, second: str, of: str) -> Known:
+    """Look up the *first* and the *second* attempt, which may be *of* another message of the same owner."""
     owner, message = pair(store, visit)
     latest = store.attempts(
         owner.id,
         AttemptFilter(message_id=message.id, answers=False),
         Part(limit=MAX_CHOICES + 1, descending=True),
     )
-    named = [_attempt(store, message, one) for one in chosen if one]
-    offered = {one.id: one for one in (*latest[:MAX_CHOICES], *named) if one is not None}
-    attempts = sorted(offered.values(), key=lambda one: one.id, reverse=True)
-    return Known(owner=owner, message=message, attempts=attempts, more=len(latest) > MAX_CHOICES)
 
+    def named(message_id: str, attempt_id: str) -> Attempt | None:
+        return found(lambda: store.attempt(owner.id, message_id, attempt_id)) if attempt_id else None
 
-def _attempt(store: Store, message: Message, attempt_id: str) -> Attempt | None:
-    return found(lambda: store.attempt(message.application_id, message.id, attempt_id))
+    chosen = (named(message.id, first), named(of or message.id, second))
+    kept = (
+        one for one in (*latest[:MAX_CHOICES], *chosen) if one is not None and one.message_id == message.id
+    )
+    return Known(
+        owner=owner,
+        message=message,
+        attempts=sorted({one.id: one for one in kept}.values(), key=lambda one: one.id, reverse=True),
+        more=len(latest) > MAX_CHOICES,
+        chosen=chosen,
+    )
 
 
 def _facts(first: dict[str, str], second: dict[str, str]) -> list[Fact]:
@@ -178,6 +195,7 @@ def _facts(first: dict[str, str], second: dict[str, str]) -> list[Fact]:
 def _attempt_facts(attempt: Attempt) -> dict[str, str]:
     phases = msgspec.structs.asdict(attempt.outcome.phases)
     return {
+        "Message": attempt.message_id,
         "Attempt": str(attempt.number),
         "Begun": iso(attempt.started_at),
         "Made": trigger(attempt.trigger),

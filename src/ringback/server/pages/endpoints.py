@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import msgspec
 from markupsafe import Markup
 
+from ringback import ids
 from ringback.design.charts import Plot, Series, bars
 from ringback.design.contents import weight, within
 from ringback.design.writing import sentence
@@ -17,7 +19,7 @@ from ringback.model import Application, Attempt, Delivery, Endpoint, Instant, Me
 from ringback.server.api.event_type import known
 from ringback.server.pages.behind import Behind
 from ringback.server.pages.confirming import Question, confirm
-from ringback.server.pages.fare import Fare, fare
+from ringback.server.pages.fare import Fare, Turn, fare, turn_of
 from ringback.server.pages.forms import REFUSED
 from ringback.server.pages.incident import summary
 from ringback.server.pages.page import Page, Said, Visit, see
@@ -78,6 +80,7 @@ class Endpoints:
                 "circuit_until": found.circuit_until,
                 "kinds": found.kinds,
                 "shown": SHOWN,
+                "most": LATEST,
                 "now": now,
                 "chart": health(found.fare),
                 "summary": summary(found.endpoint, found.fare, now),
@@ -216,16 +219,39 @@ def pair(store: Store, visit: Visit) -> tuple[Application, Endpoint]:
     return application, store.endpoint(application.id, visit.parts["ep"])
 
 
+def latest_at(store: Store, endpoint: Endpoint) -> list[Attempt]:
+    """Return the latest attempts at an endpoint, newest first, without what was answered."""
+    where = AttemptFilter(endpoint_id=endpoint.id, answers=False)
+    return store.attempts(endpoint.application_id, where, Part(limit=LATEST, descending=True))
+
+
+def turned(store: Store, endpoint: Endpoint, latest: Sequence[Attempt]) -> Turn | None:
+    """Return when things turned at an endpoint, however long that is ago; *latest* are its latest attempts."""
+    turn = turn_of(latest)
+    if turn is not None or len(latest) < LATEST:
+        return turn
+    where = AttemptFilter(endpoint_id=endpoint.id, answers=False)
+    # It has failed at least since then: what is later need not be looked through.
+    since = latest[-1].id
+    if endpoint.failing_since is not None:
+        since = min(since, ids.earliest(ids.ATTEMPT, endpoint.failing_since))
+    asked = Part(limit=1, cursor=since, descending=True)
+    well = msgspec.structs.replace(where, ok=True)
+    for last_success in store.attempts(endpoint.application_id, well, asked):
+        after = store.attempts(endpoint.application_id, where, Part(limit=1, cursor=last_success.id))
+        return Turn(last_success, after[0] if after else None)
+    return None
+
+
 def _found(store: Store, visit: Visit, now: Instant) -> Found:
     application, endpoint = pair(store, visit)
-    where = AttemptFilter(endpoint_id=endpoint.id, answers=False)
-    latest = store.attempts(application.id, where, Part(limit=LATEST, descending=True))
+    latest = latest_at(store, endpoint)
     flags = visit.who.principal.feature_flags
     kinds = known(store, Part(limit=MAX_KINDS), flags, archived=False)
     return Found(
         application=application,
         endpoint=endpoint,
-        fare=fare(latest, now),
+        fare=fare(latest, now, turned(store, endpoint, latest)),
         circuit_until=store.circuits().get(endpoint.id),
         kinds=within([PING, *(kind.name for kind in kinds if kind.schemas)], _weight, MAX_CHOICES),
     )

@@ -10,6 +10,8 @@ from ringback.model import Attempt, Duration, Instant, OutcomeKind
 
 BINS = 40
 PERCENT = 100
+# So many ways to fail are told.
+WORST = 10
 
 
 class Trouble(msgspec.Struct, frozen=True):
@@ -33,11 +35,18 @@ class Bin(msgspec.Struct, frozen=True):
     failed: int
 
 
+class Turn(msgspec.Struct, frozen=True):
+    """The last success, and the first failure after it, unless nothing failed since."""
+
+    last_success: Attempt
+    since: Attempt | None
+
+
 class Fare(msgspec.Struct, frozen=True, kw_only=True):
     """How the latest attempts went, newest first.
 
-    ``since`` is the first of the failures that have lasted until now; None where the latest attempt succeeded, or
-    where it lies farther back than these attempts.
+    ``last_success`` may lie farther back; ``since`` is the first of the failures that have lasted until now, None where
+    the latest attempt succeeded.
     """
 
     attempts: Sequence[Attempt]
@@ -45,6 +54,11 @@ class Fare(msgspec.Struct, frozen=True, kw_only=True):
     troubles: tuple[Trouble, ...]
     last_success: Attempt | None
     since: Attempt | None
+
+    @property
+    def worst(self) -> Sequence[Trouble]:
+        """The most frequent ways in which they failed."""
+        return self.troubles[:WORST]
 
     @property
     def succeeded(self) -> int:
@@ -65,17 +79,24 @@ class Fare(msgspec.Struct, frozen=True, kw_only=True):
         return took[len(took) // 2] if took else None
 
 
-def fare(attempts: Sequence[Attempt], now: Instant) -> Fare:
-    """Tell how an endpoint fares from its latest *attempts*, newest first."""
-    last_success = next((one for one in attempts if one.outcome.ok), None)
-    failing = attempts if last_success is None else attempts[: attempts.index(last_success)]
+def fare(attempts: Sequence[Attempt], now: Instant, earlier: Turn | None = None) -> Fare:
+    """Tell how an endpoint fares from its latest *attempts*, newest first, and when it turned if that was *earlier*."""
+    turn = turn_of(attempts) or earlier
     return Fare(
         attempts=attempts,
         bins=_bins(attempts, now),
         troubles=_troubles(attempts),
-        last_success=last_success,
-        since=failing[-1] if failing and last_success is not None else None,
+        last_success=None if turn is None else turn.last_success,
+        since=None if turn is None else turn.since,
     )
+
+
+def turn_of(attempts: Sequence[Attempt]) -> Turn | None:
+    """Return when things turned among some attempts, newest first; None where none of them succeeded."""
+    place = next((place for place, one in enumerate(attempts) if one.outcome.ok), None)
+    if place is None:
+        return None
+    return Turn(attempts[place], attempts[place - 1] if place else None)
 
 
 def _troubles(attempts: Sequence[Attempt]) -> tuple[Trouble, ...]:

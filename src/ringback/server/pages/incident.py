@@ -38,7 +38,10 @@ def _lines(endpoint: Endpoint, fare: Fare, now: Instant) -> Iterator[str]:
         yield ""
         yield "| How it fails | Times | First | Last |"
         yield "|---|---|---|---|"
-        yield from (_row(trouble) for trouble in fare.troubles)
+        yield from (_row(trouble) for trouble in fare.worst)
+        if len(fare.worst) < len(fare.troubles):
+            yield ""
+            yield f"And in {counted(len(fare.troubles) - len(fare.worst), 'other way')}."
 
 
 def _row(trouble: Trouble) -> str:

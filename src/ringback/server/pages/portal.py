@@ -10,15 +10,14 @@ from ringback.errors import NotFound
 from ringback.model import Application, Endpoint, Message
 from ringback.server.pages.advice import advice
 from ringback.server.pages.behind import Behind
-from ringback.server.pages.endpoints import LATEST, pair, pair_of
+from ringback.server.pages.endpoints import latest_at, pair, pair_of, turned
 from ringback.server.pages.page import PORTAL, Answer, Page, Visit
 from ringback.server.pages.rendering import page
 from ringback.server.pages.slices import Slice, part, sliced
 from ringback.server.pages.snippets import snippets
 from ringback.server.pages.ways import Ways
 from ringback.signing.standard import SYMMETRIC_PREFIX
-from ringback.store import AttemptFilter, MessageFilter, Store
-from ringback.store import Page as Part
+from ringback.store import MessageFilter, Store
 
 STYLE = "text/css; charset=utf-8"
 
@@ -50,12 +49,8 @@ class Portal:
 
         def look_up(store: Store) -> tuple[Application, Endpoint, bool, bool]:
             application, endpoint = pair(store, visit)
-            latest = store.attempts(
-                application.id,
-                AttemptFilter(endpoint_id=endpoint.id, answers=False),
-                Part(limit=LATEST, descending=True),
-            )
-            return application, endpoint, bool(latest), any(one.outcome.ok for one in latest)
+            latest = latest_at(store, endpoint)
+            return application, endpoint, bool(latest), turned(store, endpoint, latest) is not None
 
         application, endpoint, tried, works = await self._behind.outbox.read(look_up)
         given = {"application": application, "endpoint": endpoint, "tried": tried, "works": works}
