@@ -58,6 +58,7 @@ LINE = {
     "archive",
     "audience",
     "intake",
+    "last_look",
     "opening",
     "entrance",
     "event_type_import",

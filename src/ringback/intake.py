@@ -14,12 +14,13 @@ from ringback import ids, policy
 from ringback.entrance import Entrance, Reply, error_reply
 from ringback.entropy import entropy
 from ringback.errors import NotFound, SignatureInvalid, StoreUnavailable, Unavailable
+from ringback.last_look import LastLook, keep_look, last_look
 from ringback.model import Inbound, Instant, Message
 from ringback.observe import FoundByPoll, Observer, RequestRefused, WebhookReceived
 from ringback.providers import Received, answer_challenge, stored_headers, verify
 from ringback.refusals import Refusals
 from ringback.signing import Request
-from ringback.store import Acceptance, Accepted, Pending
+from ringback.store import Acceptance, Accepted, Pending, Store
 from ringback.store.commit import Committer, NotThereYet
 
 UNRECOGNISED = "unrecognised"
@@ -128,6 +129,15 @@ class Intake:
             return not accepted.replayed
 
         return After(self._committer.accept(acceptance), news)
+
+    def note_look(self, entrance: Entrance, change: Callable[[LastLook], LastLook]) -> Pending[None]:
+        """Keep what came of asking the provider: what *change* makes of what came of it before."""
+        source_id = entrance.source.id
+
+        def write(store: Store) -> None:
+            keep_look(store, source_id, change(last_look(store, source_id) or LastLook()))
+
+        return self._committer.write(write)
 
     def _store(self, entrance: Entrance, acceptance: Acceptance, since: float) -> Ready | After:
         def acknowledge(accepted: Accepted) -> Reply:

@@ -20,8 +20,9 @@ import msgspec
 
 from ringback.crew import Crew
 from ringback.entrance import JSON, Entrance
-from ringback.errors import ConfigurationError, Unavailable
+from ringback.errors import ConfigurationError, RingbackError, Unavailable
 from ringback.intake import Intake
+from ringback.last_look import LastLook
 from ringback.model import Instant
 from ringback.observe import Observer, PollFailed, PollFinished
 from ringback.policy import DAY, HOUR
@@ -167,9 +168,15 @@ class Reconciler:
         try:
             await self._take_in(look, since or self._since(started))
             looked = look.result()
+            await intake.note_look(entrance, lambda _: _kept(looked, started))
         except Exception as error:
             self._failures += 1
-            self._observer.emit(PollFailed(source=entrance.source, error=type(error).__name__))
+            name = type(error).__name__
+            with contextlib.suppress(
+                RingbackError
+            ):  # told to the observer, and what went wrong first is raised
+                await intake.note_look(entrance, lambda before: before.failed(started, name))
+            self._observer.emit(PollFailed(source=entrance.source, error=name))
             raise
         finally:
             look.given_up.set()
@@ -318,6 +325,12 @@ class _Look:
             raise TypeError("a body is a JSON object")
         request = Request("POST", "", {"content-type": JSON}, raw)
         return raw, recognise(self._entrance.profile, request)
+
+
+def _kept(looked: Looked, at: Instant) -> LastLook:
+    return LastLook(
+        at=at, news=looked.news, known=looked.known, pending=looked.pending, unusable=looked.unusable
+    )
 
 
 def _belongs_on_the_loop(fetch: Fetch) -> bool:

@@ -17,6 +17,7 @@ from ringback.changes import addressed, check_uid_of_path, patched
 from ringback.entrance import Entrance
 from ringback.errors import Conflict, InvalidInput
 from ringback.former_addresses import GRACE, MAX_GRACE, end_former, keep_former
+from ringback.last_look import keep_look
 from ringback.model import Duration, Instant, Message, Source
 from ringback.outbox import found, system_clock
 from ringback.repetition import idempotency, once
@@ -116,7 +117,9 @@ class Sources:
         now = self._clock()
 
         def change(store: Store) -> None:
-            end_former(store, store.source(ref))
+            source = store.source(ref)
+            end_former(store, source)
+            keep_look(store, source.id, None)
             store.remove_source(ref, now)
 
         return self._committer.write(change)

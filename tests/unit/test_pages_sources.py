@@ -1,9 +1,17 @@
 """Pages about sources: what came, what was refused and why, and what is left over."""
 
+import asyncio
 import json
 from urllib.parse import urlsplit
 
 import pytest
+
+from ringback.entrance import Entrance
+from ringback.intake import Intake
+from ringback.observe import Observer
+from ringback.outbox import system_clock
+from ringback.reconciler import Reconciler
+from ringback.testing.samples import sample_of
 
 TOKEN = "the-callback-token-of-a-shop"
 PAID = {
@@ -27,6 +35,23 @@ def knock(visitor, source, body, token=TOKEN):
     address = next(text for text in source.text.split() if "/in/" in text)
     headers = {"x-callback-token": token, "content-type": "application/json"}
     return visitor.send("POST", urlsplit(address).path, headers=headers, raw=json.dumps(body).encode())
+
+
+def ask(api, source, fetch):
+    """Ask the provider for its events, as the program of a shop does."""
+    name = source.url.rsplit("/", 1)[1]
+    record = api.committer.read(lambda store: store.source(name)).result()
+    reconciler = Reconciler(
+        "shop",
+        fetch,
+        every=300,
+        patience=60,
+        observer=Observer(),
+        clock=system_clock,
+        chance=lambda: 0.5,
+    )
+    intake = Intake(api.committer, Observer(), clock=system_clock)
+    return asyncio.run(reconciler.look(intake, Entrance(record)))
 
 
 def test_an_empty_list_leads_to_the_form(operator):
@@ -81,3 +106,34 @@ def test_lists_that_there_are_not(operator, source):
     """An unknown list, and an unknown source, are not found."""
     operator.open(f"{source.url}/everything", expect=404)
     operator.open("/sources/nobody", expect=404)
+
+
+def test_what_asking_found_is_listed_with_how_the_last_look_went(api, operator, source):
+    """Until somebody asks, the page says how; then when that was, what it found, and the messages by themselves."""
+    assert "inbox.reconcile()" in source.text
+    assert "found nothing that had not come" in operator.follow(source, "Found by asking").text
+    ask(api, source, lambda _: [bytes(sample_of("xendit", "invoice.paid").body)])
+    page = operator.open(source.url)
+    assert "1 event whose webhook had not come, 0 that were known" in page.text.replace(
+        "\N{NO-BREAK SPACE}", " "
+    )
+    found = operator.follow(page, "Found by asking")
+    assert found.rows[1][1] == "invoice.paid"
+    assert "/polled/replay" not in found.source
+
+
+def test_a_look_that_failed_says_with_which_error(api, operator, source):
+    """The error's name and not what it holds; what the last success found stays."""
+
+    def fetch(since):
+        raise OSError("<script>hidden</script>")
+
+    ask(api, source, lambda _: [])
+    for _ in range(2):
+        with pytest.raises(OSError, match="hidden"):
+            ask(api, source, fetch)
+    page = operator.open(source.url)
+    assert "The last look failed with OSError" in page.text
+    assert "2 looks in a row" in page.text.replace("\N{NO-BREAK SPACE}", " ")
+    assert "<script>hidden" not in page.source
+    assert "0 events whose webhook" in page.text.replace("\N{NO-BREAK SPACE}", " ")

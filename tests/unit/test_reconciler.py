@@ -1,6 +1,7 @@
 """Polling: what it finds acts once, whatever order poll and webhook come in, and nothing a fetch does stops it."""
 
 import asyncio
+import contextlib
 import functools
 import itertools
 import selectors
@@ -10,9 +11,11 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
+from ringback.engine import open_checked_store
 from ringback.entrance import Entrance
 from ringback.errors import ConfigurationError, StoreUnavailable, Unavailable
 from ringback.inbox import Inbox
+from ringback.last_look import LastLook, last_look
 from ringback.model import Source
 from ringback.observe import FoundByPoll, PollFailed, PollFinished
 from ringback.providers import provider
@@ -345,6 +348,13 @@ def in_no_time(story):
         runner.run(story(lambda: selector.now))
 
 
+class Forgetful:
+    """A door where nothing is found, and nothing is kept of having looked."""
+
+    async def note_look(self, entrance, change):
+        """See ``Intake``."""
+
+
 def times_of_looks(shop, errors, *, chance=0.5, every=300.0):
     """Return when a reconciler looked whose looks end in *errors*, None for a success; then it is cancelled."""
     times = []
@@ -367,8 +377,7 @@ def times_of_looks(shop, errors, *, chance=0.5, every=300.0):
             chance=lambda: chance,
         )
         with pytest.raises(asyncio.CancelledError):
-            # Nothing is found, so nothing is taken in.
-            await reconciler.run(None, ENTRANCE)
+            await reconciler.run(Forgetful(), ENTRANCE)
 
     in_no_time(story)
     return times
@@ -560,3 +569,42 @@ def test_metrics(shop):
         'ringback_polled_unusable_total{provider="xendit"} 2',
     ):
         assert line in page
+
+
+class TestLastLook:
+    """What came of the last look is in the store, for pages in another process."""
+
+    def last(self, shop):
+        """Return what is kept of it."""
+        with contextlib.closing(open_checked_store(shop.inbox.settings())) as store:
+            return last_look(store, store.source("xendit").id)
+
+    def test_what_it_found_is_kept(self, shop):
+        """When it was, and what it came to; the next look's outcome takes its place."""
+        shop.look(lambda _: [invoice(1), invoice(2, "PENDING")])
+        first = self.last(shop)
+        assert first == LastLook(at=shop.clock(), news=1, pending=1)
+        shop.clock.advance(300)
+        shop.inbox.reconcile_once("xendit")
+        assert self.last(shop) == LastLook(at=shop.clock(), known=1, pending=1)
+
+    def test_a_failure_is_kept_beside_the_last_success(self, shop):
+        """Since when nothing was found, how often and with which error; a success forgets it."""
+        outcomes = iter([[invoice(1)], OSError("secret address"), OSError("secret address"), []])
+
+        def fetch(since):
+            outcome = next(outcomes)
+            if isinstance(outcome, Exception):
+                raise outcome
+            return outcome
+
+        shop.look(fetch)
+        began = shop.clock()
+        for _ in range(2):
+            shop.clock.advance(300)
+            with pytest.raises(OSError, match="secret"):
+                shop.inbox.reconcile_once("xendit")
+        expected = LastLook(at=began, news=1, failed_at=shop.clock(), error="OSError", failures=2)
+        assert self.last(shop) == expected
+        shop.inbox.reconcile_once("xendit")
+        assert self.last(shop) == LastLook(at=shop.clock())

@@ -329,6 +329,10 @@ class Store(TaskVerbs, SurveyVerbs, PollerVerbs, Protocol):
         """Count what a source received from *since* to before *until*, to 10,000."""
         ...
 
+    def found_by_polling(self, source_id: str, page: Page) -> list[Message]:
+        """Return a page of the messages that asking the provider found before their webhooks came."""
+        ...
+
     def census(self, source_id: str) -> Census:
         """Count what is left over at a source."""
         ...

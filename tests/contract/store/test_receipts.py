@@ -14,7 +14,7 @@ from machines import Machine, drive
 from scene import DATABASES, MANY, Scene
 
 from ringback.errors import Conflict, NotFound
-from ringback.store import Accepted
+from ringback.store import Accepted, Page
 
 BATCH = 512
 NOBODY = "src_000000000000000000000000000"
@@ -336,3 +336,28 @@ class ReceiptMachine(Machine):
 def test_receipts_are_their_model(kind, tmp_path):
     """Whatever is told in whatever order, the store knows the same events as a plain list does."""
     drive(ReceiptMachine, kind, tmp_path, examples=40, steps=25)
+
+
+class TestFoundByPolling:
+    """What asking the provider found is listed, source by source."""
+
+    def found(self, scene, owner, **page):
+        """Return the ids of those listed."""
+        return [one.id for one in scene.store.found_by_polling(owner.id, Page(**page))]
+
+    def test_only_what_asking_found_first(self, scene, owner):
+        """Neither what came by itself, whether asking knew of it or not, nor that of another source."""
+        other = source(scene)
+        names = []
+        for place in range(3):
+            receive(scene, owner, f"event-{place}", business_key=f"paid-{place}")
+            receive(scene, owner, f"poll:paid-{place}", business_key=f"paid-{place}", polled=True)
+            new = receive(scene, owner, f"poll:sent-{place}", business_key=f"sent-{place}", polled=True)
+            receive(scene, owner, f"late-{place}", business_key=f"sent-{place}")
+            names.append(new.message.id)
+        assert self.found(scene, owner) == names
+        assert self.found(scene, owner, descending=True, limit=2) == names[:0:-1]
+        assert self.found(scene, owner, cursor=names[0]) == names[1:]
+        assert self.found(scene, other) == []
+        with pytest.raises(NotFound):
+            self.found(scene, msgspec.structs.replace(other, id=NOBODY))

@@ -7,6 +7,7 @@ import msgspec
 from ringback.access import Right
 from ringback.design.writing import sentence
 from ringback.errors import NotFound, RingbackError
+from ringback.last_look import LastLook, last_look
 from ringback.model import Delivery, Endpoint, Held, Message, Refusal, Source
 from ringback.providers import PROVIDERS
 from ringback.server.pages.behind import Behind
@@ -31,6 +32,7 @@ KINDS = {
     "quarantined": "Not understood",
     "unhandled": "Handled by nothing",
     "dead": "Dead letters",
+    "polled": "Found by asking",
 }
 
 
@@ -41,6 +43,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     fare: Fare
     endpoints: list[Endpoint]
     latest: list[Message]
+    look: LastLook | None
 
 
 class SourcePages:
@@ -68,7 +71,8 @@ class SourcePages:
         def look_up(store: Store) -> Found:
             endpoints = store.endpoints(source.id, asked)
             latest = store.messages(source.id, MessageFilter(), Part(limit=LATEST, descending=True))
-            return Found(source=source, fare=fare, endpoints=endpoints, latest=latest)
+            look = last_look(store, source.id)
+            return Found(source=source, fare=fare, endpoints=endpoints, latest=latest, look=look)
 
         found = await self._behind.sources.read(look_up)
         base = (self._behind.public_url or visit.origin).rstrip("/")
@@ -97,7 +101,7 @@ class SourcePages:
             letters = await self._behind.sources.read(lambda store: store.dead_letters(source.id, asked))
             dead: Slice[tuple[Delivery, Message]] = sliced(visit, letters, asked, _letter)
             return page(visit, "source_messages.html", {**values, "rows": dead, "pairs": list(dead.rows)})
-        held = await self._behind.sources.read(lambda store: store.held(source.id, Held(kind), asked))
+        held = await self._behind.sources.read(lambda store: _messages(store, source.id, kind, asked))
         kept: Slice[Message] = sliced(visit, held, asked, lambda one: one.id)
         pairs = [(None, message) for message in kept.rows]
         return page(visit, "source_messages.html", {**values, "rows": kept, "pairs": pairs})
@@ -163,6 +167,12 @@ class SourcePages:
 
     async def _source(self, visit: Visit) -> Source:
         return await self._behind.sources.read(lambda store: store.source(visit.parts["source"]))
+
+
+def _messages(store: Store, source_id: str, kind: str, asked: Part) -> list[Message]:
+    if kind == "polled":
+        return store.found_by_polling(source_id, asked)
+    return store.held(source_id, Held(kind), asked)
 
 
 def _letter(row: tuple[Delivery, Message]) -> str:

@@ -58,6 +58,11 @@ _NAME = Many(
     """,
     "iiit",
 )
+_POLLED = f"""
+    SELECT {MESSAGE_COLUMNS} FROM ringback_receipt r INDEXED BY ringback_receipt_polled
+    CROSS JOIN ringback_message m ON m.application_key = r.application_key AND m.id = r.message_id
+    WHERE r.application_key = ? AND r.polled = 1
+"""
 _DEAD = f"""
     SELECT {DELIVERY_COLUMNS}, e.id, {MESSAGE_COLUMNS}
     FROM ringback_endpoint e CROSS JOIN ringback_delivery d INDEXED BY ringback_delivery_unsent
@@ -175,6 +180,11 @@ class Handling(Line):
             (delivery_of(row[:5], row[6], row[5]), message_of(row[6:], source_id))
             for row in self.page(_DEAD.format(unsent=self.dialect.unsent), [key], "m.id || '.' || e.id", page)
         ]
+
+    def found_by_polling(self, source_id: str, page: Page) -> list[Message]:
+        """See ``Store``."""
+        key, _ = self._application_row(source_id)
+        return [message_of(row, source_id) for row in self.page(_POLLED, [key], "r.message_id", page)]
 
     def received(self, source_id: str, dedupe_key: str) -> str | None:
         """See ``Store``."""
