@@ -10,7 +10,7 @@ PYTHON ?= $(shell for name in python3.11 python3 python; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $$name && break; done)
 
 .DEFAULT_GOAL := run
-.PHONY: install sdks browser run test check bench drill docs screenshots comparison compatibility lock clean
+.PHONY: install sdks browser pooler run test check bench drill docs screenshots comparison compatibility lock clean
 
 install: $(STAMP) ## Make .venv with exactly what requirements.lock names
 
@@ -32,9 +32,12 @@ $(VENV)/sdks/%/installed: tests/sdks/%.lock $(STAMP)
 	@touch $@
 
 browser: install ## Install Chromium from Debian's packages, where there is no browser for the tests
-	@$(BIN)/python scripts/chromium.py
+	@$(BIN)/python -m scripts.chromium
 
-test: check sdks browser ## Check the code, then run every test, as many at a time as there are processors
+pooler: install ## Install PgBouncer from Debian's packages, where there is none for the tests
+	@$(BIN)/python -m scripts.pgbouncer
+
+test: check sdks browser pooler ## Check the code, then run every test, as many at a time as there are processors
 	$(BIN)/pytest --numprocesses auto --maxprocesses 8 --dist worksteal
 
 check: install ## Lint, formatting and types

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
+
+from scripts.debian import can_install, install, say
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 ELSEWHERE = (
@@ -49,33 +50,14 @@ def main() -> int:
     """Install the browser unless it is there; return 1 where it must be there and cannot be."""
     if found():
         return 0
-    if not os.environ.get("CHROME") and _can_install():
-        _install()
+    if not os.environ.get("CHROME") and can_install():
+        install(PACKAGES, "There is no browser for the tests")
     if found():
         return 0
-    _say(absence())
-    _say("" if is_required() else "Without it, the tests in tests/browser are skipped.")
+    say(absence())
+    if not is_required():
+        say("Without it, the tests in tests/browser are skipped.")
     return int(is_required())
-
-
-def _can_install() -> bool:
-    return shutil.which("apt-get") is not None and os.geteuid() == 0
-
-
-def _install() -> None:
-    """Install Debian's packages; what apt-get says goes to the terminal."""
-    _say(f"There is no browser for the tests: installing Debian's {' and '.join(PACKAGES)}")
-    quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    for arguments in (["update"], ["install", "--yes", "--no-install-recommends", *PACKAGES]):
-        command = ["apt-get", "-q", "-o", "Acquire::Retries=3", *arguments]
-        done = subprocess.run(command, env=quiet, stdout=sys.stderr, check=False)  # noqa: S603 - said above, in full
-        if done.returncode:
-            _say(f"{' '.join(command)} failed with {done.returncode}; what it says is above.")
-
-
-def _say(line: str) -> None:
-    if line:
-        print(f"browser: {line}", file=sys.stderr, flush=True)  # noqa: T201 - progress of a script
 
 
 if __name__ == "__main__":

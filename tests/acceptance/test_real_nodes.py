@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 import socket
 import subprocess
 import time
@@ -12,6 +11,7 @@ import pytest
 from bench.postgres import free_port
 from bench.postgres import running as running_postgres
 from running import ADMIN_TOKEN, ANYWHERE, LOOPBACK, MAIN_KEY, receiving, running
+from scripts import pgbouncer
 
 RATE = 10
 # Requests that were held up on the way come closer together than they were sent.
@@ -26,7 +26,7 @@ SETTINGS = {
     # What a node held when it was killed is taken again after this and 15 seconds.
     "delivery_timeout": "1s",
 }
-POOLER = shutil.which("pgbouncer", path=os.environ.get("PATH", "") + ":/usr/sbin")
+POOLER = pgbouncer.found()
 POOLER_SETTINGS = """
 [databases]
 * = host={host} port={port} user=postgres
