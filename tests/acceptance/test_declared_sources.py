@@ -55,12 +55,12 @@ def post(address, request):
     return status, body
 
 
-def test_from_a_provider_to_an_application(tmp_path, monkeypatch):
+def test_from_a_provider_to_an_application(tmp_path, store, monkeypatch):
     """A declared source acknowledges a webhook as told, forwards it signed, and refuses what does not verify."""
     with receiving() as receiver:
         (tmp_path / "ringback.toml").write_text(TOML.format(url=receiver.url, key=KEY))
         monkeypatch.setenv("XENDIT_CALLBACK_TOKEN", secret_for("xendit"))
-        with running("serve", "--listen", ANYWHERE, folder=tmp_path, **LOCAL) as server:
+        with running("serve", "--listen", ANYWHERE, folder=tmp_path, **LOCAL, **store) as server:
             address = server.line(r"The source xendit receives at (\S+),")[1]
             shown = json.loads(ask(server.port, "source", "show", "xendit", "--json"))
             assert shown["ingestUrl"] == address
@@ -75,21 +75,21 @@ def test_from_a_provider_to_an_application(tmp_path, monkeypatch):
             rotated = ask(server.port, "source", "rotate", "xendit").strip()
             assert post(rotated, signed_request("xendit", "invoice.paid"))[0] == 200
             assert server.stop() == 0
-        with running("serve", "--listen", ANYWHERE, folder=tmp_path, **LOCAL) as server:
+        with running("serve", "--listen", ANYWHERE, folder=tmp_path, **LOCAL, **store) as server:
             path = urlsplit(rotated).path
             assert post(f"http://127.0.0.1:{server.port}{path}", request)[0] == 200
             assert not [line for line in server.lines if "receives at" in line]
             assert server.stop() == 0
 
 
-def test_what_is_declared_no_more_is_logged(tmp_path):
+def test_what_is_declared_no_more_is_logged(tmp_path, store):
     """A source that went from the file stays, and the log says so at the start."""
     file = tmp_path / "ringback.toml"
     file.write_text('[sources.stripe]\nsecrets = ["s"]\n')
-    with running("serve", "--listen", ANYWHERE, folder=tmp_path, **LOCAL) as server:
+    with running("serve", "--listen", ANYWHERE, folder=tmp_path, **LOCAL, **store) as server:
         assert server.stop() == 0
     file.write_text("")
-    with running("serve", "--listen", ANYWHERE, folder=tmp_path, **LOCAL) as server:
+    with running("serve", "--listen", ANYWHERE, folder=tmp_path, **LOCAL, **store) as server:
         server.line("the source stripe is no longer in the configuration file")
         assert "stripe" in ask(server.port, "source", "list")
         assert server.stop() == 0
