@@ -7,6 +7,7 @@ from array import array
 from pathlib import Path
 
 import pytest
+from bench.against import Measured, Pair, verdict
 from bench.figures import Expectation, Run, disagreement, end_to_end, figures, percentile
 from bench.generator import PLACE, Plan
 from bench.pages import Filling, Page, table
@@ -169,6 +170,13 @@ def test_a_store_for_pages_has_a_day_of_messages(tmp_path):
         assert day.messages == 1_000
         assert {Standing.SUCCEEDED, Standing.FAILED, Standing.SENDING} == set(day.standings)
         assert store.message(*last).id == last[1]
+
+
+def test_two_revisions_are_compared_by_the_median_of_their_pairs():
+    """One slow minute of the machine decides nothing."""
+    usual, slow = Measured(1000.0, 1000.0, 200.0), Measured(500.0, 400.0, 300.0)
+    better = Measured(1100.0, 990.0, 190.0)
+    assert verdict([Pair(usual, better), Pair(usual, slow), Pair(slow, usual)]) == (1.1, 0.99)
 
 
 def test_pages_are_told_as_a_table():
