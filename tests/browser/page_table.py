@@ -73,6 +73,8 @@ PAGES = (
     Shown("source", "server", "/sources/{source}"),
     Shown("source-refused", "server", "/sources/{source}/refused"),
     Shown("source-dead", "server", "/sources/{source}/dead"),
+    Shown("dead-letters", "server", "/dead-letters"),
+    Shown("source-polled", "server", "/sources/{source}/polled"),
     Shown("source-unhandled", "server", "/sources/{source}/unhandled"),
     Shown("source-make", "server", "/sources/new"),
     Shown("event-types", "server", "/event-types"),

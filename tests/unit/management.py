@@ -153,7 +153,8 @@ class Api:
             duration=12,
             outcome=outcome,
         )
-        decision = policy.decide(outcome, work.attempts + 1, DEFAULT_SCHEDULE, now, 0.5)
+        schedule = policy.schedule_of(work.endpoint, DEFAULT_SCHEDULE)
+        decision = policy.decide(outcome, work.attempts + 1, schedule, now, 0.5)
         self.committer.settle(Settlement(work=work, decision=decision, attempt=attempt))
         # What is written after a settlement is written after it.
         self.committer.write(lambda store: None).result()

@@ -321,8 +321,11 @@ class Store(TaskVerbs, SurveyVerbs, PollerVerbs, Protocol):
         """Return a page of the received messages that nothing handles, for one reason."""
         ...
 
-    def dead_letters(self, source_id: str, page: Page) -> list[tuple[Delivery, Message]]:
-        """Return a page of failed deliveries with their messages, in the order of ids, ``MESSAGE.ENDPOINT``."""
+    def dead_letters(self, source_id: str | None, page: Page) -> list[tuple[Delivery, Message]]:
+        """Return a page of failed deliveries with their messages, in the order of ids, ``MESSAGE.ENDPOINT``.
+
+        Those of one source, or (None) of all that there are.
+        """
         ...
 
     def came(self, source_id: str, since: Instant, until: Instant) -> int:

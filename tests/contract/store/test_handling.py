@@ -459,6 +459,20 @@ class TestDeadLetters:
         assert scene.store.dead_letters(owner.id, Page()) == []
         assert len(scene.store.dead_letters(other.id, Page())) == 1
 
+    def test_those_of_all_sources_are_one_list(self, scene, owner):
+        """In the order of their messages, each with its source's id; those of a deleted source are left out."""
+        other, gone = source(scene), source(scene)
+        for one in (owner, other, gone):
+            handler(scene, one)
+        failed = [(fail(scene, one), one.id) for one in (owner, other, gone, owner)]
+        scene.write(scene.store.remove_source, gone.id, scene.tick())
+        letters = scene.store.dead_letters(None, Page())
+        assert [(message.id, message.application_id) for _, message in letters] == [
+            pair for pair in failed if pair[1] != gone.id
+        ]
+        latest = scene.store.dead_letters(None, Page(limit=1, descending=True))
+        assert [message.id for _, message in latest] == [failed[-1][0]]
+
     def test_replayed_they_are_none(self, scene, owner, work):
         """Whoever asks for a delivery again has dealt with it."""
         scene.settle(work, Step.EXHAUST)

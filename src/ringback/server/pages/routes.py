@@ -10,6 +10,7 @@ from ringback.access import Need, Place, Right
 from ringback.server.pages.applications import Applications
 from ringback.server.pages.behind import Behind
 from ringback.server.pages.comparison import Comparison
+from ringback.server.pages.dead_letters import DeadLetters
 from ringback.server.pages.endpoint_secrets import EndpointSecrets
 from ringback.server.pages.endpoint_settings import EndpointSettings
 from ringback.server.pages.endpoints import Endpoints
@@ -201,7 +202,7 @@ def _replays(behind: Behind, all_of_them: str, needs: Needs) -> tuple[Entry, ...
 
 
 def _sources(behind: Behind) -> tuple[Entry, ...]:
-    sources = SourcePages(behind)
+    sources, letters = SourcePages(behind), DeadLetters(behind)
     one = "sources/{source}"
     return (
         Entry("GET", "sources", sources.show_all, LOOK),
@@ -209,6 +210,10 @@ def _sources(behind: Behind) -> tuple[Entry, ...]:
         Entry("POST", "sources/new", sources.create, OPERATE),
         Entry("GET", one, sources.show, LOOK),
         Entry("POST", f"{one}/delete", sources.remove, OPERATE),
+        Entry("GET", "dead-letters", letters.show_all, LOOK),
+        Entry("POST", "dead-letters/replay", letters.replay_all, OPERATE),
+        Entry("GET", f"{one}/dead", letters.show_all, LOOK),
+        Entry("POST", f"{one}/dead/replay", letters.replay_all, OPERATE),
         Entry("GET", f"{one}/{{kind}}", sources.listed, LOOK),
         Entry("POST", f"{one}/{{kind}}/replay", sources.replay, OPERATE),
     )

@@ -8,7 +8,7 @@ from ringback.access import Right
 from ringback.design.writing import sentence
 from ringback.errors import NotFound, RingbackError
 from ringback.last_look import LastLook, last_look
-from ringback.model import Delivery, Endpoint, Held, Message, Refusal, Source
+from ringback.model import Endpoint, Held, Message, Refusal, Source
 from ringback.providers import PROVIDERS
 from ringback.server.pages.behind import Behind
 from ringback.server.pages.confirming import Question, confirm
@@ -31,7 +31,6 @@ KINDS = {
     "refused": "Refused requests",
     "quarantined": "Not understood",
     "unhandled": "Handled by nothing",
-    "dead": "Dead letters",
     "polled": "Found by asking",
 }
 
@@ -97,14 +96,9 @@ class SourcePages:
             refusals = await self._behind.sources.read(lambda store: store.refusals(source.id, asked))
             rows: Slice[Refusal] = sliced(visit, refusals, asked, lambda one: one.id)
             return page(visit, "source_refusals.html", {**values, "rows": rows})
-        if kind == "dead":
-            letters = await self._behind.sources.read(lambda store: store.dead_letters(source.id, asked))
-            dead: Slice[tuple[Delivery, Message]] = sliced(visit, letters, asked, _letter)
-            return page(visit, "source_messages.html", {**values, "rows": dead, "pairs": list(dead.rows)})
         held = await self._behind.sources.read(lambda store: _messages(store, source.id, kind, asked))
         kept: Slice[Message] = sliced(visit, held, asked, lambda one: one.id)
-        pairs = [(None, message) for message in kept.rows]
-        return page(visit, "source_messages.html", {**values, "rows": kept, "pairs": pairs})
+        return page(visit, "source_messages.html", {**values, "rows": kept})
 
     async def replay(self, visit: Visit) -> Page:
         """Deliver a message again to what wants it now."""
@@ -173,11 +167,6 @@ def _messages(store: Store, source_id: str, kind: str, asked: Part) -> list[Mess
     if kind == "polled":
         return store.found_by_polling(source_id, asked)
     return store.held(source_id, Held(kind), asked)
-
-
-def _letter(row: tuple[Delivery, Message]) -> str:
-    delivery, message = row
-    return f"{message.id}.{delivery.endpoint_id}"
 
 
 def _form(visit: Visit, values: dict[str, str], error: RingbackError | None = None) -> Page:

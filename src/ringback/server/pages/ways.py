@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from ringback import ids
 from ringback.design.writing import brief
 from ringback.model import Application, Endpoint
 from ringback.server.pages.page import PORTAL, Visit, segment
 
 APPLICATIONS = "applications"
+SOURCES = "sources"
 MESSAGES = "messages"
 REPLAYS = "replays"
 EVENT_TYPES = "event-types"
@@ -28,12 +30,17 @@ class Ways:
         return PORTAL if self._in_portal else APPLICATIONS
 
     def application(self, application_id: str) -> str:
-        """Return the way to the page with an application's endpoints."""
-        return PORTAL if self._in_portal else f"{APPLICATIONS}/{segment(application_id)}"
+        """Return the way to the page with an application's or a source's endpoints."""
+        if self._in_portal:
+            return PORTAL
+        return (
+            f"{SOURCES if ids.is_id(ids.SOURCE, application_id) else APPLICATIONS}/{segment(application_id)}"
+        )
 
     def endpoint(self, endpoint: Endpoint) -> str:
         """Return the way to an endpoint."""
-        return f"{self.application(endpoint.application_id)}/endpoints/{segment(endpoint.id)}"
+        above = PORTAL if self._in_portal else f"{APPLICATIONS}/{segment(endpoint.application_id)}"
+        return f"{above}/endpoints/{segment(endpoint.id)}"
 
     @property
     def messages(self) -> str:
@@ -68,7 +75,8 @@ class Ways:
         above: list[tuple[str, str | None]] = [("Endpoints", PORTAL)]
         if not self._in_portal:
             own = self.application(application.id)
-            above = [("Applications", APPLICATIONS), (brief(application.name), own)]
+            first = ("Sources", SOURCES) if own.startswith(SOURCES) else ("Applications", APPLICATIONS)
+            above = [first, (brief(application.name), own)]
         return [(name, None if way is None else self._visit.link(way)) for name, way in [*above, *more]]
 
     @property

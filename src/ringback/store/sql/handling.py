@@ -64,11 +64,12 @@ _POLLED = f"""
     WHERE r.application_key = ? AND r.polled = 1
 """
 _DEAD = f"""
-    SELECT {DELIVERY_COLUMNS}, e.id, {MESSAGE_COLUMNS}
-    FROM ringback_endpoint e CROSS JOIN ringback_delivery d INDEXED BY ringback_delivery_unsent
+    SELECT {DELIVERY_COLUMNS}, e.id, s.id, {MESSAGE_COLUMNS}
+    FROM ringback_source s CROSS JOIN ringback_endpoint e ON e.application_key = s.application_key
+    CROSS JOIN ringback_delivery d INDEXED BY ringback_delivery_unsent
     ON d.endpoint_key = e.key AND {{unsent}} AND d.state = 'failed'
     JOIN ringback_message m ON m.key = d.message_key
-    WHERE e.application_key = ?
+    WHERE {{whose}}
 """
 
 
@@ -173,12 +174,14 @@ class Handling(Line):
         query = f"SELECT {MESSAGE_COLUMNS} FROM ringback_message m WHERE m.application_key = ? AND m.held = ?"
         return [message_of(row, source_id) for row in self.page(query, [key, Held(held).value], "m.id", page)]
 
-    def dead_letters(self, source_id: str, page: Page) -> list[tuple[Delivery, Message]]:
+    def dead_letters(self, source_id: str | None, page: Page) -> list[tuple[Delivery, Message]]:
         """See ``Store``."""
-        key, _ = self._application_row(source_id)
+        values = [] if source_id is None else [self._application_row(source_id)[0]]
+        whose = "s.deleted_at IS NULL" if source_id is None else "s.application_key = ?"
+        query = _DEAD.format(unsent=self.dialect.unsent, whose=whose)
         return [
-            (delivery_of(row[:5], row[6], row[5]), message_of(row[6:], source_id))
-            for row in self.page(_DEAD.format(unsent=self.dialect.unsent), [key], "m.id || '.' || e.id", page)
+            (delivery_of(row[:5], row[7], row[5]), message_of(row[7:], row[6]))
+            for row in self.page(query, values, "m.id || '.' || e.id", page)
         ]
 
     def found_by_polling(self, source_id: str, page: Page) -> list[Message]:
