@@ -5,18 +5,14 @@ import json
 import re
 
 import pytest
-from management import made
-from visitors import visiting
+from visitors import knock, source, visiting
 
-from ringback import ids
 from ringback.intake import NOT_STORED
-from ringback.model import Endpoint, OutcomeKind, Source
+from ringback.model import OutcomeKind, Source
 from ringback.observe import Observer, RequestRefused, WebhookReceived
 from ringback.server.pages.live import Live
 from ringback.server.pages.recent import Recent
-from ringback.testing import signed_request
 
-CALLBACK = "callback-token-of-the-source"
 EVIL = "</script><img src=x onerror=alert(1)>\"'"
 TRACE = f'Traceback (most recent call last):\n  File "pay.py", line 7, in fulfil\nValueError: {EVIL}\n'
 DASH = "\N{EN DASH}"
@@ -34,32 +30,6 @@ def refused(api, visitor, kept, token):
     """Send a webhook that does not verify, and wait until its refusal is written."""
     assert knock(visitor, kept, "ev-9", token) in {401, 403}
     api.committer.write(lambda store: None).result()
-
-
-def source(api, *handlers, name="Payments"):
-    """Make a source of Xendit's with handlers; return it as the store has it."""
-    body = {"name": name, "uid": "xendit", "type": "xendit", "config": {"secret": CALLBACK}}
-    kept = api.store.source(made(api.send("POST", "/ingest/api/v1/source", body))["id"])
-    for number, handler in enumerate(handlers):
-        endpoint = Endpoint(
-            id=ids.new_id(ids.ENDPOINT, 1_760_000_000_000, bytes([number]) * ids.ENTROPY_BYTES),
-            application_id=kept.id,
-            uid=handler,
-            url=f"handler:xendit/{handler}",
-            created_at=0,
-            updated_at=0,
-            secrets=(),
-        )
-        api.committer.write(lambda store, endpoint=endpoint: store.add(endpoint)).result()
-    return kept
-
-
-def knock(visitor, kept, event="ev-1", token=CALLBACK):
-    """Send a webhook to a source's address; return the status."""
-    request = signed_request("xendit", "invoice.paid", event_id=event)
-    headers = {name: value for name, value in request.headers.items() if name.lower() != "x-callback-token"}
-    sent = {**headers, "x-callback-token": token}
-    return visitor.send("POST", f"/in/{kept.token}", headers=sent, raw=request.body).status_code
 
 
 def steps(page):

@@ -7,14 +7,18 @@ from types import SimpleNamespace
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import falcon.testing
-from management import TOKEN, gateway_of, management, site_of
+from management import TOKEN, gateway_of, made, management, site_of
 
 from browser import Page
+from ringback import ids
 from ringback.adapters.asgi import ASGIAdapter
+from ringback.model import Endpoint
 from ringback.server.app import Doors
+from ringback.testing import signed_request
 
 SITE = "http://127.0.0.1:8400"
 FORM = "application/x-www-form-urlencoded"
+CALLBACK = "callback-token-of-the-source"
 
 
 class Visitor:
@@ -114,3 +118,29 @@ def enter(place, app, **access):
     guest = visitor()
     first = guest.open(f"{link.path}?{link.query}")
     return guest, guest.press(first, "Go on")
+
+
+def source(api, *handlers, name="Payments"):
+    """Make a source of Xendit's with handlers; return it as the store has it."""
+    body = {"name": name, "uid": "xendit", "type": "xendit", "config": {"secret": CALLBACK}}
+    kept = api.store.source(made(api.send("POST", "/ingest/api/v1/source", body))["id"])
+    for number, handler in enumerate(handlers):
+        endpoint = Endpoint(
+            id=ids.new_id(ids.ENDPOINT, 1_760_000_000_000, bytes([number]) * ids.ENTROPY_BYTES),
+            application_id=kept.id,
+            uid=handler,
+            url=f"handler:xendit/{handler}",
+            created_at=0,
+            updated_at=0,
+            secrets=(),
+        )
+        api.committer.write(lambda store, endpoint=endpoint: store.add(endpoint)).result()
+    return kept
+
+
+def knock(visitor, kept, event="ev-1", token=CALLBACK):
+    """Send a webhook to a source's address; return the status."""
+    request = signed_request("xendit", "invoice.paid", event_id=event)
+    headers = {name: value for name, value in request.headers.items() if name.lower() != "x-callback-token"}
+    sent = {**headers, "x-callback-token": token}
+    return visitor.send("POST", f"/in/{kept.token}", headers=sent, raw=request.body).status_code

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -25,6 +25,7 @@ from ringback.server.pages.incident import summary
 from ringback.server.pages.page import Page, Said, Visit, see
 from ringback.server.pages.rendering import page
 from ringback.server.pages.slices import Slice, part, sliced
+from ringback.server.pages.tracebacks import MAX_TOLD, MAX_TRACE, told
 from ringback.server.pages.ways import Ways
 from ringback.store import AttemptFilter, MessageFilter, Store
 from ringback.store import Page as Part
@@ -53,6 +54,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     fare: Fare
     circuit_until: Instant | None
     kinds: tuple[str, ...]
+    told: Mapping[str, str]
 
 
 class Endpoints:
@@ -79,6 +81,8 @@ class Endpoints:
                 "fare": found.fare,
                 "circuit_until": found.circuit_until,
                 "kinds": found.kinds,
+                "told": found.told,
+                "of_source": ids.is_id(ids.SOURCE, found.application.id),
                 "shown": SHOWN,
                 "most": LATEST,
                 "now": now,
@@ -248,13 +252,21 @@ def _found(store: Store, visit: Visit, now: Instant) -> Found:
     latest = latest_at(store, endpoint)
     flags = visit.who.principal.feature_flags
     kinds = known(store, Part(limit=MAX_KINDS), flags, archived=False)
+    fares = fare(latest, now, turned(store, endpoint, latest))
     return Found(
         application=application,
         endpoint=endpoint,
-        fare=fare(latest, now, turned(store, endpoint, latest)),
+        fare=fares,
+        told=_told(store, endpoint, fares),
         circuit_until=store.circuits().get(endpoint.id),
         kinds=within([PING, *(kind.name for kind in kinds if kind.schemas)], _weight, MAX_CHOICES),
     )
+
+
+def _told(store: Store, endpoint: Endpoint, fares: Fare) -> Mapping[str, str]:
+    """Return what a handler said at the latest attempt of each kind of failure, by the attempt's id."""
+    latest = [trouble.latest for trouble in fares.worst[: MAX_TOLD // MAX_TRACE]]
+    return {one.id: said for one in latest if (said := told(store, endpoint.application_id, one))}
 
 
 def _weight(kind: str) -> int:

@@ -95,11 +95,11 @@ def trouble_badge(endpoint: Endpoint) -> Badge:
 
 
 def _way(visit: Visit, trouble: Trouble) -> str:
-    """Return the link to a failing endpoint; that of a source is seen by what failed there."""
+    """Return the link to a failing endpoint; that of the operators is seen by what failed there."""
     owner = trouble.application.id
-    if ids.is_id(ids.APPLICATION, owner):
-        return visit.link(Ways(visit).endpoint(trouble.endpoint))
-    return visit.link("messages", application=owner, status="failed")
+    if owner == ids.OPERATOR:
+        return visit.link("messages", application=owner, status="failed")
+    return visit.link(Ways(visit).endpoint(trouble.endpoint))
 
 
 def _span(key: str) -> Span:

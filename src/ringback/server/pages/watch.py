@@ -15,7 +15,6 @@ from ringback.model import (
     Attempt,
     DeliveryState,
     Instant,
-    OutcomeKind,
     Refusal,
     Source,
     Standing,
@@ -27,6 +26,7 @@ from ringback.server.pages.messages import row_of
 from ringback.server.pages.page import Page, Said, Visit, see, segment
 from ringback.server.pages.recent import Answered
 from ringback.server.pages.rendering import page
+from ringback.server.pages.tracebacks import MAX_TOLD, told
 from ringback.server.pages.ways import Ways
 from ringback.server.pages.wording import (
     CAME_AGAIN,
@@ -47,11 +47,6 @@ MAX_SOURCES = 50
 MAX_REFUSALS = 10
 MAX_ATTEMPTS = 20
 MAX_DELIVERIES = 250
-# Of a traceback, the end tells most; those of the newest rows stand on the page, as far as it stays light.
-MAX_TRACE = 5_000
-MAX_TOLD = 15_000
-# What a handler's outcomes keep in place of an answer.
-_TOLD = (OutcomeKind.RAISED, OutcomeKind.AGAIN, OutcomeKind.DISCARDED)
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -75,8 +70,8 @@ class Run(msgspec.Struct, frozen=True):
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """A request: what it was, how long its acknowledgement took (seconds), and what came of it.
 
-    ``way`` leads to its page, ``owner_way`` to what else came to its source or application; ``resend`` is where a form
-    sends it again, empty where it cannot be. ``reasons`` say why it was refused.
+    ``way`` leads to its page, ``owner_way`` to what else came to its source or application, whose id is ``owner_id``;
+    ``resend`` is where a form sends it again, empty where it cannot be. ``reasons`` say why it was refused.
     """
 
     id: str
@@ -86,6 +81,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     badge: Badge
     owner: str
     owner_way: str
+    owner_id: str = ""
     note: str = ""
     inbound: bool = True
     ack: float | None = None
@@ -214,14 +210,7 @@ def _runs(store: Store, entry: JournalEntry) -> Sequence[Run]:
     latest: dict[str, Attempt] = {}
     for attempt in store.attempts(owner, where, Part(limit=MAX_ATTEMPTS, descending=True)):
         latest.setdefault(attempt.endpoint_id, attempt)
-    return [Run(one, _told(store, owner, one)) for one in latest.values()]
-
-
-def _told(store: Store, owner: str, attempt: Attempt) -> str:
-    if attempt.outcome.kind not in _TOLD:
-        return ""
-    body = store.attempt(owner, attempt.message_id, attempt.id).outcome.body
-    return body.decode("utf-8", "replace")[-MAX_TRACE:]
+    return [Run(one, told(store, owner, one)) for one in latest.values()]
 
 
 def _types(store: Store, answered: Iterable[Answered]) -> Mapping[str, str]:
@@ -263,6 +252,7 @@ def _message_row(entry: JournalEntry, runs: Sequence[Run], acks: Mapping[str, fl
         note=shown.note,
         inbound=message.inbound is not None,
         owner=entry.owner.name,
+        owner_id=entry.owner.id,
         owner_way=_owner_way(entry.owner.id, inbound=message.inbound is not None),
         ack=acks.get(message.id),
         runs=runs,

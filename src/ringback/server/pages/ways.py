@@ -39,8 +39,12 @@ class Ways:
 
     def endpoint(self, endpoint: Endpoint) -> str:
         """Return the way to an endpoint."""
-        above = PORTAL if self._in_portal else f"{APPLICATIONS}/{segment(endpoint.application_id)}"
-        return f"{above}/endpoints/{segment(endpoint.id)}"
+        return self.endpoint_of(endpoint.application_id, endpoint.id)
+
+    def endpoint_of(self, owner_id: str, endpoint_id: str) -> str:
+        """Return the way to an endpoint or a handler of an application or a source."""
+        above = PORTAL if self._in_portal else f"{APPLICATIONS}/{segment(owner_id)}"
+        return f"{above}/endpoints/{segment(endpoint_id)}"
 
     @property
     def messages(self) -> str:
