@@ -72,6 +72,8 @@ PAGES = (
     Shown("sources-new", "new server", "/sources"),
     Shown("source", "server", "/sources/{source}"),
     Shown("source-refused", "server", "/sources/{source}/refused"),
+    Shown("source-edit", "server", "/sources/{source}/edit"),
+    Shown("source-address", "server", "/sources/{source}/address"),
     Shown("source-dead", "server", "/sources/{source}/dead"),
     Shown("dead-letters", "server", "/dead-letters"),
     Shown("source-polled", "server", "/sources/{source}/polled"),

@@ -5,12 +5,14 @@ import json
 from urllib.parse import urlsplit
 
 import pytest
+from management import gateway_of
 
 from ringback.entrance import Entrance
 from ringback.intake import Intake
 from ringback.observe import Observer
 from ringback.outbox import system_clock
 from ringback.reconciler import Reconciler
+from ringback.signing import Request
 from ringback.testing.samples import sample_of
 
 TOKEN = "the-callback-token-of-a-shop"
@@ -27,7 +29,7 @@ PAID = {
 def source(operator):
     """A source, made by its form; return its page."""
     form = operator.open("/sources/new")
-    return operator.press(form, "Make the source", name="Shop", provider="xendit", secret=TOKEN)
+    return operator.press(form, "Make the source", name="Shop", provider="xendit", secrets=TOKEN)
 
 
 def knock(visitor, source, body, token=TOKEN):
@@ -35,6 +37,14 @@ def knock(visitor, source, body, token=TOKEN):
     address = next(text for text in source.text.split() if "/in/" in text)
     headers = {"x-callback-token": token, "content-type": "application/json"}
     return visitor.send("POST", urlsplit(address).path, headers=headers, raw=json.dumps(body).encode())
+
+
+def receive(api, source, token=TOKEN):
+    """Have a webhook come to the source's address at another node, which has not seen it before; return the status."""
+    address = next(text for text in source.text.split() if "/in/" in text)
+    headers = {"x-callback-token": token, "content-type": "application/json"}
+    request = Request("POST", address, headers, json.dumps(PAID).encode())
+    return gateway_of(api.committer).accept(address.rsplit("/", 1)[1], request).result().status
 
 
 def ask(api, source, fetch):
@@ -137,3 +147,74 @@ def test_a_look_that_failed_says_with_which_error(api, operator, source):
     assert "2 looks in a row" in page.text.replace("\N{NO-BREAK SPACE}", " ")
     assert "<script>hidden" not in page.source
     assert "0 events whose webhook" in page.text.replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_a_source_is_changed_and_keeps_its_secret_unless_another_is_typed(api, operator, source):
+    """What it verifies with is never on the page; both of two secrets are good, so that the provider can change."""
+    form = operator.follow(source, "Change")
+    assert TOKEN not in form.source
+    assert "the 1 secret that it has stay" in form.text.replace("\N{NO-BREAK SPACE}", " ")
+    changed = operator.press(form, "Save", name="Till", uid="till", metadata="team: pay")
+    assert "Till" in changed.headings
+    assert knock(operator, changed, PAID).status_code == 200
+    another = "the-next-callback-token-of-a-shop"
+    changed = operator.press(operator.follow(changed, "Change"), "Save", secrets=f"{another}\n{TOKEN}\n")
+    for token in (another, TOKEN):
+        assert receive(api, changed, token) == 200
+    assert "2 secrets" in operator.open(changed.url).text.replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_what_is_wrong_with_a_change_stands_at_its_field(operator, source):
+    """Nothing that was typed is lost but what is secret, and nothing is changed."""
+    form = operator.follow(source, "Change")
+    wrong = {
+        "name": "x" * 300,
+        "uid": "a b",
+        "url": "nowhere",
+        "metadata": "team",
+        "secrets": "hidden-secret",
+    }
+    again = operator.press(form, "Save", **wrong, expect=400)
+    assert "write NAME: VALUE on each line" in again.text
+    assert "hidden-secret" not in again.source
+    again = operator.press(again, "Save", metadata="", expect=400)
+    assert "a b" in again.source
+    assert "nowhere" in again.source
+    assert "Shop" in operator.open(source.url).headings
+
+
+def test_another_address_takes_the_place_of_the_one_before(api, operator, source):
+    """Both are good while they overlap; without an overlap all that were before end. One form makes one address."""
+    asked = operator.follow(source, "Another address")
+    second = operator.press(asked, "Give it another address", grace="48")
+    assert "The one before is good for a while." in second.text
+    assert receive(api, source) == receive(api, second) == 200
+    address = next(text for text in second.text.split() if "/in/" in text)
+    assert address in operator.press(asked, "Give it another address", grace="48").text
+    third = operator.press(operator.follow(second, "Another address"), "Give it another address", grace="0")
+    assert "The one before is good no more." in third.text
+    assert [receive(api, one) for one in (source, second, third)] == [404, 404, 200]
+
+
+def test_what_address_there_may_not_be_is_said(operator, source):
+    """More than three that are still good, and an overlap that is too long, are refused on the form."""
+    too_long = operator.press(
+        operator.open(f"{source.url}/address"), "Give it another address", grace="9999", expect=400
+    )
+    assert "is between 0 and" in too_long.text.lower()
+    for _ in range(3):
+        operator.press(operator.open(f"{source.url}/address"), "Give it another address")
+    full = operator.press(operator.open(f"{source.url}/address"), "Give it another address", expect=400)
+    assert "still good" in full.text
+
+
+def test_who_may_only_look_changes_no_source(place, operator, source):
+    """Neither form is offered or answered."""
+    api, visitor = place
+    reader = visitor()
+    reader.login(api.key("read"))
+    page = reader.open(source.url)
+    for tail in ("edit", "address"):
+        assert f"/{tail}" not in page.source
+        reader.open(f"{source.url}/{tail}", expect=403)
+        assert reader.send("POST", f"{source.url}/{tail}", {"csrf": page.csrf}).status_code == 403

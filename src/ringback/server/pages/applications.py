@@ -150,15 +150,8 @@ def _typed(visit: Visit) -> dict[str, Any]:
         "name": form.get("name"),
         "uid": form.get("uid") or None,
         "throttle_rate": None if not rate else form.number("throttleRate") or 0,
-        "metadata": _metadata(form.get("metadata")),
+        "metadata": pairs("metadata", form.get("metadata")),
     }
-
-
-def _metadata(text: str) -> dict[str, str]:
-    try:
-        return pairs(text)
-    except InvalidInput as error:
-        raise InvalidInput.at("metadata", msg=error.fields[0].msg) from None
 
 
 def _written(visit: Visit) -> dict[str, str]:

@@ -114,20 +114,13 @@ def typed(visit: Visit) -> dict[str, Any]:
         "uid": form.get("uid") or None,
         "event_types": names(" ".join(form.all("eventTypes"))),
         "channels": names(form.get("channels")),
-        "headers": _pairs("headers", form.get("headers")),
-        "metadata": _pairs("metadata", form.get("metadata")),
+        "headers": pairs("headers", form.get("headers")),
+        "metadata": pairs("metadata", form.get("metadata")),
         # A number that is none is left to the draft's rules, which say what it may be.
         "throttle_rate": (form.number("throttleRate") or 0) if form.get("throttleRate") else None,
         "ordered": form.ticked("ordered"),
         "retry_schedule": _schedule(form.get("retrySchedule")),
     }
-
-
-def _pairs(name: str, text: str) -> dict[str, str]:
-    try:
-        return pairs(text)
-    except InvalidInput as error:
-        raise InvalidInput.at(name, msg=error.fields[0].msg) from None
 
 
 def _schedule(text: str) -> tuple[float, ...] | None:

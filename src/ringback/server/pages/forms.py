@@ -21,8 +21,8 @@ def names(text: str) -> tuple[str, ...] | None:
     return found or None
 
 
-def pairs(text: str) -> dict[str, str]:
-    """Return the pairs in a field, ``NAME: VALUE`` on a line each.
+def pairs(field: str, text: str) -> dict[str, str]:
+    """Return the pairs in a *field*, ``NAME: VALUE`` on a line each.
 
     Raises:
         InvalidInput: A line has no colon.
@@ -31,7 +31,7 @@ def pairs(text: str) -> dict[str, str]:
     for line in filter(None, (line.strip() for line in text.splitlines())):
         name, colon, value = line.partition(":")
         if not colon or not name.strip():
-            raise InvalidInput.at("pairs", msg=f"write NAME: VALUE on each line, not {line[:60]!r}")
+            raise InvalidInput.at(field, msg=f"write NAME: VALUE on each line, not {line[:60]!r}")
         found[name.strip()] = value.strip()
     return found
 

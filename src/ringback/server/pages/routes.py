@@ -26,6 +26,7 @@ from ringback.server.pages.portal import Portal, own
 from ringback.server.pages.remedies import Remedies
 from ringback.server.pages.replays import ReplayPages
 from ringback.server.pages.signing_in import SigningIn
+from ringback.server.pages.source_settings import SourceSettings
 from ringback.server.pages.sources import SourcePages
 from ringback.server.pages.stream import Streams
 from ringback.server.pages.watch import Watch
@@ -202,13 +203,17 @@ def _replays(behind: Behind, all_of_them: str, needs: Needs) -> tuple[Entry, ...
 
 
 def _sources(behind: Behind) -> tuple[Entry, ...]:
-    sources, letters = SourcePages(behind), DeadLetters(behind)
+    sources, settings, letters = SourcePages(behind), SourceSettings(behind), DeadLetters(behind)
     one = "sources/{source}"
     return (
         Entry("GET", "sources", sources.show_all, LOOK),
-        Entry("GET", "sources/new", sources.draft, OPERATE),
-        Entry("POST", "sources/new", sources.create, OPERATE),
+        Entry("GET", "sources/new", settings.draft, OPERATE),
+        Entry("POST", "sources/new", settings.create, OPERATE),
         Entry("GET", one, sources.show, LOOK),
+        Entry("GET", f"{one}/edit", settings.edit, OPERATE),
+        Entry("POST", f"{one}/edit", settings.change, OPERATE),
+        Entry("GET", f"{one}/address", settings.ask_for_address, OPERATE),
+        Entry("POST", f"{one}/address", settings.rotate, OPERATE),
         Entry("POST", f"{one}/delete", sources.remove, OPERATE),
         Entry("GET", "dead-letters", letters.show_all, LOOK),
         Entry("POST", "dead-letters/replay", letters.replay_all, OPERATE),

@@ -9,14 +9,11 @@ from ringback.design.writing import sentence
 from ringback.errors import NotFound, RingbackError
 from ringback.last_look import LastLook, last_look
 from ringback.model import Endpoint, Held, Message, Refusal, Source
-from ringback.providers import PROVIDERS
 from ringback.server.pages.behind import Behind
 from ringback.server.pages.confirming import Question, confirm
-from ringback.server.pages.forms import REFUSED, faults, status_of
 from ringback.server.pages.page import Page, Said, Visit, see, segment
 from ringback.server.pages.rendering import page
 from ringback.server.pages.slices import Slice, part, sliced
-from ringback.source_drafts import SourceDraft
 from ringback.sources import Fare
 from ringback.store import MessageFilter, Store
 from ringback.store import Page as Part
@@ -25,7 +22,6 @@ PLACE = "sources"
 # Refused requests on a page: each tells much.
 REFUSALS = 20
 LATEST = 10
-FIELDS = ("name", "provider", "uid", "secret", "url")
 # What of a source's messages is listed on a page of its own.
 KINDS = {
     "refused": "Refused requests",
@@ -112,30 +108,6 @@ class SourcePages:
             return see(visit, back, Said("Still nothing wants it, so nothing was queued.", "wait"))
         return see(visit, back, Said(f"Queued again, for {count} of its endpoints.", "wait"))
 
-    async def draft(self, visit: Visit) -> Page:
-        """Ask for a new one."""
-        return _form(visit, {"provider": "xendit"})
-
-    async def create(self, visit: Visit) -> Page:
-        """Make it."""
-        form = visit.form
-        try:
-            draft = SourceDraft(
-                name=form.get("name"),
-                provider=form.get("provider"),
-                uid=form.get("uid") or None,
-                secrets=(form.get("secret"),) if form.get("secret") else (),
-                url=form.get("url") or None,
-            )
-            source = await self._behind.sources.create(draft)
-        except REFUSED as error:
-            return _form(visit, {name: form.get(name) for name in FIELDS}, error)
-        return see(
-            visit,
-            f"{PLACE}/{segment(source.id)}",
-            Said("The source is there. Give its address to the provider."),
-        )
-
     async def remove(self, visit: Visit) -> Page:
         """Delete it, when that is confirmed."""
         source = await self._source(visit)
@@ -167,13 +139,3 @@ def _messages(store: Store, source_id: str, kind: str, asked: Part) -> list[Mess
     if kind == "polled":
         return store.found_by_polling(source_id, asked)
     return store.held(source_id, Held(kind), asked)
-
-
-def _form(visit: Visit, values: dict[str, str], error: RingbackError | None = None) -> Page:
-    given = {
-        "place": PLACE,
-        "providers": sorted(PROVIDERS),
-        "values": {**dict.fromkeys(FIELDS, ""), **values},
-        "faults": {} if error is None else faults(error),
-    }
-    return page(visit, "source_form.html", given, status=200 if error is None else status_of(error))
