@@ -12,6 +12,20 @@ from ringback.store import MessageFilter, Page
 from ringback.testing import secret_for, signed_request
 
 MOST = 60_000
+LONG_NAME = "It's \"<b>" * 20
+TAGS = [f"{number}-{'t' * 100}" for number in range(10)]
+LISTS = (
+    "/",
+    "/?span=7d",
+    "/messages",
+    "/messages?status=failed",
+    "/applications",
+    "/applications/{app}",
+    "/keys",
+    "/watch",
+    "/watch?show=failed",
+    "/replays",
+)
 # What becomes much when it is written for people.
 NESTED = {"a": json.loads("[" * 400 + "]" * 400)}
 NUMBERS = {"a": [*range(700)]}
@@ -203,3 +217,20 @@ def test_an_endpoint_page(api, guest):
         api.again(app, message, endpoint)
     for tail in ("", "/attempts", "/messages", "/edit", "/start", "/replay", "/secret"):
         opened(guest, f"/applications/{app}/endpoints/{endpoint}{tail}")
+
+
+def test_lists(place, guest):
+    """However many applications, endpoints and messages there are, and however long what they are called is."""
+    api, _ = place
+    owners = [api.application(name=f"{number} {LONG_NAME}")["id"] for number in range(55)]
+    for number, owner in enumerate((*owners, *[owners[0]] * 55)):
+        api.endpoint(owner, url=f"https://example.com/{'x' * 900}", description=LONG_NAME)
+        api.message(owners[0], eventType=f"kind.{'x' * 200}", eventId=f"{number}.{'y' * 150}", tags=TAGS)
+        api.attempt(503, b"Traceback\n" * 900)
+    for number in range(55):
+        api.key("read", app=owners[number])
+    for address in LISTS:
+        opened(guest, address.format(app=owners[0]))
+    customer, _ = enter(place, owners[0])
+    for address in ("/portal", "/portal/messages", "/portal/replays", "/portal/endpoints/new"):
+        opened(customer, address)

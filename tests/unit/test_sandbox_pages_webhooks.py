@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 from receivers import answering
 from sandbox_receivers import BROKEN, OK, invoice, orders, received, tell
@@ -166,6 +167,20 @@ def test_details(play, browser):
     assert row[5].endswith("UTC")
     assert more == [f"Sent to {receiver.url}. The receiver failed at it. Its log says why."]
     assert page.data("watch") is None
+
+
+def test_details_of_what_is_long(play, browser):
+    """Of a long payload and a long answer the beginning is shown, so that the page stays light; and that is said."""
+    answer = b"HTTP/1.1 500 Oh\r\nContent-Length: 60000\r\n\r\n" + b"'" * 60_000
+    long = msgspec.structs.replace(invoice(), body={"id": "inv-1", "description": "'" * 20_000})
+    with received(play, answering(answer)) as receiver:
+        point(play, receiver.url)
+        notice = tell(play, long)
+        play.deliver()
+        page = browser.open(f"{PLACE}/{notice}")
+    assert len(page.source.encode()) < 60_000
+    assert "Only the beginning is shown, of 20." in page.text
+    assert page.text.count("Only the beginning is shown.") == 1
 
 
 def test_an_answer_that_never_came(play, browser):

@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from ringback.design.contents import weight, within
+from ringback.design.writing import brief
 from ringback.errors import InvalidInput, NotFound
 from ringback.model import Application, Standing
 from ringback.server.pages.behind import Behind
@@ -19,8 +21,11 @@ from ringback.store import Store
 from ringback.store.survey import LOOKED_THROUGH, Journal, JournalEntry, JournalFilter
 
 PLACE = "messages"
-ROWS = 50
+ROWS = 40
 MAX_CHOICES = 100
+# How many bytes of a page a list of suggestions may take, each with what stands around it.
+MAX_SUGGESTED = 5_000
+AROUND_SUGGESTED = 60
 MAX_CURSOR = 400
 STATUSES: dict[str, Standing | None] = {
     "delivered": Standing.SUCCEEDED,
@@ -153,4 +158,10 @@ def row_of(entry: JournalEntry) -> Row:
 
 def _choices(store: Store) -> Choices:
     few = Part(limit=MAX_CHOICES)
-    return Choices(store.applications(few), [kind.name for kind in store.event_types(few, archived=True)])
+    applications = within(store.applications(few), lambda one: _weight(brief(one.name, 40)), MAX_SUGGESTED)
+    kinds = [kind.name for kind in store.event_types(few, archived=True)]
+    return Choices(applications, within(kinds, _weight, MAX_SUGGESTED))
+
+
+def _weight(suggested: str) -> int:
+    return AROUND_SUGGESTED + weight(suggested)

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from ringback.design.contents import fitted
 from ringback.model import Instant
 from ringback.sandbox.xendit.calls import INVALID, Answer, Call, Owner, Refused
 from ringback.sandbox.xendit.log import MAX_RESENT
@@ -19,6 +20,9 @@ from ringback.sandbox.xendit.sandbox import Sandbox
 PLACE = "/dashboard/webhooks"
 ROWS = 25
 SHOWN = 5
+# Of a webhook's history, the newest; and what its payload and the answers may weigh there, in bytes.
+TRIES = 20
+ROOM = 34_000
 MAX_TEXT = 255
 # In whose name the pages send webhooks again: there is nobody to sign in.
 USER = "Dashboard"
@@ -87,9 +91,16 @@ class Webhooks:
     async def detail(self, call: Call) -> Answer:
         """Show one webhook."""
         detail = await self._log.detail(viewed(call), call.path["id"])
-        return self._frame.page(
-            call, "webhook.html", {"place": PLACE, "detail": detail, "queued": asked(call, "resent") != ""}
-        )
+        tries = detail.history[:TRIES]
+        contents = fitted([text.encode() for text in (detail.payload, *(one.body for one in tries))], ROOM)
+        values = {
+            "place": PLACE,
+            "detail": detail,
+            "payload": contents[0],
+            "tries": list(zip(tries, contents[1:], strict=True)),
+            "queued": asked(call, "resent") != "",
+        }
+        return self._frame.page(call, "webhook.html", values)
 
     async def state(self, call: Call) -> Answer:
         """Answer with what would make the page of a webhook look otherwise, for a page that waits for it."""
