@@ -2,6 +2,7 @@
 
 import ast
 import base64
+import gzip
 import hashlib
 import inspect
 import json
@@ -230,3 +231,16 @@ def test_operation_is_a_value():
     """What a responder takes and answers cannot be changed by what uses it."""
     with pytest.raises(AttributeError):
         Operation(name="a.b", answers={}).name = "c.d"
+
+
+def test_the_page_is_compressed_for_who_takes_that(api):
+    """It is long and says much the same often: browsers get a twentieth of it, and nothing when they have it."""
+    packs = {"accept-encoding": "gzip, br"}
+    plain = api.send("GET", "/docs", token=None)
+    packed = api.send("GET", "/docs", token=None, headers=packs)
+    assert gzip.decompress(packed.content) == plain.content
+    assert len(packed.content) < len(plain.content) / 5
+    assert (packed.headers["content-encoding"], packed.headers["vary"]) == ("gzip", "accept-encoding")
+    assert plain.headers["etag"] != packed.headers["etag"]
+    again = api.send("GET", "/docs", token=None, headers=packs | {"if-none-match": packed.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")

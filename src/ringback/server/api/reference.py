@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gzip
 import hashlib
 from collections.abc import Callable
 from typing import Any
@@ -21,10 +22,11 @@ KEPT = "no-cache"
 
 
 class Described(msgspec.Struct, frozen=True):
-    """A description of the API in one form, and the tag that changes when it does."""
+    """A description of the API in one form, and the tag that changes when it does; *packed* it is another one."""
 
     body: bytes
     etag: ETag
+    packed: Described | None = None
 
 
 class Reference:
@@ -62,10 +64,17 @@ class Reference:
 
 
 def _described(body: bytes) -> Described:
-    return Described(body, ETag(hashlib.blake2b(body, digest_size=16).hexdigest()))
+    # The tag is of what is sent, which is not the same when it is compressed (RFC 9110, 8.8.3.3).
+    digest = hashlib.blake2b(body, digest_size=16).hexdigest()
+    packed = Described(gzip.compress(body, mtime=0), ETag(f"{digest}-gzip"))
+    return Described(body, ETag(digest), packed)
 
 
 def _answer(req: Request, resp: Response, described: Described, media_type: str) -> None:
+    resp.append_header("vary", "accept-encoding")
+    if described.packed is not None and "gzip" in (req.get_header("accept-encoding") or ""):
+        described = described.packed
+        resp.set_header("content-encoding", "gzip")
     resp.etag = described.etag
     resp.cache_control = [KEPT]
     resp.set_header("x-content-type-options", "nosniff")
