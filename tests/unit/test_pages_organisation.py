@@ -58,6 +58,8 @@ def test_an_event_type_from_nothing_to_the_archive(api, operator):
         ({"name": "a b"}, "is 1 to 256 characters"),
         ({"name": "a", "schema": "{"}, "is no JSON"),
         ({"name": "a", "schema": '{"type": 7}'}, "schema"),
+        ({"name": "a", "schema": f'{{"title": "{"x" * 300_000}"}}'}, "has more than 262,144 characters"),
+        ({"name": "a", "description": "x" * 20_001}, "has more than 20,000 characters"),
     ],
 )
 def test_what_is_wrong_with_an_event_type_is_said(operator, typed, told):
@@ -65,7 +67,16 @@ def test_what_is_wrong_with_an_event_type_is_said(operator, typed, told):
     form = operator.open("/event-types/new")
     again = operator.press(form, "Make the event type", **typed, expect=400)
     assert told in again.text
-    assert dict(again.button("Make the event type")[0].fields)["name"] == typed["name"]
+    kept = dict(again.button("Make the event type")[0].fields)
+    assert {name: kept[name] for name in typed} == typed
+
+
+def test_a_schema_may_be_as_long_as_the_api_takes_it(api, operator):
+    """Longer than other fields: it is kept whole."""
+    schema = {"title": "x" * 30_000, "type": "object"}
+    form = operator.open("/event-types/new")
+    operator.press(form, "Make the event type", name="invoice.paid", schema=json.dumps(schema))
+    assert api.get("/event-type/invoice.paid").json["schemas"] == {"1": schema}
 
 
 def test_a_key_is_shown_once_and_works_until_it_is_revoked(api, operator):

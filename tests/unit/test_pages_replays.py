@@ -72,6 +72,30 @@ def test_what_cannot_be_meant_is_said_at_its_field(operator, failed, typed, told
     assert "Nothing has been replayed" in operator.open("/replays").headings
 
 
+def test_what_cannot_begin_keeps_what_was_typed(api, operator, failed):
+    """Between the preview and the press the endpoint was disabled: that is said on the form, as it was filled in."""
+    preview = previewed(operator, failed, rate="7", type="invoice.paid")
+    _, app, _, endpoint = failed.strip("/").split("/")
+    api.patch(f"/app/{app}/endpoint/{endpoint}", {"disabled": True})
+    again = operator.press(preview, "Send 3 messages again", expect=409)
+    assert "is disabled" in again.text
+    kept = dict(again.button("Preview")[0].fields)
+    assert (kept["rate"], kept["type"]) == ("7", "invoice.paid")
+    assert "Nothing has been replayed" in operator.open("/replays").headings
+
+
+def test_what_arrived_already_and_how_long_it_takes_is_told(api, operator, failed):
+    """Of everything that is done some arrived; without a rate, what was answered lately says how long at most."""
+    _, app, _, _ = failed.strip("/").split("/")
+    api.message(app)
+    api.attempt(200)
+    told = previewed(operator, failed, which="rest").text.replace("\N{NO-BREAK SPACE}", " ")
+    assert "Messages 4 messages" in told
+    assert "Arrived already 1 message of them" in told
+    assert "It takes 48 ms if they were sent one by one" in told
+    assert "Arrived already" not in previewed(operator, failed).text
+
+
 def test_nothing_to_send_says_so(operator, failed):
     """A window in which nothing failed has no button."""
     assert "Nothing." in previewed(operator, failed, type="no.such.type").text

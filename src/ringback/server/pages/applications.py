@@ -155,7 +155,7 @@ def _typed(visit: Visit) -> dict[str, Any]:
 
 
 def _written(visit: Visit) -> dict[str, str]:
-    return {name: visit.form.get(name) for name in ("name", "uid", "throttleRate", "metadata")}
+    return {name: visit.form.typed(name) for name in ("name", "uid", "throttleRate", "metadata")}
 
 
 def _form(

@@ -158,7 +158,7 @@ def _values(endpoint: Endpoint) -> dict[str, Any]:
 
 
 def _written(visit: Visit) -> dict[str, str]:
-    written = {name: visit.form.get(name) for name in TEXTS}
+    written = {name: visit.form.typed(name) for name in TEXTS}
     return {**written, "eventTypes": "\n".join(visit.form.all("eventTypes"))}
 
 

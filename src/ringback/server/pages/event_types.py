@@ -11,7 +11,7 @@ from ringback.drafts import EventTypeDraft
 from ringback.errors import InvalidInput, NoExample, NotFound, RingbackError
 from ringback.examples import example_payload
 from ringback.model import EventType
-from ringback.schemas import newest_first, newest_version
+from ringback.schemas import MAX_SCHEMA_BYTES, newest_first, newest_version
 from ringback.server.api.event_type import known, may_know
 from ringback.server.pages.behind import Behind
 from ringback.server.pages.confirming import Question, confirm
@@ -170,7 +170,7 @@ def _typed(visit: Visit, kind: EventType | None) -> dict[str, Any]:
         "feature_flags": names(form.get("featureFlags")),
         "schemas": kind.schemas
         if kind is not None and form.ticked("keep")
-        else _schemas(form.get("schema"), kind),
+        else _schemas(form.get("schema", MAX_SCHEMA_BYTES), kind),
     }
 
 
@@ -181,7 +181,7 @@ def _schemas(text: str, kind: EventType | None) -> dict[str, msgspec.Raw] | None
     try:
         msgspec.json.decode(text.encode())
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
-        raise InvalidInput.at("schemas", msg=f"is no JSON: {error}") from None
+        raise InvalidInput.at("schema", msg=f"is no JSON: {error}") from None
     before = (kind.schemas or {}) if kind is not None else {}
     newest = newest_version(before) if before else FIRST_VERSION
     return {**before, newest: msgspec.Raw(text.encode())}
@@ -201,7 +201,7 @@ def _sample(kind: EventType) -> bytes:
 
 
 def _written(visit: Visit) -> dict[str, Any]:
-    written: dict[str, Any] = {name: visit.form.get(name) for name in FIELDS}
+    written: dict[str, Any] = {name: visit.form.typed(name) for name in FIELDS}
     return {**written, "deprecated": visit.form.ticked("deprecated")}
 
 

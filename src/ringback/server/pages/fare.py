@@ -75,8 +75,13 @@ class Fare(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def median(self) -> Duration | None:
         """The median time that receivers took to answer well."""
-        took = sorted(one.duration for one in self.attempts if one.outcome.ok)
-        return took[len(took) // 2] if took else None
+        return median(self.attempts)
+
+
+def median(attempts: Sequence[Attempt]) -> Duration | None:
+    """Return the median time that receivers took to answer well; None where none did."""
+    took = sorted(one.duration for one in attempts if one.outcome.ok)
+    return took[len(took) // 2] if took else None
 
 
 def fare(attempts: Sequence[Attempt], now: Instant, earlier: Turn | None = None) -> Fare:

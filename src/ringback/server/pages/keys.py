@@ -82,7 +82,7 @@ class KeyPages:
             "tokens": rows,
             "offered": [(scope.value, text) for scope, text in OFFERED.items()],
             "meanings": {scope.value: text for scope, text in OFFERED.items()},
-            "values": {name: visit.form.get(name) for name in (*FIELDS, "scope")},
+            "values": {name: visit.form.typed(name) for name in (*FIELDS, "scope")},
             "faults": {} if error is None else faults(error),
             "now": self._behind.clock(),
         }

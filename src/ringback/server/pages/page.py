@@ -29,16 +29,20 @@ class Fields(msgspec.Struct, frozen=True):
 
     values: Mapping[str, tuple[str, ...]] = {}
 
-    def get(self, name: str) -> str:
+    def get(self, name: str, most: int = MAX_FIELD) -> str:
         """Return a field without space around it, of several the last; empty without it.
 
         Raises:
-            InvalidInput: It is too long.
+            InvalidInput: It has more than so many characters.
         """
-        text = self.values.get(name, ("",))[-1].strip()
-        if len(text) > MAX_FIELD:
-            raise InvalidInput.at(name, msg=f"has more than {MAX_FIELD:,} characters")
+        text = self.typed(name)
+        if len(text) > most:
+            raise InvalidInput.at(name, msg=f"has more than {most:,} characters")
         return text
+
+    def typed(self, name: str) -> str:
+        """Return a field as ``get`` does, however long it is: to be shown again where something is wrong with it."""
+        return self.values.get(name, ("",))[-1].strip()
 
     def all(self, name: str) -> tuple[str, ...]:
         """Return the fields of a name, such as the boxes that are ticked."""
@@ -51,7 +55,7 @@ class Fields(msgspec.Struct, frozen=True):
 
     def ticked(self, name: str) -> bool:
         """Tell whether a box was ticked."""
-        return self.get(name) != ""
+        return self.typed(name) != ""
 
 
 NOTHING = Fields()

@@ -8,14 +8,15 @@ from datetime import UTC, datetime
 import msgspec
 
 from ringback.design.writing import sentence
-from ringback.errors import InvalidInput, NotFound
+from ringback.errors import InvalidInput, NotFound, RingbackError
 from ringback.model import Application, Duration, Endpoint, Instant, Standing
 from ringback.replays import Plan, Preview
 from ringback.selection import AT_REST, RECOVERABLE
 from ringback.server.pages.behind import Behind
-from ringback.server.pages.endpoints import pair_of
+from ringback.server.pages.endpoints import latest_at, pair
+from ringback.server.pages.fare import median
 from ringback.server.pages.forms import REFUSED, faults, moment, names, status_of
-from ringback.server.pages.page import Page, Said, Visit, see
+from ringback.server.pages.page import Fields, Page, Said, Visit, see
 from ringback.server.pages.rendering import page
 from ringback.server.pages.slices import Slice, part, sliced
 from ringback.server.pages.ways import Ways
@@ -49,6 +50,14 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     endpoint: Endpoint | None
 
 
+class Found(msgspec.Struct, frozen=True):
+    """An endpoint that is replayed to, and the median time that it took lately to answer well."""
+
+    application: Application
+    endpoint: Endpoint
+    median: Duration | None
+
+
 class ReplayPages:
     """Replays.
 
@@ -61,27 +70,27 @@ class ReplayPages:
 
     async def ask(self, visit: Visit) -> Page:
         """Ask what is meant; once that is said, tell what it would be."""
-        application, endpoint = await pair_of(self._behind, visit)
+        found = await self._behind.outbox.read(lambda store: _found(store, visit))
         if not visit.query.get("which"):
-            return self._form(visit, application, endpoint)
+            return self._form(visit, found)
         try:
-            plan = self._plan(endpoint, visit.query.get)
-            preview = await self._behind.outbox.replays.preview(application.id, plan)
+            plan = self._plan(found.endpoint, visit.query.get)
+            preview = await self._behind.outbox.replays.preview(found.application.id, plan)
+            arrived = await self._arrived(found.application, plan)
         except REFUSED as error:
-            return self._form(visit, application, endpoint, wrong=faults(error), status=status_of(error))
-        return self._form(visit, application, endpoint, preview=preview)
+            return self._form(visit, found, error=error)
+        return self._form(visit, found, preview=preview, arrived=arrived)
 
     async def begin(self, visit: Visit) -> Page:
         """Begin it, once for each form."""
-        application, endpoint = await pair_of(self._behind, visit)
+        found = await self._behind.outbox.read(lambda store: _found(store, visit))
         try:
-            plan = self._plan(endpoint, visit.form.get)
+            plan = self._plan(found.endpoint, visit.form.get)
             task = await self._behind.outbox.replays.begin(
-                application.id, plan, idempotency_key=visit.form.get("once") or None
+                found.application.id, plan, idempotency_key=visit.form.get("once") or None
             )
         except REFUSED as error:
-            said = Said("; ".join(faults(error).values()), "bad")
-            return see(visit, f"{Ways(visit).endpoint(endpoint)}/replay", said)
+            return self._form(visit, found, visit.form, error=error)
         return see(
             visit, Ways(visit).replay(task.id), Said("It has begun. What comes of it shows here.", "wait")
         )
@@ -137,33 +146,49 @@ class ReplayPages:
             limit=_number("limit", get("limit")),
         )
 
+    async def _arrived(self, application: Application, plan: Plan) -> int:
+        """Return how many of those that a plan means have arrived already."""
+        if plan.missing or plan.limit is not None or Standing.SUCCEEDED not in plan.standings:
+            return 0
+        well = msgspec.structs.replace(plan, standings=(Standing.SUCCEEDED,))
+        return (await self._behind.outbox.replays.preview(application.id, well)).count
+
     def _form(
         self,
         visit: Visit,
-        application: Application,
-        endpoint: Endpoint,
+        found: Found,
+        typed: Fields | None = None,
         *,
         preview: Preview | None = None,
-        wrong: dict[str, str] | None = None,
-        status: int = 200,
+        arrived: int = 0,
+        error: RingbackError | None = None,
     ) -> Page:
-        given = {name: visit.query.get(name) for name in FIELDS}
+        fields = visit.query if typed is None else typed
+        given = {name: fields.typed(name) for name in FIELDS}
         now = self._behind.clock()
         if preview is not None and (length := WINDOWS.get(given["window"])):
             # What was previewed is what is begun, however long somebody thinks about it.
             given |= {"window": "at", "since": _written(now - length)}
         values = {
             "place": Ways(visit).place,
-            "application": application,
-            "endpoint": endpoint,
+            "application": found.application,
+            "endpoint": found.endpoint,
+            "one_by_one": found.median * preview.count if found.median and preview is not None else None,
+            "arrived": arrived,
             "values": {**given, "which": given["which"] or "failed", "window": given["window"] or "1d"},
             "which": WHICH,
             "windows": SINCE,
             "preview": preview,
-            "faults": wrong or {},
+            "faults": {} if error is None else faults(error),
             "once": f"page.{now}.{visit.who.id}",
         }
+        status = 200 if error is None else status_of(error)
         return page(visit, "endpoint_replay.html", values, status=status)
+
+
+def _found(store: Store, visit: Visit) -> Found:
+    application, endpoint = pair(store, visit)
+    return Found(application, endpoint, median(latest_at(store, endpoint)))
 
 
 def _told(store: Store, visit: Visit) -> Told:

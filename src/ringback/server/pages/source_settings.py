@@ -124,7 +124,7 @@ def _secrets(visit: Visit) -> tuple[str, ...] | None:
 
 def _written(visit: Visit) -> dict[str, str]:
     # What is secret is typed again.
-    return {name: visit.form.get(name) for name in FIELDS}
+    return {name: visit.form.typed(name) for name in FIELDS}
 
 
 def _way(source: Source) -> str:
