@@ -7,8 +7,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from ringback.errors import NotFound
-from ringback.model import Application, Endpoint, Message
-from ringback.server.pages.advice import advice
+from ringback.model import Application, Attempt, Endpoint, Message
 from ringback.server.pages.behind import Behind
 from ringback.server.pages.endpoints import latest_at, pair, pair_of, turned
 from ringback.server.pages.page import PORTAL, Answer, Page, Visit
@@ -47,13 +46,14 @@ class Portal:
     async def start(self, visit: Visit) -> Page:
         """Show how to make an endpoint work, step by step, until its first success."""
 
-        def look_up(store: Store) -> tuple[Application, Endpoint, bool, bool]:
+        def look_up(store: Store) -> tuple[Application, Endpoint, Attempt | None, bool]:
             application, endpoint = pair(store, visit)
             latest = latest_at(store, endpoint)
-            return application, endpoint, bool(latest), turned(store, endpoint, latest) is not None
+            works = turned(store, endpoint, latest) is not None
+            return application, endpoint, latest[0] if latest else None, works
 
-        application, endpoint, tried, works = await self._behind.outbox.read(look_up)
-        given = {"application": application, "endpoint": endpoint, "tried": tried, "works": works}
+        application, endpoint, newest, works = await self._behind.outbox.read(look_up)
+        given = {"application": application, "endpoint": endpoint, "newest": newest, "works": works}
         is_shared = endpoint.secrets[0].key.startswith(SYMMETRIC_PREFIX)
         code = snippets(endpoint.header_family) if is_shared else ()
         return page(visit, "endpoint_start.html", {"place": Ways(visit).place, "snippets": code, **given})
@@ -68,7 +68,7 @@ class Portal:
         return page(
             visit,
             "endpoint_probe.html",
-            {"place": Ways(visit).place, "advice": advice(probed.outcome), **given},
+            {"place": Ways(visit).place, **given},
         )
 
     async def messages(self, visit: Visit) -> Page:

@@ -21,6 +21,7 @@ from ringback.model import (
 )
 from ringback.policy import SECOND
 from ringback.schemas import newest_version
+from ringback.server.pages.advice import advice
 from ringback.store import TaskState
 
 
@@ -215,4 +216,5 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "trigger": trigger,
     "why": why,
     "newest_version": newest_version,
+    "advice": advice,
 }
