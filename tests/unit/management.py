@@ -17,6 +17,7 @@ from ringback.model import Attempt, EndpointState, Outcome, OutcomeKind, Phases
 from ringback.observe import Observer
 from ringback.outbox import Outbox, system_clock
 from ringback.policy import DEFAULT_SCHEDULE
+from ringback.probing import Probed
 from ringback.server.app import create_app
 from ringback.server.auth import Tokens
 from ringback.server.metrics import Metrics
@@ -235,8 +236,9 @@ def gateway_of(committer, observer=None):
     return Gateway(committer, intake, clock=system_clock, max_body=MAX_PAYLOAD)
 
 
-async def _unprobed(endpoint):
-    raise AssertionError(f"{endpoint.url} was tried out")
+async def _refused(_endpoint):
+    """Try an endpoint out where nothing listens."""
+    return Probed(Outcome(kind=OutcomeKind.CONNECT, detail="refused"), 1)
 
 
 async def _unsent(application, endpoint):
@@ -255,7 +257,7 @@ def site_of(api, **settings):
         "live": Live(api.observer),
         "recent": Recent(api.observer, api.keys.clock),
         "readiness": lambda: api.standing["reason"],
-        "probe": _unprobed,
+        "probe": _refused,
         "canary": _unsent,
         "clock": api.keys.clock,
     }

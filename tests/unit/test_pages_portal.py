@@ -112,7 +112,10 @@ def test_the_first_endpoint_from_nothing_to_its_first_2xx(place):
         api.event_type(name)
     guest, first = enter(place, app)
     form = guest.follow(first, "Add your first endpoint")
-    steps = guest.press(form, "Add the endpoint", url="https://acme.example/hooks", eventTypes="invoice.paid")
+    with receiving(204) as port:
+        url = f"http://127.0.0.1:{port}/hooks"
+        steps = guest.press(form, "Add the endpoint", url=url, eventTypes="invoice.paid")
+    assert "answered a first request well" in steps.text
     assert "Waiting for your first 2xx" in steps.text
     assert api.get(f"/app/{app}/endpoint").json["data"][0]["filterTypes"] == ["invoice.paid"]
     sent = guest.press(steps, "Send a signed test")

@@ -14,6 +14,7 @@ from ringback.policy import parse_duration
 from ringback.secrecy import SENSITIVE_HEADERS
 from ringback.server.api.event_type import known
 from ringback.server.pages.behind import Behind
+from ringback.server.pages.first_look import first_look
 from ringback.server.pages.forms import REFUSED, faults, names, pairs, status_of, written_pairs
 from ringback.server.pages.page import Page, Said, Visit, see
 from ringback.server.pages.rendering import page
@@ -63,14 +64,16 @@ class EndpointSettings:
         return _form(visit, await self._about(visit), {})
 
     async def create(self, visit: Visit) -> Page:
-        """Make it."""
+        """Make it, try it out, and lead to what is left to do until it works."""
         about = await self._about(visit)
         try:
             draft = EndpointDraft(**typed(visit))
             endpoint = await self._behind.outbox.create_endpoint(about.application.id, draft)
         except REFUSED as error:
             return _form(visit, about, _written(visit), error)
-        return see(visit, f"{Ways(visit).endpoint(endpoint)}/start", Said("The endpoint is there."))
+        # It is stored by now: whatever comes of this, it stays.
+        said = await first_look(self._behind, visit, endpoint)
+        return see(visit, f"{Ways(visit).endpoint(endpoint)}/start", said)
 
     async def edit(self, visit: Visit) -> Page:
         """Ask for the settings."""
