@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 import pytest
 from visitors import enter, visiting
 
-from browser import Page
 from ringback.config import load
 from ringback.design.rendering import HTML
 from ringback.engine import probe_of
@@ -314,16 +313,3 @@ def test_every_snippet_names_the_headers_that_are_sent(family):
         for part in ("id", "timestamp", "signature"):
             assert f"{family}-{part}" in one.code
             assert f'{{{part}}}"' not in one.code
-
-
-def test_messages_are_the_applications_own(place):
-    """Listed newest first, by event type where asked; nothing that fits says so."""
-    api, _ = place
-    app = api.application()["id"]
-    api.event_type("invoice.paid")
-    guest, _ = enter(place, app)
-    assert "No message yet" in guest.open("/portal/messages").headings
-    message = api.message(app)["id"]
-    assert message in guest.open("/portal/messages?type=invoice.paid").text
-    assert "No message of this type" in guest.open("/portal/messages?type=other").headings
-    assert isinstance(guest.open("/portal/messages"), Page)

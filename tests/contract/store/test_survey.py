@@ -63,6 +63,19 @@ class TestJournal:
         with pytest.raises(NotFound):
             scene.store.journal(JournalFilter(application_id="app_none"), 2)
 
+    def test_whoever_asks_for_one_application_knows_no_other(self, scene):
+        """A place in another application's list is answered as one that is nowhere."""
+        mine, other = scene.application(), scene.application()
+        scene.publish(mine)
+        place = f"{other.id}.{scene.publish(other).message.id}"
+        assert ids_of(scene.store.journal(ALL, 2, place)) != []
+        faults = []
+        for cursor in (place, f"{other.id}.{scene.id('msg')}"):
+            with pytest.raises(NotFound) as caught:
+                scene.store.journal(JournalFilter(application_id=mine.id), 2, cursor)
+            faults.append(caught.value.detail)
+        assert faults[0] == faults[1]
+
     def test_finds_by_time_and_type(self, scene):
         """From an instant on, until before another, and of certain types, each alone and together."""
         app = scene.application()

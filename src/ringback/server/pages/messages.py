@@ -1,4 +1,4 @@
-"""The messages of all applications: found by what the address says, newest first."""
+"""Messages, of all applications or of one: found by what the address says, newest first."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ import msgspec
 from ringback.design.contents import weight, within
 from ringback.design.writing import brief
 from ringback.errors import InvalidInput, NotFound
-from ringback.model import Application, Standing
+from ringback.model import Application, EventType, Standing
+from ringback.server.api.event_type import known
 from ringback.server.pages.behind import Behind
 from ringback.server.pages.forms import moment
 from ringback.server.pages.page import Page, Visit
 from ringback.server.pages.rendering import page
+from ringback.server.pages.ways import Ways
 from ringback.server.pages.wording import STANDINGS, UNSENT, Badge, badge
 from ringback.store import Page as Part
 from ringback.store import Store
 from ringback.store.survey import LOOKED_THROUGH, Journal, JournalEntry, JournalFilter
 
-PLACE = "messages"
 ROWS = 40
 MAX_CHOICES = 100
 # How many bytes of a page a list of suggestions may take, each with what stands around it.
@@ -55,8 +56,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         """Whether anything is asked for at all."""
         return any(msgspec.structs.astuple(self))
 
-    def meaning(self) -> JournalFilter:
-        """Return what it means.
+    def meaning(self, own: str | None) -> JournalFilter:
+        """Return what it means to whoever sees all applications, or their *own* alone.
 
         Raises:
             InvalidInput: A time is none, or there is no such status.
@@ -64,7 +65,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         if self.status and self.status not in STATUSES:
             raise InvalidInput.at("status", msg=f"is one of {', '.join(STATUSES)}")
         return JournalFilter(
-            application_id=self.application or None,
+            application_id=own or self.application or None,
             standing=STATUSES.get(self.status),
             unsent=self.status == "unsent",
             event_types=(self.type,) if self.type else None,
@@ -73,6 +74,9 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
             before=moment("until", self.until),
             text=self.text or None,
         )
+
+
+_FIELDS = Asked.__struct_fields__
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -101,13 +105,19 @@ class Messages:
         self._behind = behind
 
     async def show(self, visit: Visit) -> Page:
-        """List the messages that the address asks for."""
-        asked = Asked(**{name: visit.query.get(name) for name in Asked.__struct_fields__})
+        """List the messages that the address asks for, in a portal only those of its application."""
+        own = visit.parts.get("app")
+        asked = Asked(
+            **{name: visit.query.get(name) for name in _FIELDS if not (own and name == "application")}
+        )
         after, before = (visit.query.get(name)[:MAX_CURSOR] for name in ("after", "before"))
         fault, journal = "", Journal(entries=())
-        choices = await self._behind.outbox.read(_choices)
+        flags = visit.who.principal.feature_flags
+        choices = await self._behind.outbox.read(
+            lambda store: _choices(store) if own is None else _own_choices(store, flags)
+        )
         try:
-            where = asked.meaning()
+            where = asked.meaning(own)
             journal = await self._behind.outbox.read(
                 lambda store: store.journal(
                     where, ROWS, after or before or None, backwards=bool(before and not after)
@@ -118,7 +128,7 @@ class Messages:
         except NotFound as error:
             fault = error.detail
         values = {
-            "place": PLACE,
+            "place": Ways(visit).messages,
             "asked": asked,
             "statuses": [(name, badge(standing or UNSENT).word) for name, standing in STATUSES.items()],
             "choices": choices,
@@ -159,8 +169,16 @@ def row_of(entry: JournalEntry) -> Row:
 def _choices(store: Store) -> Choices:
     few = Part(limit=MAX_CHOICES)
     applications = within(store.applications(few), lambda one: _weight(brief(one.name, 40)), MAX_SUGGESTED)
-    kinds = [kind.name for kind in store.event_types(few, archived=True)]
-    return Choices(applications, within(kinds, _weight, MAX_SUGGESTED))
+    return Choices(applications, _suggested(store.event_types(few, archived=True)))
+
+
+def _own_choices(store: Store, flags: frozenset[str] | None) -> Choices:
+    few = Part(limit=MAX_CHOICES)
+    return Choices((), _suggested(known(store, few, flags, archived=False)))
+
+
+def _suggested(kinds: Sequence[EventType]) -> Sequence[str]:
+    return within([kind.name for kind in kinds], _weight, MAX_SUGGESTED)
 
 
 def _weight(suggested: str) -> int:

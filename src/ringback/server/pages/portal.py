@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from ringback.errors import NotFound
-from ringback.model import Application, Attempt, Endpoint, Message
+from ringback.model import Application, Attempt, Endpoint
 from ringback.server.pages.behind import Behind
 from ringback.server.pages.endpoints import latest_at, pair, pair_of, turned
 from ringback.server.pages.page import PORTAL, Answer, Page, Visit
@@ -16,7 +16,7 @@ from ringback.server.pages.slices import Slice, part, sliced
 from ringback.server.pages.snippets import snippets
 from ringback.server.pages.ways import Ways
 from ringback.signing.standard import SYMMETRIC_PREFIX
-from ringback.store import MessageFilter, Store
+from ringback.store import Store
 
 STYLE = "text/css; charset=utf-8"
 
@@ -69,18 +69,6 @@ class Portal:
             visit,
             "endpoint_probe.html",
             {"place": Ways(visit).place, **given},
-        )
-
-    async def messages(self, visit: Visit) -> Page:
-        """Show the application's messages, newest first."""
-        asked, kind = part(visit), visit.query.get("type")
-        where = MessageFilter(event_types=(kind,) if kind else None)
-        found = await self._behind.outbox.read(lambda store: store.messages(visit.parts["app"], where, asked))
-        rows: Slice[Message] = sliced(visit, found, asked, lambda one: one.id)
-        return page(
-            visit,
-            "portal_messages.html",
-            {"place": f"{PORTAL}/messages", "messages": rows, "kind": kind, "app": visit.parts["app"]},
         )
 
     async def style(self, _visit: Visit) -> Page:

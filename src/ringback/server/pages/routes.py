@@ -266,7 +266,7 @@ def _portal(behind: Behind) -> tuple[Entry, ...]:
             msgspec.structs.replace(entry, action=own(entry.action))
             for entry in (
                 Entry("GET", PORTAL, portal.show, OWNERS.look),
-                Entry("GET", f"{PORTAL}/messages", portal.messages, OWNERS.look),
+                Entry("GET", f"{PORTAL}/messages", Messages(behind).show, OWNERS.look),
                 *_event_types(behind, f"{PORTAL}/event-types", OWNERS.look),
                 *_messages(behind, f"{PORTAL}/messages/{{msg}}", OWNERS),
                 *_endpoints(behind, PORTAL, OWNERS),

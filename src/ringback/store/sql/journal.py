@@ -41,8 +41,8 @@ _NAMED = f"""
     WHERE {{whose}} ORDER BY m.key DESC LIMIT ?
 """
 _PLACE = """
-    SELECT m.key, m.id FROM ringback_application a JOIN ringback_message m ON m.application_key = a.key AND m.id = ?
-    WHERE a.id = ?
+    SELECT m.key, m.id, a.key FROM ringback_application a
+    JOIN ringback_message m ON m.application_key = a.key AND m.id = ? WHERE a.id = ?
 """
 # The newest messages with a delivery that failed for good or was cancelled.
 _LOST = f"""
@@ -127,7 +127,7 @@ class Journals(Counts):
             named = self._named(where.text, owner, limit)
             if named:
                 return Journal(entries=self._entries(named))
-        spot = _Spot(None if cursor is None else self._message_at(cursor), backwards)
+        spot = _Spot(None if cursor is None else self._message_at(cursor, owner), backwards)
         if where.tag is not None:
             road = self._tagged_road(where, where.tag, owner, spot)
         elif where.standing is not None and where.standing in _LOST_STATES:
@@ -173,11 +173,11 @@ class Journals(Counts):
         whose, values = ("true", ()) if owner is None else ("a.key = ?", (owner,))
         return self.rows(_NAMED.format(column=column, whose=whose), (text, *values, limit))
 
-    def _message_at(self, cursor: str) -> tuple[int, str]:
-        """Return the key and the id of the message at a cursor."""
-        owner, _, message = cursor.rpartition(".")
-        found = self.row(_PLACE, (message, owner))
-        if found is None:
+    def _message_at(self, cursor: str, owner: int | None) -> tuple[int, str]:
+        """Return the key and the id of the message at a cursor; to whoever asks for one *owner*'s there is no other."""
+        name, _, message = cursor.rpartition(".")
+        found = self.row(_PLACE, (message, name))
+        if found is None or owner not in {None, found[2]}:
             raise NotFound(
                 "this place in the list is gone with the message that was there; begin with the newest"
             )
