@@ -47,6 +47,7 @@ MENU = (
 PORTAL_MENU = (
     Item(PORTAL, "Endpoints"),
     Item(f"{PORTAL}/messages", "Messages"),
+    Item(f"{PORTAL}/replays", "Replays"),
     Item(f"{PORTAL}/event-types", "Event types"),
 )
 
