@@ -222,7 +222,8 @@ def test_what_comes_in_shows_by_itself_and_is_sent_again_with_a_key(place, visit
 def test_a_customer_comes_to_the_portal(place, visit, hand, application):
     """By a link for one use: an endpoint, a signed test, code with its headers - and nobody else's data."""
     hand.open(f"/applications/{application}")
-    hand.press("button", "Portal link")
+    hand.press("link", "Portal link")
+    hand.press("button", "Make the link")
     link = hand.page.locator("#link").inner_text().removeprefix(place.url)
     customer = type(hand)(visit(place.url, screen=hand.screen))
     customer.open(link)

@@ -84,7 +84,9 @@ def test_an_operator_opens_a_portal_and_stays_an_operator(place):
     app = api.application(name="Acme")["id"]
     operator = visitor()
     operator.login()
-    made = operator.press(operator.open(f"/applications/{app}"), "Portal link")
+    made = operator.press(
+        operator.follow(operator.open(f"/applications/{app}"), "Portal link"), "Make the link"
+    )
     url = urlsplit(made.link("Open it yourself"))
     operator.press(operator.open(f"{url.path}?{url.query}"), "Go on")
     assert "Endpoints" in operator.open("/portal").headings

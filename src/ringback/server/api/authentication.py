@@ -7,62 +7,36 @@ and ending them all work. Capabilities and how long a token may last are as the 
 from __future__ import annotations
 
 import contextlib
-import enum
 from typing import Annotated
 
 import msgspec
 from falcon import HTTP_204
 from falcon.asgi import Response
 
-from ringback.access import Scope
 from ringback.api_keys import Visit
 from ringback.drafts import ApplicationDraft
-from ringback.errors import Forbidden, InvalidInput, NotFound
+from ringback.errors import Forbidden, NotFound
 from ringback.outbox import Outbox
 from ringback.server.auth import Tokens
 from ringback.server.bodies import Bodies
 from ringback.server.operation import operation
 from ringback.server.paging import Query, parse
+from ringback.server.portal_access import HOUR, WEEK, Capability, Flags, link_to_portal, scopes_of
 from ringback.server.replies import reply
 from ringback.server.unknown import Request
 from ringback.server.wire import Shape
 from ringback.sessions import Grant, Sessions
 
-HOUR = 3600
-WEEK = 7 * 24 * HOUR
-MAX_FLAGS = 100
 MAX_SESSIONS = 100
 
-Name = Annotated[str, msgspec.Meta(pattern=r"^[a-zA-Z0-9\-_.]+$(?!\n)", max_length=256)]
 Session = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
-
-
-class Capability(enum.StrEnum):
-    """What somebody may do in a portal."""
-
-    VIEW_BASE = "ViewBase"
-    VIEW_ENDPOINT_SECRET = "ViewEndpointSecret"  # noqa: S105 - what may be done with secrets
-    MANAGE_ENDPOINT_SECRET = "ManageEndpointSecret"  # noqa: S105 - as above
-    MANAGE_TRANSFORMATIONS = "ManageTransformations"
-    CREATE_ATTEMPTS = "CreateAttempts"
-    MANAGE_ENDPOINT = "ManageEndpoint"
-
-
-SCOPES = {
-    Capability.VIEW_BASE: Scope.READ,
-    Capability.VIEW_ENDPOINT_SECRET: Scope.VIEW_SECRETS,
-    Capability.MANAGE_ENDPOINT_SECRET: Scope.ROTATE_SECRETS,
-    Capability.CREATE_ATTEMPTS: Scope.REDELIVER,
-    Capability.MANAGE_ENDPOINT: Scope.MANAGE_ENDPOINTS,
-    Capability.MANAGE_TRANSFORMATIONS: Scope.MANAGE_TRANSFORMATIONS,
-}
 
 
 class AppPortalAccessIn(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
     """Who is let in: what they may do, for how many seconds; and the application, if it may not be there yet."""
 
     application: ApplicationDraft | None = None
-    feature_flags: Annotated[tuple[Name, ...], msgspec.Meta(max_length=MAX_FLAGS)] | None = None
+    feature_flags: Flags | None = None
     capabilities: tuple[Capability, ...] | None = None
     read_only: bool | None = None
     expiry: Annotated[int, msgspec.Meta(ge=HOUR, le=WEEK)] | None = None
@@ -146,7 +120,7 @@ class Authentication:
 
     async def _admitted(self, req: Request, app: str, body: AppPortalAccessIn) -> AppPortalAccessOut:
         visit = Visit(
-            scopes=_scopes(body),
+            scopes=scopes_of(body.capabilities, read_only=bool(body.read_only)),
             feature_flags=tuple(dict.fromkeys(body.feature_flags or ())),
             session=body.session_id or "",
             lifetime=(body.expiry or WEEK) * 1000,
@@ -162,18 +136,3 @@ class Authentication:
         code = await self._sessions.link(grant, visit.lifetime)
         # Not the token: what is in an address is logged on the way, and this is worth nothing after its first use.
         return AppPortalAccessOut(url=f"{self._public_url or req.prefix}{link_to_portal(code)}", token=token)
-
-
-def link_to_portal(code: str) -> str:
-    """Return the address, below the server's, of a link to the portal for one use."""
-    return f"/portal/enter?link={code}"
-
-
-def _scopes(body: AppPortalAccessIn) -> tuple[Scope, ...]:
-    if body.capabilities is not None and Capability.VIEW_BASE not in body.capabilities:
-        raise InvalidInput.at("body", "capabilities", msg="holds ViewBase, always")
-    if body.read_only:
-        return (Scope.READ,)
-    if body.capabilities is None:
-        return (Scope.PORTAL,)
-    return tuple(dict.fromkeys(SCOPES[one] for one in body.capabilities if one in SCOPES))

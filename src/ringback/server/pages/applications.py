@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ringback.access import Scope
 from ringback.drafts import ApplicationDraft
 from ringback.errors import InvalidInput, NotFound, RingbackError
 from ringback.model import Application, Endpoint
-from ringback.server.api.authentication import link_to_portal
 from ringback.server.pages.behind import Behind
 from ringback.server.pages.confirming import Question, confirm
 from ringback.server.pages.forms import REFUSED, faults, pairs, status_of, written_pairs
@@ -16,7 +14,6 @@ from ringback.server.pages.page import Page, Said, Visit, see, segment
 from ringback.server.pages.rendering import page
 from ringback.server.pages.slices import Slice, part, sliced
 from ringback.server.pages.ways import APPLICATIONS
-from ringback.sessions import LINK_LIFETIME, Grant
 from ringback.store import Store
 
 
@@ -109,19 +106,6 @@ class Applications:
                 hidden={"sure": "yes"},
             ),
         )
-
-    async def portal(self, visit: Visit) -> Page:
-        """Make a link to its portal, for one use."""
-        application = await self._application(visit)
-        grant = Grant(scopes=(Scope.PORTAL,), origin="", application_id=application.id)
-        code = await self._behind.sessions.link(grant)
-        base = self._behind.public_url or visit.origin
-        values = {
-            "application": application,
-            "url": f"{base}{link_to_portal(code)}",
-            "lifetime": LINK_LIFETIME,
-        }
-        return page(visit, "portal_link.html", {"place": APPLICATIONS, **values})
 
     async def _application(self, visit: Visit) -> Application:
         return await self._behind.outbox.read(lambda store: store.application(visit.parts["app"]))

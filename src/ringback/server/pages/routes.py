@@ -23,6 +23,7 @@ from ringback.server.pages.overview import Overview
 from ringback.server.pages.own_settings import SettingsPage
 from ringback.server.pages.page import PORTAL, Action
 from ringback.server.pages.portal import Portal, own
+from ringback.server.pages.portal_links import PortalLinks
 from ringback.server.pages.remedies import Remedies
 from ringback.server.pages.replays import ReplayPages
 from ringback.server.pages.signing_in import SigningIn
@@ -151,7 +152,7 @@ def _operated_messages(behind: Behind) -> tuple[Entry, ...]:
 
 
 def _applications(behind: Behind) -> tuple[Entry, ...]:
-    applications = Applications(behind)
+    applications, links = Applications(behind), PortalLinks(behind)
     one = "applications/{app}"
     return (
         Entry("GET", "applications", applications.show_all, LOOK),
@@ -160,7 +161,8 @@ def _applications(behind: Behind) -> tuple[Entry, ...]:
         Entry("GET", one, applications.show, LOOK),
         Entry("GET", f"{one}/edit", applications.edit, OPERATE),
         Entry("POST", f"{one}/edit", applications.change, OPERATE),
-        Entry("POST", f"{one}/portal", applications.portal, OPERATE),
+        Entry("GET", f"{one}/portal", links.ask, OPERATE),
+        Entry("POST", f"{one}/portal", links.make, OPERATE),
         Entry("POST", f"{one}/delete", applications.remove, OPERATE),
     )
 
