@@ -33,7 +33,7 @@ def test_each_says_how_it_went(api, guest):
     page = guest.open("/portal/messages")
     assert states(page) == dict(zip(published, ("Delivered", "Failed", "Under way"), strict=True))
     assert "Application" not in page.rows[0]
-    assert published[2] in guest.follow(page, "invoice.paid").text
+    assert page.rows[1][3][:ID] in guest.follow(page, "invoice.paid").text
 
 
 def test_they_are_found_by_what_the_address_says(api, guest):
