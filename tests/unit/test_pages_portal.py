@@ -1,8 +1,6 @@
 """The portal: who is let in by what, what they may do there, and that no application's people see another's."""
 
-import base64
 import contextlib
-import hashlib
 import http.server
 import threading
 from urllib.parse import urlsplit
@@ -13,13 +11,11 @@ from visitors import enter, visiting
 from ringback.config import load
 from ringback.design.rendering import HTML
 from ringback.engine import probe_of
-from ringback.model import HeaderFamily, Outcome, OutcomeKind
+from ringback.model import Outcome, OutcomeKind
 from ringback.outbox import system_clock
 from ringback.server.pages.advice import advice
 from ringback.server.pages.brand import DARK_GROUND, LIGHT_GROUND, Brand, Logo, contrast, readable
 from ringback.server.pages.routes import entries
-from ringback.server.pages.snippets import snippets
-from ringback.signing import standard
 
 HOSTILE = "<script>alert(1)</script>"
 NOBODY = f"ep_{'0' * 27}"
@@ -289,29 +285,3 @@ def test_any_colour_can_be_read(colour):
     """On light and on dark ground, text in the portal's colour has the contrast that WCAG asks for."""
     for ground in (LIGHT_GROUND, DARK_GROUND):
         assert contrast(readable(colour, ground), ground) >= 4.5
-
-
-@pytest.mark.parametrize("family", list(HeaderFamily))
-def test_the_python_snippet_verifies_what_is_signed(family):
-    """With the headers of its endpoint; and nothing that was changed, or that is old."""
-    (code,) = [one.code for one in snippets(family) if one.language == "Python"]
-    names = {}
-    exec(code, names)
-    secret = "whsec_" + base64.b64encode(hashlib.sha256(b"secret").digest()).decode()
-    key, now = standard.parse_signing_key(secret), system_clock()
-    headers = standard.signature_headers([key], family, "msg_1", now, b"{}")
-    assert names["verified"](secret, headers, b"{}")
-    assert not names["verified"](secret, headers, b"{ }")
-    old = standard.signature_headers([key], family, "msg_1", now - 400_000, b"{}")
-    assert not names["verified"](secret, old, b"{}")
-
-
-@pytest.mark.parametrize("family", list(HeaderFamily))
-def test_every_snippet_names_the_headers_that_are_sent(family):
-    """Seven languages, and no placeholder is left."""
-    made = snippets(family)
-    assert [one.language for one in made] == ["Python", "Node.js", "PHP", "Java", "C#", "Ruby", "Go"]
-    for one in made:
-        for part in ("id", "timestamp", "signature"):
-            assert f"{family}-{part}" in one.code
-            assert f'{{{part}}}"' not in one.code
