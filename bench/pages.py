@@ -1,14 +1,13 @@
 """``python -m bench.pages``: how long the server's pages take where a million messages are stored.
 
-The store is filled through its own verbs, with messages of the last day: a dozen applications, most deliveries
-succeeded, some failed, some waiting. Then a server starts on it, and every page is asked for again and again.
+The store is filled through its own verbs (see ``filling``). Then a server starts on it, and every page is asked for
+again and again, as operators see it and as an application's own people do.
 """
 
 from __future__ import annotations
 
 import http.client
-import itertools
-import random
+import json
 import sys
 import tempfile
 import time
@@ -20,33 +19,81 @@ import click
 import msgspec
 
 from bench.figures import percentile
+from bench.filling import KINDS, Filled, Filling
 from bench.machine import describe
-from bench.processes import BenchError, installation, server
+from bench.processes import BenchError, Server, installation, server
 from bench.wire import LOOPBACK
-from ringback import ids
-from ringback.model import Application, Attempt, Endpoint, EndpointSecret, Outcome, OutcomeKind, Phases
-from ringback.policy import DAY, HOUR, Decision, Step
-from ringback.store import Acceptance, Accepted, Lease, Settlement, Store, Work, open_store
-from ringback.store import Page as Part
+from ringback.store import open_store
 from ringback.vault import parse_main_keys
 
-APPLICATIONS = 12
-ENDPOINTS = 2
-BATCH = 1_000
-LEASE_MS = 60_000
-SECRET = "whsec_" + "QUJD" * 8
-KINDS = ("invoice.paid", "invoice.expired", "user.created", "order.shipped")
-# Every endpoint fails now and then, the first of all most of the time.
-FAILS, FAILS_MOSTLY = 0.005, 0.5
 REPETITIONS = 20
 # What the project promises of every page, but for the very first look at a store that nobody has read yet.
 MOST_MS, MOST_KB = 100.0, 60.0
+WIDTH = 48
+_ENDPOINT = "/applications/{application}/endpoints"
+# The pages of operators and of an application's own people, by what they are called; names stand for ids.
+OPERATORS: Mapping[str, str] = {
+    "overview, a day": "/",
+    "overview, an hour": "/?span=1h",
+    "overview, a week": "/?span=7d",
+    "live view": "/watch",
+    "live view, failed": "/watch?show=failed",
+    "messages": "/messages",
+    "messages of an application": "/messages?application={application}",
+    "messages that failed": "/messages?status=failed",
+    "messages under way": "/messages?status=underway",
+    "messages that wait": "/messages?status=waiting",
+    "messages of a type that failed": f"/messages?type={KINDS[0]}&status=failed",
+    "messages by event id": "/messages?text=event-7",
+    "messages with a text that none has": "/messages?text=nothing+has+this+text",
+    "the same in one application": "/messages?text=nothing+has+this+text&application={application}",
+    "a message": "/messages/{application}/{message}",
+    "two messages compared": "/messages/{application}/{message}/compare?with={earlier}",
+    "applications": "/applications",
+    "an application": "/applications/{application}",
+    "an endpoint that fails often": f"{_ENDPOINT}/{{troubled}}",
+    "an endpoint that has failed for long": f"{_ENDPOINT}/{{broken}}",
+    "its attempts": f"{_ENDPOINT}/{{broken}}/attempts",
+    "its attempts that succeeded": f"{_ENDPOINT}/{{broken}}/attempts?went=well",
+    "its attempts without an answer": f"{_ENDPOINT}/{{broken}}/attempts?class=0",
+    "its messages": f"{_ENDPOINT}/{{broken}}/messages",
+    "its messages that failed": f"{_ENDPOINT}/{{broken}}/messages?standing=failed",
+    "its messages of a type that failed": f"{_ENDPOINT}/{{broken}}/messages?standing=failed&type={KINDS[0]}",
+    "its messages of a type that there is not": f"{_ENDPOINT}/{{broken}}/messages?type=none",
+    "its messages of a type, delivered": f"{_ENDPOINT}/{{broken}}/messages?standing=succeeded&type={KINDS[0]}",
+    "its settings": f"{_ENDPOINT}/{{broken}}/edit",
+    "how to make it work": f"{_ENDPOINT}/{{broken}}/start",
+    "replay, previewed": f"{_ENDPOINT}/{{broken}}/replay?which=failed&window=1d",
+    "replay of everything, previewed": f"{_ENDPOINT}/{{troubled}}/replay?which=rest&window=7d",
+    "replays": "/replays",
+    "sources": "/sources",
+    "a source": "/sources/{source}",
+    "its refused requests": "/sources/{source}/refused",
+    "its dead letters": "/sources/{source}/dead",
+    "what nothing handles": "/sources/{source}/unhandled",
+    "event types": "/event-types",
+    "an event type": f"/event-types/{KINDS[0]}",
+    "API keys": "/keys",
+    "server": "/settings",
+}
+OWNERS: Mapping[str, str] = {
+    "portal": "/portal",
+    "portal: messages": "/portal/messages",
+    "portal: messages of a type": f"/portal/messages?type={KINDS[0]}",
+    "portal: messages of a type that there is not": "/portal/messages?type=none",
+    "portal: a message": "/portal/messages/{message}",
+    "portal: an endpoint": "/portal/endpoints/{broken}",
+    "portal: its messages that failed": "/portal/endpoints/{broken}/messages?standing=failed",
+    "portal: replays": "/portal/replays",
+    "portal: event types": "/portal/event-types",
+    "portal: an event type": f"/portal/event-types/{KINDS[0]}",
+}
 
 
 class Page(msgspec.Struct, frozen=True):
     """A page, and how it was answered: milliseconds of the first look, of the median and of the slowest other one."""
 
-    path: str
+    name: str
     first: float
     median: float
     slowest: float
@@ -69,135 +116,53 @@ def main(messages: int, folder: Path | None) -> None:
         place = installation(Path(data) / "server")
         store = open_store(place.store, parse_main_keys(place.main_key))
         try:
-            last = Filling(store).fill(messages)
+            filled = Filling(store).fill(messages)
         finally:
             store.close()
         try:
             with server(place) as running:
-                pages = list(looked_at(running.port, running.token, last))
+                pages = list(looked_at(running, filled))
         except BenchError as error:
             sys.exit(f"bench: {error}")
     print("\n".join(table(pages)))
-    slow = [page.path for page in pages if page.median > MOST_MS or page.kilobytes > MOST_KB]
+    slow = [page.name for page in pages if page.median > MOST_MS or page.kilobytes > MOST_KB]
     if slow:
         sys.exit(f"WRONG: more than {MOST_MS:.0f} ms or {MOST_KB:.0f} kB: {', '.join(slow)}")
 
 
-class Filling:
-    """Fills an empty store with a day's messages."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._chance = random.Random(7)
-        self._tokens = itertools.count(1)
-        self._now = time.time_ns() // 1_000_000
-        self._applications = [self._application(number) for number in range(APPLICATIONS)]
-        with store.transaction():
-            for application in self._applications:
-                store.add(application)
-                for number in range(ENDPOINTS):
-                    store.add(self._endpoint(application, number))
-        self._troubled = store.endpoints(self._applications[0].id, Part(limit=1))[0].id
-
-    def fill(self, count: int) -> tuple[str, str]:
-        """Store *count* messages, evenly over the last day; return the last one's application and id."""
-        last = ("", "")
-        for begin in range(0, count, BATCH):
-            wanted = [self._acceptance(begin + at, count) for at in range(min(BATCH, count - begin))]
-            with self._store.transaction():
-                lease = Lease(next(self._tokens), self._now + LEASE_MS)
-                answers = self._store.accept(wanted, lease, lambda _: True)
-                accepted = [answer for answer in answers if isinstance(answer, Accepted)]
-                self._store.settle([self._settled(work) for one in accepted for work in one.works])
-            self._store.checkpoint()
-            last = (accepted[-1].message.application_id, accepted[-1].message.id)
-        return last
-
-    def _application(self, number: int) -> Application:
-        name = f"Application {number}"
-        return Application(
-            id=self._id(ids.APPLICATION), name=name, created_at=self._now, updated_at=self._now
-        )
-
-    def _endpoint(self, owner: Application, number: int) -> Endpoint:
-        return Endpoint(
-            id=self._id(ids.ENDPOINT),
-            application_id=owner.id,
-            url=f"https://receiver.example/{number}",
-            created_at=self._now,
-            updated_at=self._now,
-            secrets=(EndpointSecret(SECRET),),
-        )
-
-    def _acceptance(self, number: int, count: int) -> Acceptance:
-        at = self._now - DAY + DAY * number // count
-        payload = {
-            "id": number,
-            "amount": self._chance.randrange(10**6),
-            "note": "x" * self._chance.randrange(400),
-        }
-        return Acceptance(
-            application=self._chance.choice(self._applications).id,
-            id=self._id(ids.MESSAGE, at),
-            event_type=self._chance.choice(KINDS),
-            payload=msgspec.json.encode(payload),
-            created_at=at,
-            event_id=f"event-{number}",
-        )
-
-    def _settled(self, work: Work) -> Settlement:
-        fails = self._chance.random() < (FAILS_MOSTLY if work.endpoint.id == self._troubled else FAILS)
-        kind, status = (OutcomeKind.REFUSED, 503) if fails else (OutcomeKind.SUCCESS, 200)
-        attempt = Attempt(
-            id=self._id(ids.ATTEMPT, work.accepted_at),
-            message_id=work.message_id,
-            endpoint_id=work.endpoint.id,
-            number=1,
-            trigger=work.trigger,
-            url=work.endpoint.url,
-            started_at=work.accepted_at,
-            duration=self._chance.randrange(20, 400),
-            outcome=Outcome(
-                kind=kind, status=status, body=b"busy", phases=Phases(900, 2_000, 6_000, 50, 40_000, 200)
-            ),
-        )
-        if not fails:
-            decision = Decision(Step.SUCCEED)
-        elif self._chance.random() < FAILS_MOSTLY:
-            decision = Decision(Step.EXHAUST)
-        else:
-            decision = Decision(Step.RETRY, self._now + HOUR)
-        return Settlement(work=work, decision=decision, attempt=attempt)
-
-    def _id(self, prefix: str, at: int | None = None) -> str:
-        return ids.new_id(prefix, at or self._now, self._chance.randbytes(ids.ENTROPY_BYTES))
+def looked_at(running: Server, filled: Filled) -> Iterator[Page]:
+    """Yield how each page was answered by a server that has what was *filled* in."""
+    connection = http.client.HTTPConnection(LOOPBACK, running.port)
+    ids = msgspec.structs.asdict(filled)
+    operator = _signed_in(connection, running.token)
+    owner = _signed_in(connection, _portal_token(connection, running.token, filled.application))
+    for session, pages in ((operator, OPERATORS), (owner, OWNERS)):
+        headers = {"cookie": session, "accept": "text/html"}
+        for name, path in pages.items():
+            yield _looked_at(connection, name, path.format(**ids), headers)
 
 
-def looked_at(port: int, token: str, last: tuple[str, str]) -> Iterator[Page]:
-    """Yield how each page was answered by the server on a port; *last* is a message's application and id."""
-    connection = http.client.HTTPConnection(LOOPBACK, port)
-    headers = {"cookie": _signed_in(connection, token), "accept": "text/html"}
-    for path in _paths(*last):
-        took, size = [], 0
-        for _ in range(REPETITIONS):
-            begin = time.perf_counter()
-            connection.request("GET", path, headers=headers)
-            answer = connection.getresponse()
-            size = len(answer.read())
-            took.append((time.perf_counter() - begin) * 1000)
-            if answer.status != http.HTTPStatus.OK:
-                raise BenchError(f"{path} was answered with {answer.status}")
-        yield Page(path, took[0], percentile(took[1:], 0.5), max(took[1:]), size / 1000)
+def _looked_at(connection: http.client.HTTPConnection, name: str, path: str, headers: dict[str, str]) -> Page:
+    took, size = [], 0
+    for _ in range(REPETITIONS):
+        begin = time.perf_counter()
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        size = len(answer.read())
+        took.append((time.perf_counter() - begin) * 1000)
+        if answer.status != http.HTTPStatus.OK:
+            raise BenchError(f"{path} was answered with {answer.status}")
+    return Page(name, took[0], percentile(took[1:], 0.5), max(took[1:]), size / 1000)
 
 
 def table(pages: list[Page]) -> list[str]:
     """Return the figures as lines."""
     titles = ("first ms", "median ms", "slowest ms", "kilobytes")
-    lines = ["  ".join([f"{'page':<72}", *titles])]
+    lines = ["  ".join([f"{'page':<{WIDTH}}", *titles])]
     for page in pages:
         figures = (page.first, page.median, page.slowest, page.kilobytes)
         cells = [f"{figure:>{len(title)}.1f}" for title, figure in zip(titles, figures, strict=True)]
-        lines.append("  ".join([f"{page.path[:72]:<72}", *cells]))
+        lines.append("  ".join([f"{page.name:<{WIDTH}}", *cells]))
     return lines
 
 
@@ -213,23 +178,10 @@ def _signed_in(connection: http.client.HTTPConnection, token: str) -> str:
     return cookie.partition(";")[0]
 
 
-def _paths(application: str, message: str) -> Iterator[str]:
-    yield from ("/", "/?span=1h", "/?span=7d", "/watch", "/watch?show=failed")
-    yield from ("/applications", f"/applications/{application}")
-    yield f"/messages/{application}/{message}"
-    searches: tuple[Mapping[str, str], ...] = (
-        {},
-        {"application": application},
-        {"status": "failed"},
-        {"status": "underway"},
-        {"status": "waiting"},
-        {"type": KINDS[0], "status": "failed"},
-        {"text": "event-7"},
-        {"text": "nothing has this text"},
-        {"text": "nothing has this text", "application": application},
-    )
-    for search in searches:
-        yield f"/messages?{urlencode(search)}" if search else "/messages"
+def _portal_token(connection: http.client.HTTPConnection, token: str, application: str) -> str:
+    headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+    connection.request("POST", f"/api/v1/auth/app-portal-access/{application}", b"{}", headers)
+    return str(json.loads(connection.getresponse().read())["token"])
 
 
 if __name__ == "__main__":

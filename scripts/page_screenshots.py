@@ -57,13 +57,13 @@ def _taken(browser: Browser, name: str, pages: list[Shown]) -> list[str]:
 
 
 def _take(browser: Browser, site: Site, shown: Shown) -> None:
-    path = shown.path.format(**site.places)
     with contextlib.ExitStack() as stack:
         for screen, size in SCREENS.items():
             cookies = site.cookies(shown.who)
             visit = stack.enter_context(visiting(browser, site.url, screen=size, cookies=cookies))
             visit.expect_fault(rf"status of {shown.status} ")
-            page = visit.open(path)
+            shown.open(visit.page, site)
+            page = visit.settle()
             for scheme in SCHEMES:
                 page.emulate_media(color_scheme=scheme)
                 visit.settle()

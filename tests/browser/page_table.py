@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
+
+from playwright.sync_api import Page, Response
+from running_site import Site
+
+
+class Press(NamedTuple):
+    """What is done on a page to come to another one: fields, by their labels, are filled in, a button is pressed."""
+
+    button: str
+    fields: Mapping[str, str] = {}
 
 
 class Shown(NamedTuple):
@@ -14,6 +25,8 @@ class Shown(NamedTuple):
         path: Its address; ``{name}`` stands for what the site has there.
         status: What it is answered with.
         who: Who sees it, see the ``sessions`` of a site.
+        press: What leads to it from the page that is at *path*.
+        seldom: Whether it is much like others, so that looking at it on a phone, when it is light, is enough.
         more: What there is so much of, all alike, that rules are tried on one part of it: the rest, as a selector.
     """
 
@@ -23,6 +36,19 @@ class Shown(NamedTuple):
     status: int = 200
     who: str = "operator"
     more: str | None = None
+    press: Press | None = None
+    seldom: bool = False
+
+    def open(self, page: Page, site: Site) -> Response | None:
+        """Open it in a tab, or come to it as the table says; return what that was answered with."""
+        answer = page.goto(site.url + self.path.format(**site.places))
+        if self.press is None:
+            return answer
+        for label, text in self.press.fields.items():
+            page.get_by_label(label, exact=True).fill(text)
+        with page.expect_navigation() as led:
+            page.get_by_role("button", name=self.press.button, exact=True).click()
+        return led.value
 
 
 PAGES = (
@@ -35,6 +61,7 @@ PAGES = (
     Shown("overview-read-only", "server", "/", who="reader"),
     Shown("login", "server", "/login", who="nobody"),
     Shown("login-link", "server", "/login?link=code", who="nobody"),
+    Shown("login-not-kept", "server", "/login/kept", 400, who="nobody", seldom=True),
     Shown("messages", "server", "/messages"),
     Shown("messages-new", "new server", "/messages"),
     Shown("messages-filtered", "server", "/messages?status=failed&type=invoice.paid"),
@@ -43,12 +70,19 @@ PAGES = (
     Shown("message-first", "server", "/messages/{app}/{first}"),
     Shown("message-unheard", "server", "/messages/{quiet}/{unheard}"),
     Shown("message-compare", "server", "/messages/{app}/{message}/compare?with={first}"),
+    Shown(
+        "message-compare-attempts",
+        "server",
+        "/messages/{app}/{message}/compare",
+        press=Press("Compare"),
+    ),
     Shown("message-forget", "server", "/messages/{app}/{message}/forget"),
     Shown("applications", "server", "/applications"),
     Shown("applications-new", "new server", "/applications"),
     Shown("applications-none", "server", "/applications?find=nothing"),
     Shown("application", "server", "/applications/{app}"),
     Shown("application-quiet", "server", "/applications/{quiet}"),
+    Shown("application-portal", "server", "/applications/{app}", press=Press("Portal link"), seldom=True),
     Shown("application-make", "server", "/applications/new"),
     Shown("application-edit", "server", "/applications/{app}/edit"),
     Shown("endpoint", "server", "/applications/{app}/endpoints/{broken}"),
@@ -59,6 +93,36 @@ PAGES = (
     Shown("endpoint-attempts", "server", "/applications/{app}/endpoints/{broken}/attempts"),
     Shown("endpoint-messages", "server", "/applications/{app}/endpoints/{broken}/messages"),
     Shown("endpoint-secret", "server", "/applications/{app}/endpoints/{broken}/secret"),
+    Shown(
+        "endpoint-secret-shown",
+        "server",
+        "/applications/{app}/endpoints/{broken}/secret",
+        press=Press("Show it"),
+        seldom=True,
+    ),
+    Shown(
+        "endpoint-checked",
+        "server",
+        "/applications/{app}/endpoints/{broken}",
+        press=Press("Check now"),
+        seldom=True,
+    ),
+    Shown("endpoint-disabled", "server", "/applications/{app}/endpoints/{disabled}", seldom=True),
+    Shown(
+        "endpoint-delete",
+        "server",
+        "/applications/{app}/endpoints/{disabled}",
+        press=Press("Delete the endpoint"),
+        seldom=True,
+    ),
+    Shown(
+        "endpoint-faults",
+        "server",
+        "/applications/{app}/endpoints/new",
+        400,
+        press=Press("Add the endpoint", {"URL": "nowhere"}),
+        seldom=True,
+    ),
     Shown("endpoint-edit", "server", "/applications/{app}/endpoints/{broken}/edit"),
     Shown("endpoint-make", "server", "/applications/{app}/endpoints/new"),
     Shown("endpoint-start", "server", "/applications/{app}/endpoints/{picky}/start"),
@@ -78,6 +142,7 @@ PAGES = (
     Shown("dead-letters", "server", "/dead-letters"),
     Shown("source-polled", "server", "/sources/{source}/polled"),
     Shown("source-unhandled", "server", "/sources/{source}/unhandled"),
+    Shown("source-quarantined", "server", "/sources/{source}/quarantined", seldom=True),
     Shown("source-make", "server", "/sources/new"),
     Shown("event-types", "server", "/event-types"),
     Shown("event-types-new", "new server", "/event-types"),
@@ -85,15 +150,24 @@ PAGES = (
     Shown("event-type-edit", "server", "/event-types/{kind}/edit"),
     Shown("event-type-make", "server", "/event-types/new"),
     Shown("keys", "server", "/keys"),
+    Shown("key-made", "server", "/keys", press=Press("Make the key", {"Name": "Shop"}), seldom=True),
     Shown("settings", "server", "/settings"),
     Shown("portal", "server", "/portal", who="customer"),
     Shown("portal-new", "server", "/portal", who="newcomer"),
     Shown("portal-enter", "server", "/portal/enter", who="nobody"),
     Shown("portal-messages", "server", "/portal/messages", who="customer"),
     Shown("portal-event-types", "server", "/portal/event-types", who="customer"),
+    Shown("portal-event-type", "server", "/portal/event-types/{kind}", who="customer", seldom=True),
     Shown("portal-endpoint", "server", "/portal/endpoints/{broken}", who="customer"),
     Shown("portal-endpoint-make", "server", "/portal/endpoints/new", who="customer"),
     Shown("portal-endpoint-start", "server", "/portal/endpoints/{picky}/start", who="customer"),
+    Shown("portal-read-only", "server", "/portal/endpoints/{broken}", who="onlooker", seldom=True),
+    Shown("portal-attempts", "server", "/portal/endpoints/{broken}/attempts", who="customer", seldom=True),
+    Shown("portal-secret", "server", "/portal/endpoints/{broken}/secret", who="customer", seldom=True),
+    Shown("portal-replay", "server", "/portal/endpoints/{broken}/replay", who="customer", seldom=True),
+    Shown("portal-replays", "server", "/portal/replays", who="customer", seldom=True),
+    Shown("portal-message", "server", "/portal/messages/{message}", who="customer", seldom=True),
+    Shown("portal-look", "server", "/portal/look", who="customer", seldom=True),
     Shown("problem", "server", "/nothing", 404),
     Shown("sandbox-home-new", "new sandbox", "/dashboard"),
     Shown("sandbox-home", "sandbox", "/dashboard"),
@@ -131,6 +205,4 @@ PAGES = (
     Shown("sandbox-compare-new", "new sandbox", "/dashboard/compare"),
     Shown("sandbox-compare", "sandbox", "/dashboard/compare"),
     Shown("sandbox-missing", "sandbox", "/dashboard/nothing", 404),
-    Shown("watch", "server", "/watch"),
-    Shown("watch-new", "new server", "/watch"),
 )

@@ -32,6 +32,7 @@ ENDPOINTS: Mapping[str, tuple[str, str]] = {
     "stranger": ("/stranger", "Data team's collector"),
     "slow": (HANGS, "Spreadsheet export"),
     "paused": ("/loyalty", "Loyalty points, paused for the move"),
+    "disabled": ("/old", "The shop before this one"),
     "picky": ("/refunds", "Refunds only"),
 }
 PUBLISHED = 40
@@ -57,12 +58,14 @@ def used_server() -> Iterator[Site]:
         places = _used(api, receiver.url)
         receiver.until(lambda: receiver.succeeded.total() >= 2 * PUBLISHED)
         customer = api.post("/auth/app-portal-access/northwind", {})["token"]
+        onlooker = api.post("/auth/app-portal-access/northwind", {"readOnly": True})["token"]
         newcomer = api.post("/auth/app-portal-access/quiet", {})["token"]
         reader = api.post("/auth/api-token", {"name": "On call", "scopes": ["read"]})["token"]
         sessions = {
             "operator": signed_in(node.port),
             "reader": signed_in(node.port, reader),
             "customer": signed_in(node.port, customer),
+            "onlooker": signed_in(node.port, onlooker),
             "newcomer": signed_in(node.port, newcomer),
         }
         yield Site(address(node), places, sessions)
@@ -115,7 +118,9 @@ def _used(api: Api, shop_url: str) -> dict[str, str]:
     for uid, name in APPLICATIONS.items():
         api.post("/app", {"uid": uid, "name": name, "metadata": {"plan": "team"}})
     for name, (path, description) in ENDPOINTS.items():
-        only = {"filterTypes": [kinds[-1].event_type]} if name == "picky" else {}
+        only = (
+            {"filterTypes": [kinds[-1].event_type]} if name == "picky" else {"disabled": name == "disabled"}
+        )
         api.post(
             "/app/northwind/endpoint",
             {"uid": name, "url": shop_url + path, "description": description} | only,

@@ -1,6 +1,7 @@
 """Whatever strangers write, wherever they can, is text on every page: it runs, loads and breaks nothing."""
 
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import quote
@@ -26,6 +27,8 @@ TOLD = [
     quote(" ".join(SHORT[begin : begin + FEW]), safe="", errors="replace")
     for begin in range(0, len(SHORT), FEW)
 ]
+# What leads on in a list.
+OLDER = re.compile("^(Older|Next)$")
 # What a page may never hold, whatever the texts in it: things that run, load or lead elsewhere, or that do not fit.
 FAULTS = """() => {
   const faults = [];
@@ -161,7 +164,7 @@ def test_lists(server, visit):
     faults = look(visitor, "/") + look(visitor, "/watch")
     for path in ("/messages", "/applications", "/event-types"):
         faults += look(visitor, path)
-        while (older := visitor.page.get_by_role("link", name="Older")).count():
+        while (older := visitor.page.get_by_role("link", name=OLDER)).count():
             older.first.click()
             visitor.page.wait_for_load_state()
             faults += visitor.page.evaluate(FAULTS)
@@ -249,7 +252,7 @@ def test_lists_of_the_sandbox(box, visit):
     faults = look(visitor, "/dashboard")
     for path in ("/dashboard/invoices", "/dashboard/webhooks"):
         faults += look(visitor, path)
-        while (older := visitor.page.get_by_role("link", name="Older")).count():
+        while (older := visitor.page.get_by_role("link", name=OLDER)).count():
             older.first.click()
             visitor.page.wait_for_load_state()
             faults += visitor.page.evaluate(FAULTS)

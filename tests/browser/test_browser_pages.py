@@ -31,6 +31,14 @@ WIDER = """() => {
     .filter(one => one.getBoundingClientRect().right > width + 0.5 && !scrolls(one))
     .map(one => one.outerHTML.slice(0, 150));
 }"""
+# What was sent for a page, but for the files that browsers keep: bytes, as the server packed them.
+SENT = """() => ["navigation", "resource"]
+  .flatMap(kind => performance.getEntriesByType(kind))
+  .filter(one => !new URL(one.name).pathname.includes("/assets/"))
+  .reduce((sum, one) => sum + one.transferSize, 0)"""
+MOST_SENT = 60_000
+# The whole API as one document, which browsers keep.
+TOO_HEAVY = {"docs"}
 # The narrowest that a page must fit, without loss (WCAG 2.2, 1.4.10).
 NARROWEST = 320
 
@@ -68,19 +76,22 @@ def visitor(browser, site):
         yield one
 
 
-@pytest.mark.parametrize("screen", SCREENS)
-@pytest.mark.parametrize("shown", PAGES, ids=lambda shown: shown.name)
+LOOKS = [(shown, screen) for shown in PAGES for screen in SCREENS if screen == "phone" or not shown.seldom]
+
+
+@pytest.mark.parametrize(("shown", "screen"), LOOKS, ids=lambda one: getattr(one, "name", one))
 def test_page(site, visitor, shown, screen):
-    """It answers as the table says, fits its window, moves nothing, logs nothing, and axe finds nothing in it."""
+    """It answers as the table says, is light, fits its window, moves and logs nothing, and axe finds nothing in it."""
     visit, there = visitor(shown, screen), site(shown.site)
     if shown.status >= 400:
         visit.expect_fault(rf"status of {shown.status} ")
-    page, size, address = visit.page, SCREENS[screen], there.url + shown.path.format(**there.places)
+    page, size = visit.page, SCREENS[screen]
     page.emulate_media(color_scheme="light")
     page.set_viewport_size({"width": size.width, "height": size.height})
-    answer = page.goto(address)
-    assert (answer.status, page.url) == (shown.status, address)
+    assert shown.open(page, there).status == shown.status
+    assert shown.press or page.url == there.url + shown.path.format(**there.places)
     visit.settle()
+    assert shown.name in TOO_HEAVY or page.evaluate(SENT) < MOST_SENT
     assert wider(page) == []
     page.evaluate(UNFOLD)
     assert wider(page) == []
@@ -88,9 +99,10 @@ def test_page(site, visitor, shown, screen):
         page.locator(shown.more).evaluate_all("all => all.forEach(one => one.remove())")
     page.evaluate(AXE_SCRIPT)
     assert violations(page, EVERY_RULE) == []
-    page.emulate_media(color_scheme="dark")
-    visit.settle()
-    assert violations(page, COLOURS) == []
+    if not shown.seldom:
+        page.emulate_media(color_scheme="dark")
+        visit.settle()
+        assert violations(page, COLOURS) == []
     if size is PHONE:
         page.set_viewport_size({"width": NARROWEST, "height": PHONE.height})
         assert wider(page) == []

@@ -6,11 +6,13 @@ import time
 from array import array
 from pathlib import Path
 
+import msgspec
 import pytest
 from bench.against import Measured, Pair, verdict
 from bench.figures import Expectation, Run, disagreement, end_to_end, figures, percentile
+from bench.filling import Filling
 from bench.generator import PLACE, Plan
-from bench.pages import Filling, Page, table
+from bench.pages import OPERATORS, OWNERS, Page, table
 from bench.processes import publish, sink
 from bench.wire import Record, message_end, request
 
@@ -164,12 +166,15 @@ def test_the_end_of_a_message_is_found(data, end):
 def test_a_store_for_pages_has_a_day_of_messages(tmp_path):
     """What pages are measured with is as promised: so many messages of the last day, most delivered, some failed."""
     with contextlib.closing(open_store(f"sqlite:///{tmp_path / 'pages.db'}", Vault(bytes(32)))) as store:
-        last = Filling(store).fill(1_000)
+        filled = Filling(store).fill(1_000)
         now = time.time_ns() // 1_000_000
         (day,) = store.course([now - DAY - HOUR, now])
         assert day.messages == 1_000
         assert {Standing.SUCCEEDED, Standing.FAILED, Standing.SENDING} == set(day.standings)
-        assert store.message(*last).id == last[1]
+        assert store.message(filled.application, filled.message).id == filled.message
+        assert store.endpoint(filled.application, filled.broken).failing_since is not None
+    ids = msgspec.structs.asdict(filled)
+    assert all("{" not in path.format(**ids) for path in (*OPERATORS.values(), *OWNERS.values()))
 
 
 def test_two_revisions_are_compared_by_the_median_of_their_pairs():
@@ -181,6 +186,6 @@ def test_two_revisions_are_compared_by_the_median_of_their_pairs():
 
 def test_pages_are_told_as_a_table():
     """Each page is a line with its figures."""
-    lines = table([Page("/", 10.04, 1.2, 3.4, 5.6), Page("/" + "x" * 100, 1, 2, 3, 4)])
+    lines = table([Page("/", 10.04, 1.2, 3.4, 5.6), Page("a message", 1, 2, 3, 4)])
     assert lines[1].split() == ["/", "10.0", "1.2", "3.4", "5.6"]
     assert {len(line) for line in lines} == {len(lines[0])}
