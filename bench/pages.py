@@ -70,6 +70,7 @@ OPERATORS: Mapping[str, str] = {
     "a source": "/sources/{source}",
     "its refused requests": "/sources/{source}/refused",
     "its dead letters": "/sources/{source}/dead",
+    "dead letters of all sources": "/dead-letters",
     "what nothing handles": "/sources/{source}/unhandled",
     "event types": "/event-types",
     "an event type": f"/event-types/{KINDS[0]}",

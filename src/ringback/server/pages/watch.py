@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
+from ringback.design.contents import weight
 from ringback.design.writing import sentence
 from ringback.errors import Conflict, MissingPayload, NotFound
 from ringback.intake import NOT_STORED
@@ -42,7 +43,7 @@ from ringback.store.survey import JournalEntry, JournalFilter
 
 PLACE = "watch"
 FAILED = "failed"
-ROWS = 30
+ROWS = 20
 MAX_SOURCES = 50
 MAX_REFUSALS = 10
 MAX_ATTEMPTS = 20
@@ -228,8 +229,8 @@ def _light(rows: Iterable[Row]) -> Iterator[Row]:
     for row in rows:
         runs = []
         for run in row.runs:
-            kept = run if len(run.told) <= left else Run(run.attempt)
-            left -= len(kept.told)
+            kept = run if weight(run.told) <= left else Run(run.attempt)
+            left -= weight(kept.told)
             runs.append(kept)
         yield msgspec.structs.replace(row, runs=runs)
 
