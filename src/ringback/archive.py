@@ -102,7 +102,7 @@ class Archive:
                 created_at=now,
                 updated_at=now,
             )
-            return store.task(once(store, use, owner, now, lambda: added(store, task)))
+            return store.task(once(store, use, (owner,), now, lambda: added(store, task)))
 
         return self._committer.write(change)
 

@@ -44,7 +44,7 @@ from ringback.model import (
     Instant,
 )
 from ringback.polling import Pollers
-from ringback.publication import acceptance_of, draft_of, of_each
+from ringback.publication import PUBLISHING, acceptance_of, draft_of, of_each
 from ringback.repetition import idempotency, rotated_once
 from ringback.replays import Replays
 from ringback.signing import standard
@@ -161,7 +161,7 @@ class Outbox:
             NotFound: There is no such application or endpoint.
             Conflict: The endpoint is disabled.
         """
-        acceptance = self._acceptance_of(application, draft, idempotency_key)
+        acceptance = self._acceptance_of(application, draft, idempotency_key, "example")
         return self._committer.accept(msgspec.structs.replace(acceptance, only=endpoint))
 
     def publish_batch(
@@ -179,7 +179,7 @@ class Outbox:
             None if idempotency_key is None else f"{idempotency_key}:{index}" for index in range(len(batch))
         ]
         acceptances = of_each(
-            list(zip(batch, keys, strict=True)), lambda one: self._acceptance_of(application, *one)
+            list(zip(batch, keys, strict=True)), lambda one: self._acceptance_of(application, *one, "batch")
         )
         return [self._committer.accept(acceptance) for acceptance in acceptances]
 
@@ -187,7 +187,7 @@ class Outbox:
         self, application: str, message_id: str, endpoint: str, *, idempotency_key: str | None = None
     ) -> Pending[Delivery]:
         """Deliver a message to an endpoint again, whatever became of it; filters do not apply."""
-        key = idempotency("resend", idempotency_key, (message_id, endpoint))
+        key = idempotency("resend", idempotency_key, None)
         return self._committer.write(
             redelivery.resending(application, message_id, endpoint, self._clock(), key)
         )
@@ -362,7 +362,7 @@ class Outbox:
         rotation.check()
         now = self._clock()
         fresh = rotation.key or standard.symmetric_secret(self._entropy(standard.GENERATED_SECRET_BYTES))
-        key = idempotency("rotate", idempotency_key, (ref, rotation))
+        key = idempotency("rotate", idempotency_key, rotation)
 
         def renew(old: Endpoint) -> Endpoint:
             check_not_handler(old)
@@ -485,11 +485,13 @@ class Outbox:
 
     # --- From drafts to records ---------------------------------------------------------------------------
 
-    def _acceptance_of(self, application: str, draft: MessageDraft, key: str | None) -> Acceptance:
+    def _acceptance_of(
+        self, application: str, draft: MessageDraft, key: str | None, operation: str = PUBLISHING
+    ) -> Acceptance:
         now = self._clock()
         message_id = ids.new_id(ids.MESSAGE, now, self._entropy(ids.ENTROPY_BYTES))
         return acceptance_of(
-            application, draft, key, now=now, message_id=message_id, max_payload=self._max_payload
+            application, draft, key, operation, now=now, message_id=message_id, max_payload=self._max_payload
         )
 
     def _application_of(self, draft: ApplicationDraft) -> Application:

@@ -210,7 +210,7 @@ class Pollers:
         """
         check_name(("path", "consumer"), consumer)
         now = self._clock()
-        key = idempotency("seek", idempotency_key, (poller, consumer, after))
+        key = idempotency("seek", idempotency_key, after)
 
         def move(store: Store, owner: str) -> str:
             position = store.position_after(owner, poller, after, now)
@@ -219,7 +219,7 @@ class Pollers:
 
         def change(store: Store) -> int:
             owner = store.application(application).id
-            return int(once(store, key, owner, now, lambda: move(store, owner)))
+            return int(once(store, key, (owner, poller, consumer), now, lambda: move(store, owner)))
 
         return await self._committer.write(change)
 

@@ -18,11 +18,21 @@ from ringback.store import Acceptance, Idempotency
 D = TypeVar("D")
 T = TypeVar("T")
 
+# The scope of its keys, which the SQL function ringback.publish has, too.
+PUBLISHING = "message"
+
 
 def acceptance_of(
-    application: str, draft: MessageDraft, key: str | None, *, now: Instant, message_id: str, max_payload: int
+    application: str,
+    draft: MessageDraft,
+    key: str | None,
+    operation: str,
+    *,
+    now: Instant,
+    message_id: str,
+    max_payload: int,
 ) -> Acceptance:
-    """Return what the store is to accept for a draft.
+    """Return what the store is to accept for a draft; each *operation* has its own idempotency keys.
 
     Raises:
         InvalidInput: Something does not obey the rules.
@@ -32,9 +42,9 @@ def acceptance_of(
     if isinstance(draft, MessageRequest):
         plain = draft.message()
         acceptance = acceptance_of(
-            application, plain, None, now=now, message_id=message_id, max_payload=max_payload
+            application, plain, None, operation, now=now, message_id=message_id, max_payload=max_payload
         )
-        return _on_terms(acceptance, draft, idempotency("message", key, plain, *draft.terms))
+        return _on_terms(acceptance, draft, idempotency(operation, key, plain, *draft.terms))
     payload = bytes(draft.payload)
     if len(payload) > max_payload:
         raise PayloadTooLarge(f"the payload has {len(payload)} bytes, the limit is {max_payload}")
@@ -46,7 +56,7 @@ def acceptance_of(
         created_at=now,
         event_id=draft.event_id,
         channels=draft.channels,
-        idempotency=idempotency("message", key, draft),
+        idempotency=idempotency(operation, key, draft),
     )
 
 

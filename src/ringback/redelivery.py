@@ -17,7 +17,13 @@ def resending(
     def change(store: Store) -> Delivery:
         owner = store.application(application).id
         message, target = store.message(owner, message_id), store.endpoint(owner, endpoint)
-        once(store, use, owner, now, lambda: _resent(store, owner, message.id, target.id, now))
+        once(
+            store,
+            use,
+            (owner, message.id, target.id),
+            now,
+            lambda: _resent(store, owner, message.id, target.id, now),
+        )
         return store.delivery(owner, message.id, target.id)
 
     return change

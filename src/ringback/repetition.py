@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -15,11 +15,16 @@ MAX_KEY_LENGTH = 256
 FINGERPRINT_BYTES = 16
 
 
-def once(store: Store, use: Idempotency | None, owner: str, now: Instant, make: Callable[[], str]) -> str:
-    """Return what *make* returns, or what it returned for *owner* when the key was used before."""
+def once(
+    store: Store, use: Idempotency | None, place: Sequence[str], now: Instant, make: Callable[[], str]
+) -> str:
+    """Return what *make* returns, or what it returned when the key was used before at the same *place*.
+
+    That is the ids of what the request was addressed to, the outermost first.
+    """
     if use is None:
         return make()
-    return store.once(msgspec.structs.replace(use, scope=f"{use.scope}:{owner}"), now, make)
+    return store.once(msgspec.structs.replace(use, scope=":".join((use.scope, *place))), now, make)
 
 
 def idempotency(scope: str, key: str | None, draft: object, *more: object) -> Idempotency | None:
@@ -59,7 +64,9 @@ def rotated_once(
     Once that secret signs no more, the one that is current now is.
     """
     owner, ref = endpoint.application_id, endpoint.id
-    name = once(store, use, owner, now, lambda: _name(store.change_endpoint(owner, ref, rotate).secrets[0]))
+    name = once(
+        store, use, (owner, ref), now, lambda: _name(store.change_endpoint(owner, ref, rotate).secrets[0])
+    )
     after = store.endpoint(owner, ref)
     made = [secret for secret in after.secrets if _name(secret) == name]
     others = [secret for secret in after.secrets if secret not in made]

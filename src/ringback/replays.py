@@ -156,8 +156,8 @@ class Replays:
         """
         policy.check_recover_window(since, self._clock() if until is None else until)
         plan = Plan(since=since, until=until, endpoints=(endpoint,), standings=RECOVERABLE)
-        use = idempotency("recover", idempotency_key, (endpoint, since, until))
-        return self._begin(application, TaskKind.RECOVER, plan, use)
+        use = idempotency("recover", idempotency_key, (since, until))
+        return self._begin(application, TaskKind.RECOVER, plan, use, at=endpoint)
 
     def missing(
         self,
@@ -174,11 +174,13 @@ class Replays:
         window may be of any length.
         """
         plan = Plan(since=since, until=until, endpoints=(endpoint,), missing=True)
-        use = idempotency("replay", idempotency_key, (endpoint, since, until))
-        return self._begin(application, TaskKind.REPLAY_MISSING, plan, use)
+        use = idempotency("replay", idempotency_key, (since, until))
+        return self._begin(application, TaskKind.REPLAY_MISSING, plan, use, at=endpoint)
 
-    def begin(self, application: str, plan: Plan, *, idempotency_key: str | None = None) -> Pending[Task]:
-        """Deliver again what *plan* says. What is on its way is never sent twice.
+    def begin(
+        self, application: str, plan: Plan, *, at: str | None = None, idempotency_key: str | None = None
+    ) -> Pending[Task]:
+        """Deliver again what *plan* says, or of that only what is for the endpoint *at*; nothing goes out twice.
 
         Raises:
             InvalidInput: The plan does not obey the rules.
@@ -186,14 +188,17 @@ class Replays:
             Conflict: An endpoint that is named is disabled, or the key was used for another replay.
         """
         use = idempotency("bulk-replay", idempotency_key, plan)
-        return self._begin(application, TaskKind.BULK_REPLAY, plan, use)
+        return self._begin(application, TaskKind.BULK_REPLAY, _aimed(plan, at), use, at=at)
 
-    def preview(self, application: str, plan: Plan) -> Pending[Preview]:
+    def preview(self, application: str, plan: Plan, *, at: str | None = None) -> Pending[Preview]:
         """Tell what *plan* would send now; for its errors see ``begin``."""
+        plan = _aimed(plan, at)
         selection = plan.selection(self._clock())
         return self._committer.read(lambda store: _preview(store, application, plan, selection))
 
-    def _begin(self, application: str, kind: TaskKind, plan: Plan, use: Idempotency | None) -> Pending[Task]:
+    def _begin(
+        self, application: str, kind: TaskKind, plan: Plan, use: Idempotency | None, *, at: str | None
+    ) -> Pending[Task]:
         now = self._clock()
         selection = plan.selection(now)
         task_id = ids.new_id(ids.TASK, now, self._entropy(ids.ENTROPY_BYTES))
@@ -201,6 +206,7 @@ class Replays:
         def change(store: Store) -> Task:
             owner = store.application(application).id
             targets = _targets(store, owner, plan)
+            place = (owner,) if at is None else (owner, targets[0].id)
             task = Task(
                 id=task_id,
                 application_id=owner,
@@ -213,7 +219,7 @@ class Replays:
                 created_at=now,
                 updated_at=now,
             )
-            return store.task(once(store, use, owner, now, lambda: added(store, task)))
+            return store.task(once(store, use, place, now, lambda: added(store, task)))
 
         return self._committer.write(change)
 
@@ -251,6 +257,10 @@ class Replays:
     def _turn(self, task_id: str, state: TaskState) -> Pending[Task]:
         now = self._clock()
         return self._committer.write(lambda store: store.turn_task(task_id, state, now))
+
+
+def _aimed(plan: Plan, at: str | None) -> Plan:
+    return plan if at is None else msgspec.structs.replace(plan, endpoints=(at,))
 
 
 def _targets(store: Store, owner: str, plan: Plan) -> list[Endpoint]:

@@ -141,7 +141,7 @@ class Sources:
             most = MAX_GRACE // 1000
             raise InvalidInput.at("body", "gracePeriodSeconds", msg=f"is between 0 and {most} seconds")
         now, token = self._clock(), self._new_token()
-        key = idempotency("rotate-token", idempotency_key, (ref, grace))
+        key = idempotency("rotate-token", idempotency_key, grace)
 
         def renew(old: Source) -> Source:
             if old.uid in self._declared_tokens:
@@ -163,7 +163,7 @@ class Sources:
                     end_former(store, source)
                 return changed.id
 
-            return store.source(once(store, key, source.id, now, rotate))
+            return store.source(once(store, key, (source.id,), now, rotate))
 
         return self._committer.write(change)
 

@@ -52,7 +52,7 @@ class Replaying:
         parse(req, Query)
         body = await self._bodies.decode(req, BULK_REPLAY)
         key = req.get_header("idempotency-key")
-        await self._begin(resp, app, plan_of(body, (ep,)), key, preview=body.preview)
+        await self._begin(resp, app, plan_of(body, None), key, at=ep, preview=body.preview)
 
     @operation(
         "endpoint.bulk-replay-all",
@@ -68,9 +68,11 @@ class Replaying:
         key = req.get_header("idempotency-key")
         await self._begin(resp, app, plan_of(body, body.endpoint_ids), key, preview=body.preview)
 
-    async def _begin(self, resp: Response, app: str, plan: Plan, key: str | None, *, preview: bool) -> None:
+    async def _begin(
+        self, resp: Response, app: str, plan: Plan, key: str | None, *, at: str | None = None, preview: bool
+    ) -> None:
         if preview:
-            reply(resp, preview_out(await self._replays.preview(app, plan)))
+            reply(resp, preview_out(await self._replays.preview(app, plan, at=at)))
         else:
-            task = await self._replays.begin(app, plan, idempotency_key=key)
+            task = await self._replays.begin(app, plan, at=at, idempotency_key=key)
             reply(resp, recover_out(task), HTTP_202)

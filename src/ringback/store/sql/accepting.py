@@ -134,9 +134,7 @@ class Accepting(Documents):
             if (acceptance.idempotency or acceptance.event_id)
             and (route := self.known_route(acceptance.application))
         ]
-        uses = [
-            use for acceptance, route in routed if (use := _use_in(route, acceptance.idempotency)) is not None
-        ]
+        uses = [use for acceptance, route in routed if (use := _use_in(route, acceptance)) is not None]
         events = [(route.key, acceptance.event_id) for acceptance, route in routed if acceptance.event_id]
         held = self.held_open([name for acceptance, route in routed for name in _names(acceptance, route)])
         found = self.rows_for(_EVENTS, events) if events else []
@@ -149,7 +147,7 @@ class Accepting(Documents):
             route = self.route(acceptance.application)
             if (repeated := receipts.earlier(acceptance, route)) is not None:
                 return repeated
-            use = _use_in(route, acceptance.idempotency)
+            use = _use_in(route, acceptance)
             if use is not None and (replayed := self._replayed(use, route, intake, earlier)) is not None:
                 return replayed
             earlier.refuse_held(_names(acceptance, route))
@@ -185,18 +183,22 @@ class Accepting(Documents):
         return None if row is None else message_of(row, route.application_id)
 
 
-def _use_in(route: Route, idempotency: Idempotency | None) -> Idempotency | None:
-    # An application may be called by its id or its uid, and a uid may pass to another application.
-    if idempotency is None:
+def _use_in(route: Route, acceptance: Acceptance) -> Idempotency | None:
+    # Applications and endpoints may be called by their ids or uids, and a uid may pass to another.
+    use = acceptance.idempotency
+    if use is None:
         return None
-    return msgspec.structs.replace(idempotency, scope=f"{idempotency.scope}:{route.application_id}")
+    scope = f"{use.scope}:{route.application_id}"
+    if acceptance.only is not None:
+        scope += f":{route.name(acceptance.only)}"
+    return msgspec.structs.replace(use, scope=scope)
 
 
 def _names(acceptance: Acceptance, route: Route) -> Iterator[str]:
     """Yield what an acceptance uses that one message alone can have, as PostgreSQL's locks name it."""
     if acceptance.inbound is not None:
         return  # nothing is published to a source
-    if (use := _use_in(route, acceptance.idempotency)) is not None:
+    if (use := _use_in(route, acceptance)) is not None:
         yield f"key:{use.scope}:{use.key}"
     if acceptance.event_id is not None:
         yield f"event:{route.application_id}:{acceptance.event_id}"

@@ -41,6 +41,11 @@ class Route:
             self._fans[event_type, channels] = fan
         return fan
 
+    def name(self, ref: str) -> str:
+        """Return the id of the endpoint that is called by its id or uid; *ref* itself where there is none."""
+        found = self._found(ref)
+        return ref if found is None else found[1].id
+
     def endpoint(self, ref: str) -> tuple[int, Endpoint]:
         """Return an endpoint by id or uid, with its key.
 
@@ -48,14 +53,17 @@ class Route:
             NotFound: There is none.
             Conflict: It is disabled.
         """
-        found = self._endpoints.get(ref) or next(
-            (pair for pair in self._endpoints.values() if pair[1].uid == ref), None
-        )
+        found = self._found(ref)
         if found is None:
             raise NotFound(f"there is no endpoint {ref}")
         if found[1].state is EndpointState.DISABLED:
             raise Conflict("the endpoint is disabled; enable it before sending an example")
         return found
+
+    def _found(self, ref: str) -> tuple[int, Endpoint] | None:
+        return self._endpoints.get(ref) or next(
+            (pair for pair in self._endpoints.values() if pair[1].uid == ref), None
+        )
 
 
 class Routes:
