@@ -58,13 +58,14 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
 class Caller(msgspec.Struct, frozen=True):
     """Whoever has a key or a signed token, and by which names its one application goes (id and uid).
 
-    ``visit`` is the id of the token that let somebody into a portal.
+    ``visit`` is the id of the token that let somebody into a portal, ``session`` what goes by its name.
     """
 
     principal: Principal
     names: frozenset[str] = frozenset()
     expires_at: Instant | None = None
     visit: str | None = None
+    session: str | None = None
 
     def application(self, ref: str) -> str | None:
         """Return *ref*, or for one bound to an application the id of that, if *ref* names it; None if not."""
@@ -214,4 +215,11 @@ def unnamed(token: Token) -> Caller:
         feature_flags=None if flags is None else frozenset(flags),
         poller_id=token.poller_id,
     )
-    return Caller(principal, expires_at=token.expires_at, visit=None if token.session is None else token.id)
+    # A poller's token ends with the session that it was made in, but it is none.
+    is_visit = token.session is not None and token.poller_id is None
+    return Caller(
+        principal,
+        expires_at=token.expires_at,
+        visit=token.id if is_visit else None,
+        session=token.session,
+    )

@@ -26,6 +26,21 @@ MAX_POLLERS = 100
 _EVERYTHING = MessageFilter()
 
 
+class Maker(msgspec.Struct, frozen=True):
+    """Whoever makes a token for a poller, which is to know no more, and to end with what let its maker in.
+
+    Args:
+        feature_flags: Which event types it may know of; None for all.
+        session: That of an application's portal which it was made in, empty where it has no name; None for none.
+    """
+
+    feature_flags: tuple[str, ...] | None = None
+    session: str | None = None
+
+
+ANYBODY = Maker()
+
+
 class Pollers:
     """Manages pollers, and hands out what they have; made by ``Outbox.pollers``.
 
@@ -44,7 +59,9 @@ class Pollers:
 
     # --- Management ---------------------------------------------------------------------------------------
 
-    def create(self, application: str, draft: PollerDraft) -> Pending[tuple[Endpoint, str]]:
+    def create(
+        self, application: str, draft: PollerDraft, maker: Maker = ANYBODY
+    ) -> Pending[tuple[Endpoint, str]]:
         """Create a poller; return it and the text of a token for it, which nothing keeps.
 
         Raises:
@@ -61,7 +78,7 @@ class Pollers:
             if len(store.pollers(owner, Page(limit=MAX_POLLERS))) == MAX_POLLERS:
                 raise LimitReached(f"an application has at most {MAX_POLLERS} pollers")
             store.add_poller(msgspec.structs.replace(record, application_id=owner))
-            self._add_token(store, owner, record.id, text)
+            self._add_token(store, owner, record.id, text, maker)
             return store.poller(owner, record.id), text
 
         return self._committer.write(change)
@@ -102,7 +119,7 @@ class Pollers:
             lambda store: store.remove_poller(store.application(application).id, poller, now)
         )
 
-    def rotate_token(self, application: str, poller: str) -> Pending[str]:
+    def rotate_token(self, application: str, poller: str, maker: Maker = ANYBODY) -> Pending[str]:
         """Return the text of a new token for a poller; those before it end. Raises ``NotFound``."""
         text = self._text()
 
@@ -110,7 +127,7 @@ class Pollers:
             owner = store.application(application).id
             name = store.poller(owner, poller).id
             store.forget_poller_tokens(name)
-            self._add_token(store, owner, name, text)
+            self._add_token(store, owner, name, text, maker)
             return text
 
         return self._committer.write(change)
@@ -135,7 +152,7 @@ class Pollers:
     def _text(self) -> str:
         return tokens.new_token(self._entropy(tokens.ENTROPY_BYTES))
 
-    def _add_token(self, store: Store, owner: str, poller_id: str, text: str) -> None:
+    def _add_token(self, store: Store, owner: str, poller_id: str, text: str, maker: Maker) -> None:
         now = self._clock()
         token = Token(
             id=ids.new_id(ids.TOKEN, now, self._entropy(ids.ENTROPY_BYTES)),
@@ -144,6 +161,8 @@ class Pollers:
             created_at=now,
             scopes=(Scope.POLL,),
             application_id=owner,
+            feature_flags=maker.feature_flags,
+            session=maker.session,
             poller_id=poller_id,
         )
         store.add_token(token)

@@ -225,6 +225,51 @@ class TestPortal:
         assert works(api, other, "globex")
         assert api.post("/auth/app/nobody/expire-all", {}).status_code == 404
 
+    def test_a_pollers_token_knows_no_more_than_its_maker(self, api):
+        """It is told of the event types that whoever made it may know of: by flags, or of all."""
+        api.event_type("plain")
+        api.event_type("hidden", featureFlag="beta", schemas={"1": {"type": "object"}})
+
+        def known(token):
+            return [one["name"] for one in listed(api.get("/event-type", token=token))["data"]]
+
+        for maker, names in (
+            ({"token": portal(api)}, ["plain"]),
+            ({"token": portal(api, featureFlags=["beta"])}, ["hidden", "plain"]),
+            ({}, ["hidden", "plain"]),
+        ):
+            poller = made(api.post("/app/acme/poller", {}, **maker))
+            assert known(poller["token"]) == names
+            again = api.post(f"/app/acme/poller/{poller['id']}/token/rotate", **maker).json
+            assert known(again["token"]) == names
+
+    def test_pollers_tokens_end_with_the_portal(self, api, clock):
+        """Those that were made in it end with all, or with their session; they are listed, and do not log out."""
+        makers = {"none": None, "bare": portal(api), "one": portal(api, sessionId="one")}
+        pollers = {
+            name: made(api.post("/app/acme/poller", {}, **({"token": token} if token else {})))
+            for name, token in makers.items()
+        }
+
+        def working():
+            clock.seconds += TRUST_SECONDS
+            path = "/app/acme/poller/{id}"
+            good = (
+                api.get(path.format(**poller), token=poller["token"]).status_code == 200
+                for poller in pollers.values()
+            )
+            return {name for name, works in zip(pollers, good, strict=True) if works}
+
+        assert len(listed(api.get("/auth/api-token"))["data"]) == 3
+        assert api.post("/auth/logout", token=pollers["one"]["token"]).status_code == 403
+        assert working() == {"none", "bare", "one"}
+        assert api.post("/auth/app/acme/expire-all", {"sessionIds": ["one"]}).status_code == 204
+        assert working() == {"none", "bare"}
+        assert api.post("/auth/app/acme/expire-all").status_code == 204
+        assert working() == {"none"}
+        portal(api)
+        assert len(listed(api.get("/auth/api-token"))["data"]) == 1
+
 
 def works(api, token, app="acme"):
     """Tell whether a token opens an application."""

@@ -462,7 +462,10 @@ class Store(TaskVerbs, SurveyVerbs, PollerVerbs, Protocol):
         ...
 
     def tokens(self, page: Page | None = None) -> list[Token]:
-        """Return a page of the tokens, or all of them, in the order of their ids; those of sessions are left out."""
+        """Return a page of the tokens, or all of them, in the order of their ids.
+
+        Those that let people in are left out: into an application's portal, or a browser.
+        """
         ...
 
     def tokens_of(self, digests: Collection[bytes]) -> list[Token]:
@@ -474,7 +477,10 @@ class Store(TaskVerbs, SurveyVerbs, PollerVerbs, Protocol):
         ...
 
     def expire_tokens(self, application_id: str, sessions: Collection[str] | None, at: Instant) -> None:
-        """Have the tokens of an application's portal, or only those of some *sessions*, end by then."""
+        """Have the tokens of an application's portal end by then, or only those of some *sessions*.
+
+        So do those for pollers that were made with them.
+        """
         ...
 
     def forget_tokens(self, application_id: str | None, now: Instant) -> None:

@@ -230,8 +230,8 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     """An API token as the store knows it: only its SHA-256 digest.
 
     It is for *scopes*, in one application or (None) in all. A *session*, empty where it has no name, marks one that
-    lets people in for a while: an application's into its portal, or a browser. ``last_used_at`` is right to within a
-    minute or two.
+    lets people in for a while: an application's into its portal, or a browser; or, with *poller_id*, one that was made
+    by somebody who was let in so. ``last_used_at`` is right to within a minute or two.
     """
 
     id: str

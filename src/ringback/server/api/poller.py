@@ -10,10 +10,12 @@ from falcon import HTTP_201, HTTP_204
 from falcon.asgi import Response
 
 from ringback import ids
+from ringback.api_keys import Caller
 from ringback.drafts import PollerDraft
 from ringback.errors import Conflict, InvalidInput, LimitReached, NotFound
 from ringback.model import Endpoint, Message
 from ringback.outbox import Outbox
+from ringback.polling import Maker
 from ringback.server.bodies import Bodies
 from ringback.server.operation import operation
 from ringback.server.paging import (
@@ -120,7 +122,7 @@ class MessagePollers:
     async def on_post_all(self, req: Request, resp: Response, app: str) -> None:
         """Create a poller. The text of its token is told only now."""
         parse(req, Query)
-        poller, token = await self._pollers.create(app, await self._bodies.decode(req, DRAFT))
+        poller, token = await self._pollers.create(app, await self._bodies.decode(req, DRAFT), _maker(req))
         shown = msgspec.structs.asdict(_shown(poller))
         reply(resp, PollerCreatedOut(**shown, token=token), HTTP_201)
 
@@ -155,7 +157,7 @@ class MessagePollers:
     async def on_post_rotate(self, req: Request, resp: Response, app: str, poller: str) -> None:
         """Make a new token for a poller; those before it stop working."""
         parse(req, Query)
-        reply(resp, PollerTokenOut(token=await self._pollers.rotate_token(app, poller)))
+        reply(resp, PollerTokenOut(token=await self._pollers.rotate_token(app, poller, _maker(req))))
 
     @operation(
         "message-poller.consumer-poll", {200: PollingEndpointOut}, query=PageQuery, raises=(LimitReached,)
@@ -184,6 +186,12 @@ class MessagePollers:
         key = req.get_header("idempotency-key")
         position = await self._pollers.seek(app, poller, consumer, instant(body.after), idempotency_key=key)
         reply(resp, PollingEndpointConsumerSeekOut(iterator=str(position)))
+
+
+def _maker(req: Request) -> Maker:
+    caller: Caller = req.context.caller
+    flags = caller.principal.feature_flags
+    return Maker(None if flags is None else tuple(sorted(flags)), caller.session)
 
 
 def _check_bound(req: Request, poller: str) -> None:

@@ -40,7 +40,7 @@ class Tokens(Catalog):
 
     def tokens(self, page: Page | None = None) -> list[Token]:
         """See ``Store``."""
-        query = f"SELECT {_COLUMNS} FROM ringback_token WHERE session IS NULL"
+        query = f"SELECT {_COLUMNS} FROM ringback_token WHERE (session IS NULL OR poller_id IS NOT NULL)"
         rows = self.rows(f"{query} ORDER BY id") if page is None else self.page(query, [], "id", page)
         return [_token(row) for row in rows]
 
@@ -56,7 +56,7 @@ class Tokens(Catalog):
         """See ``Store``."""
         statement = (
             "UPDATE ringback_token SET expires_at = ?"
-            " WHERE application_id = ? AND session IS NOT NULL AND expires_at > ?"
+            " WHERE application_id = ? AND session IS NOT NULL AND (expires_at > ? OR expires_at IS NULL)"
         )
         if sessions is not None:
             statement += f" AND session IN ({', '.join('?' * len(sessions))})"
