@@ -76,6 +76,7 @@ LINE = {
     "replays",
     "rehearsal",
     "repetition",
+    "search",
     "handlers",
     "crew",
     "letters",

@@ -5,6 +5,7 @@ Each replay is a task that the workers advance together: it survives the node th
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
@@ -12,7 +13,7 @@ import msgspec
 
 from ringback import ids, policy
 from ringback.errors import Conflict, InvalidInput
-from ringback.model import Endpoint, EndpointState, Instant, OutcomeKind, Standing
+from ringback.model import Application, Endpoint, EndpointState, Instant, OutcomeKind, Standing
 from ringback.repetition import idempotency, once
 from ringback.selection import AT_REST, RECOVERABLE, Selection
 from ringback.store import (
@@ -21,6 +22,7 @@ from ringback.store import (
     Page,
     Pending,
     Store,
+    Survey,
     Task,
     TaskFilter,
     TaskKind,
@@ -190,11 +192,20 @@ class Replays:
         use = idempotency("bulk-replay", idempotency_key, plan)
         return self._begin(application, TaskKind.BULK_REPLAY, _aimed(plan, at), use, at=at)
 
-    def preview(self, application: str, plan: Plan, *, at: str | None = None) -> Pending[Preview]:
-        """Tell what *plan* would send now; for its errors see ``begin``."""
+    async def preview(self, application: str, plan: Plan, *, at: str | None = None) -> Preview:
+        """Tell what *plan* would send now, in many short reads; for its errors see ``begin``."""
         plan = _aimed(plan, at)
         selection = plan.selection(self._clock())
-        return self._committer.read(lambda store: _preview(store, application, plan, selection))
+
+        def aim(store: Store) -> tuple[Application, list[Endpoint]]:
+            record = store.application(application)
+            return record, _targets(store, record.id, plan)
+
+        record, targets = await self._committer.read(aim)
+        count = _Counting([Lane(endpoint_id=target.id) for target in targets], plan.limit or MAX_LIMIT)
+        while not count.is_over:
+            count.add(await self._committer.read(functools.partial(count.look, record.id, selection)))
+        return count.preview((plan.rate, record.throttle_rate), targets)
 
     def _begin(
         self, application: str, kind: TaskKind, plan: Plan, use: Idempotency | None, *, at: str | None
@@ -275,30 +286,44 @@ def _targets(store: Store, owner: str, plan: Plan) -> list[Endpoint]:
     return list(named.values())
 
 
-def _preview(store: Store, application: str, plan: Plan, selection: Selection) -> Preview:
-    record = store.application(application)
-    owner = record.id
-    targets = _targets(store, owner, plan)
-    lanes = [Lane(endpoint_id=target.id) for target in targets]
-    counts: Counter[str] = Counter()
-    times: list[Instant] = []
-    looks, most = PREVIEW_LOOKS, plan.limit or MAX_LIMIT
-    while lanes and looks > 0 and counts.total() < most:
-        lane = lanes.pop()
-        survey = store.survey(owner, lane, selection, min(LOOK, looks))
-        counts[lane.endpoint_id] += survey.count
-        times += [at for at in (survey.oldest, survey.newest) if at is not None]
-        looks -= max(1, survey.looked)
+class _Counting:
+    """How far a preview has come."""
+
+    def __init__(self, lanes: list[Lane], most: int) -> None:
+        self._lanes = lanes
+        self._most = most
+        self._left = PREVIEW_LOOKS
+        self._counts: Counter[str] = Counter()
+        self._times: list[Instant] = []
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is no more to look at, or no need to."""
+        return not self._lanes or self._left <= 0 or self._counts.total() >= self._most
+
+    def look(self, owner: str, selection: Selection, store: Store) -> Survey:
+        """Look at what comes next."""
+        return store.survey(owner, self._lanes[-1], selection, min(LOOK, self._left))
+
+    def add(self, survey: Survey) -> None:
+        """Count what was found."""
+        lane = self._lanes.pop()
+        self._counts[lane.endpoint_id] += survey.count
+        self._times += [at for at in (survey.oldest, survey.newest) if at is not None]
+        self._left -= max(1, survey.looked)
         if survey.lane is not None:
-            lanes.append(survey.lane)
-    count = min(counts.total(), most)
-    return Preview(
-        count=count,
-        oldest=min(times, default=None),
-        newest=max(times, default=None),
-        seconds=_seconds(count, counts, (plan.rate, record.throttle_rate), targets),
-        complete=not lanes or count == most,
-    )
+            self._lanes.append(survey.lane)
+
+    def preview(self, rates: Iterable[int | None], targets: Sequence[Endpoint]) -> Preview:
+        """Return what all of it comes to."""
+        count = min(self._counts.total(), self._most)
+        return Preview(
+            count=count,
+            oldest=min(self._times, default=None),
+            newest=max(self._times, default=None),
+            seconds=_seconds(count, self._counts, rates, targets),
+            complete=not self._lanes or count == self._most,
+        )
 
 
 def _seconds(

@@ -3,6 +3,7 @@
 import pytest
 from management import faults, listed, management, walk
 
+from ringback import replays
 from ringback.outbox import system_clock
 
 SINCE = {"since": "2020-01-01T00:00:00Z"}
@@ -57,6 +58,22 @@ def test_what_was_missed(api):
     assert api.post("/app/acme/endpoint/none/replay-missing", SINCE).status_code == 404
     assert faults(api.post(f"{ONE}/replay-missing", {})) == [("body", "since")]
     assert faults(api.post(f"{ONE}/replay-missing", {"since": "2099-01-01T00:00:00Z"})) == [("body", "since")]
+
+
+def test_a_preview_lets_others_read(api, monkeypatch):
+    """It looks at so many messages in one read, and at the others in further ones."""
+    monkeypatch.setattr(replays, "LOOK", 2)
+    for _ in range(7):
+        api.message("acme")
+    api.endpoint("acme", uid="late")
+    reads = []
+    read = api.committer.read
+    monkeypatch.setattr(api.committer, "read", lambda query: reads.append(query) or read(query))
+    assert previewed(api, "/app/acme/endpoint/late/bulk-replay", missing=True)["messages"] == 7
+    assert len(reads) >= 4
+    reads.clear()
+    assert previewed(api, "/app/acme/endpoint/late/bulk-replay", missing=True, limit=3)["messages"] == 3
+    assert len(reads) <= 4
 
 
 def test_a_preview_sends_nothing(api):

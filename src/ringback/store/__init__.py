@@ -352,6 +352,22 @@ class Store(TaskVerbs, SurveyVerbs, PollerVerbs, Protocol):
         """Return a page of an application's messages."""
         ...
 
+    def horizon(
+        self,
+        application_id: str,
+        where: MessageFilter | AttemptFilter,
+        page: Page,
+        look: int,
+        *,
+        endpoint_id: str | None = None,
+    ) -> str | None:
+        """Return the id that lies *look* rows beyond a page's cursor, None where the list ends before that.
+
+        The list is of an application's messages, of those of an endpoint, or of the attempts at it, in the time that
+        *where* tells, whatever else it asks for. As a page's *end*, it bounds what looking for that comes to.
+        """
+        ...
+
     def messages_named(self, application_id: str, message_ids: Collection[str]) -> list[Message]:
         """Return those of an application's messages that have one of these ids, in no order."""
         ...

@@ -163,11 +163,13 @@ class Quota(msgspec.Struct, frozen=True):
 class Page(msgspec.Struct, frozen=True, kw_only=True):
     """Which part of a list: up to *limit* rows after (or, backwards, before) the row whose id is *cursor*.
 
-    The rows come in the list's order either way: going backwards, the one farthest from the cursor is first.
+    The rows come in the list's order either way: going backwards, the one farthest from the cursor is first. Nothing
+    beyond the row whose id is *end* is looked at.
     """
 
     limit: int = 50
     cursor: str | None = None
+    end: str | None = None
     backwards: bool = False
     descending: bool = False
 

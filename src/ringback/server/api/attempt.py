@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal
 
+import msgspec
 from falcon import HTTP_204
 from falcon.asgi import Response
 
-from ringback import ids
+from ringback import ids, search
 from ringback.model import Attempt, Message
 from ringback.outbox import Outbox
 from ringback.server.operation import operation
@@ -17,9 +19,6 @@ from ringback.server.replies import reply
 from ringback.server.unknown import Request
 from ringback.server.wire import FAIL, SUCCESS, Listing, MessageAttemptOut, attempt_out
 from ringback.store import AttemptFilter, Page, Store
-
-# Attempts, and their messages by their ids where those were asked for.
-Found = tuple[list[Attempt], dict[str, Message]]
 
 _OK = {None: None, SUCCESS[0]: True, FAIL[0]: False}
 
@@ -74,14 +73,16 @@ class Attempts:
         """List an endpoint's attempts, newest first."""
         query = parse(req, EndpointAttemptQuery)
         page = page_of(query, ids.ATTEMPT, descending=True)
+        where = _filter(query)
+        rows = [] if where is None else await search.attempts(self._outbox.read, app, ep, where, page)
+        named = {row.message_id for row in rows} if query.with_msg else set()
 
-        def look_up(store: Store) -> Found:
+        def look_up(store: Store) -> dict[str, Message]:
             owner = store.application(app).id
-            rows = _attempts(store, owner, query, page, endpoint_id=store.endpoint(owner, ep).id)
-            named = {row.message_id for row in rows} if query.with_msg else set()
-            return rows, {message.id: message for message in store.messages_named(owner, named)}
+            store.endpoint(owner, ep)
+            return {message.id: message for message in store.messages_named(owner, named)}
 
-        await self._list(resp, query, page, look_up)
+        _list(resp, query, page, rows, await self._outbox.read(look_up) if named or where is None else {})
 
     @operation("message-attempt.list-by-msg", {200: Listing[MessageAttemptOut]}, query=MessageAttemptQuery)
     async def on_get_of_message(self, req: Request, resp: Response, app: str, msg: str) -> None:
@@ -89,13 +90,7 @@ class Attempts:
         query = parse(req, MessageAttemptQuery)
         page = page_of(query, ids.ATTEMPT, descending=True)
 
-        def look_up(store: Store) -> Found:
-            owner = store.application(app).id
-            message_id = store.message(owner, msg).id
-            endpoint_id = None if query.endpoint_id is None else store.endpoint(owner, query.endpoint_id).id
-            return _attempts(store, owner, query, page, message_id=message_id, endpoint_id=endpoint_id), {}
-
-        await self._list(resp, query, page, look_up)
+        await self._list_of_message(resp, query, page, (app, msg, query.endpoint_id))
 
     @operation(
         "message-attempt.list-by-msg-deprecated",
@@ -117,13 +112,7 @@ class Attempts:
         """List a message's attempts at one endpoint, newest first."""
         query = parse(req, AttemptQuery)
         page = page_of(query, ids.ATTEMPT, descending=True)
-
-        def look_up(store: Store) -> Found:
-            owner = store.application(app).id
-            message_id, endpoint_id = store.message(owner, msg).id, store.endpoint(owner, ep).id
-            return _attempts(store, owner, query, page, message_id=message_id, endpoint_id=endpoint_id), {}
-
-        await self._list(resp, query, page, look_up)
+        await self._list_of_message(resp, query, page, (app, msg, ep))
 
     @operation("message-attempt.expunge-content", {204: None})
     async def on_delete_content(self, req: Request, resp: Response, app: str, msg: str, att: str) -> None:
@@ -132,35 +121,40 @@ class Attempts:
         await self._outbox.archive.expunge_attempt(app, msg, att)
         resp.status = HTTP_204
 
-    async def _list(
-        self, resp: Response, query: AttemptQuery, page: Page, look_up: Callable[[Store], Found]
+    async def _list_of_message(
+        self, resp: Response, query: AttemptQuery, page: Page, place: tuple[str, str, str | None]
     ) -> None:
-        rows, messages = await self._outbox.read(look_up)
-        reply(
-            resp,
-            listing(
-                rows,
-                page,
-                lambda row: attempt_out(row, messages.get(row.message_id), with_content=query.with_content),
-                lambda row: row.id,
-            ),
-        )
+        where, (app, msg, ep) = _filter(query), place
+
+        def look_up(store: Store) -> list[Attempt]:
+            owner = store.application(app).id
+            message_id = store.message(owner, msg).id
+            endpoint_id = None if ep is None else store.endpoint(owner, ep).id
+            if where is None:
+                return []
+            meant = msgspec.structs.replace(where, message_id=message_id, endpoint_id=endpoint_id)
+            return store.attempts(owner, meant, page)
+
+        _list(resp, query, page, await self._outbox.read(look_up))
 
 
-def _attempts(
-    store: Store,
-    owner: str,
+def _list(
+    resp: Response,
     query: AttemptQuery,
     page: Page,
-    *,
-    message_id: str | None = None,
-    endpoint_id: str | None = None,
-) -> list[Attempt]:
+    rows: Sequence[Attempt],
+    messages: Mapping[str, Message] = MappingProxyType({}),
+) -> None:
+    def show(row: Attempt) -> MessageAttemptOut:
+        return attempt_out(row, messages.get(row.message_id), with_content=query.with_content)
+
+    reply(resp, listing(rows, page, show, lambda row: row.id))
+
+
+def _filter(query: AttemptQuery) -> AttemptFilter | None:
     if query.status not in _OK:
-        return []  # an attempt on record has ended: none is pending, sending or cancelled
-    where = AttemptFilter(
-        message_id=message_id,
-        endpoint_id=endpoint_id,
+        return None  # an attempt on record has ended: none is pending, sending or cancelled
+    return AttemptFilter(
         before=optional_instant(query.before),
         after=optional_instant(query.after),
         ok=_OK[query.status],
@@ -169,4 +163,3 @@ def _attempts(
         channel=query.channel,
         tag=query.tag,
     )
-    return store.attempts(owner, where, page)

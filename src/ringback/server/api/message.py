@@ -10,7 +10,7 @@ import msgspec
 from falcon import HTTP_202, HTTP_204
 from falcon.asgi import Response
 
-from ringback import ids
+from ringback import ids, search
 from ringback.access import Right
 from ringback.drafts import ApplicationDraft, ExampleDraft, MessageDraft
 from ringback.errors import Conflict, InProgress, InvalidInput, MissingPayload, NoExample
@@ -205,7 +205,7 @@ class Messages:
         query = parse(req, HistoryQuery)
         page = page_of(query, ids.MESSAGE, descending=True)
         where = _filter(query)
-        rows = await self._outbox.read(lambda store: store.messages(store.application(app).id, where, page))
+        rows = await search.messages(self._outbox.read, app, where, page)
         reply(
             resp,
             listing(
@@ -253,18 +253,16 @@ class Messages:
         """List the messages that an endpoint gets or got, newest first."""
         query = parse(req, EndpointMessageQuery)
         page = page_of(query, ids.MESSAGE, descending=True)
-        where, standings = _filter(query), _standings(query)
-
-        def look_up(store: Store) -> list[tuple[Delivery, Message]]:
-            owner = store.application(app).id
-            return store.addressed(owner, store.endpoint(owner, ep).id, where, page, standings)
+        rows = await search.addressed(
+            self._outbox.read, app, ep, _filter(query), page, standings=_standings(query)
+        )
 
         def show(row: tuple[Delivery, Message]) -> EndpointMessageOut:
             return endpoint_message_out(
                 *row, expanded=query.expanded_statuses, with_content=query.with_content
             )
 
-        reply(resp, listing(await self._outbox.read(look_up), page, show, lambda row: row[1].id))
+        reply(resp, listing(rows, page, show, lambda row: row[1].id))
 
     @operation(
         "message-attempt.list-attempted-destinations", {200: DestinationListing}, query=DestinationQuery

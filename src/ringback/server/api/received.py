@@ -9,7 +9,7 @@ import msgspec
 from falcon import HTTP_202
 from falcon.asgi import Response
 
-from ringback import ids
+from ringback import ids, search
 from ringback.errors import Conflict, InvalidInput, MissingPayload
 from ringback.model import Held
 from ringback.server.bodies import Bodies
@@ -102,7 +102,7 @@ class Received:
             after=optional_instant(query.after),
             event_types=query.event_types,
         )
-        rows = await self._sources.read(lambda store: store.messages(app, where, page))
+        rows = await search.messages(self._sources.read, app, where, page)
         content = query.with_content
         reply(
             resp, listing(rows, page, lambda row: received_out(row, with_content=content), lambda row: row.id)

@@ -37,6 +37,15 @@ _TAGGED = (
     f" {_OF_MESSAGE} WHERE d.endpoint_key = ? AND tagged.application_key = ? AND tagged.tag = ?"
 )
 
+_KEYS = (
+    "SELECT d.message_key FROM ringback_delivery d INDEXED BY ringback_delivery_of_endpoint"
+    " WHERE d.endpoint_key = ?"
+)
+_LAST = (
+    "SELECT m.id FROM ({deliveries} ORDER BY d.message_key {order} LIMIT 1 OFFSET ?) AS last"
+    " CROSS JOIN ringback_message m ON m.key = last.message_key"
+)
+
 
 class Addressing(Catalog):
     """The verb about an endpoint's messages."""
@@ -57,6 +66,8 @@ class Addressing(Catalog):
         conditions += self._bounds(application_key, where)
         if page.cursor is not None:
             conditions.append(self._beyond(application_key, page.cursor, downwards=downwards))
+        if page.end is not None:
+            conditions.append(self._until(application_key, page.end, downwards=downwards))
         if standings is not None:
             conditions.append((f"({' OR '.join(STANDING[standing] for standing in standings)})", []))
         query, values = conditioned(query, values, conditions)
@@ -67,6 +78,20 @@ class Addressing(Catalog):
             message = message_of(row[5:], application_id)
             found.append((delivery_of(row[:5], message.id, endpoint.id), message))
         return found
+
+    def addressed_horizon(
+        self, application_id: str, endpoint_id: str, where: MessageFilter, page: Page, look: int
+    ) -> str | None:
+        """Return the id of the message *look* deliveries beyond a page's cursor; see ``Store.horizon``."""
+        key, application_key, _ = self._endpoint_row(application_id, endpoint_id)
+        downwards = page.descending != page.backwards
+        conditions = self._bounds(application_key, where)
+        if page.cursor is not None:
+            conditions.append(self._beyond(application_key, page.cursor, downwards=downwards))
+        deliveries, values = conditioned(_KEYS, [key], conditions)
+        order = "DESC" if downwards else "ASC"
+        found = self.row(_LAST.format(deliveries=deliveries, order=order), (*values, look - 1))
+        return None if found is None else str(found[0])
 
     def _walk(
         self,
@@ -122,3 +147,10 @@ class Addressing(Catalog):
         if downwards:
             return f"d.message_key {'<' if place == cursor else '<='} ?", [key]
         return "d.message_key > ?", [key]
+
+    def _until(self, application_key: int, end: str, *, downwards: bool) -> tuple[str, list[Any]]:
+        """Return the condition that a page goes no further than a message."""
+        found = self.row(
+            "SELECT key FROM ringback_message WHERE application_key = ? AND id = ?", (application_key, end)
+        )
+        return f"d.message_key {'>=' if downwards else '<='} ?", [0 if found is None else found[0]]

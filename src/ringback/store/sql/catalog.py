@@ -374,14 +374,18 @@ class Catalog(Tables):
                 found[endpoint_id] = endpoint_of(row, self._vault)
         return found
 
-    def page(self, query: str, values: list[Any], order: str, page: Page) -> list[Row]:
+    def page(self, query: str, values: list[Any], order: str, page: Page, *, offset: int = 0) -> list[Row]:
         """Return one page of a query whose rows are ordered by the column *order*, in the list's order."""
         downwards = page.descending != page.backwards
         if page.cursor is not None:
             query += f" AND {order} {'<' if downwards else '>'} ?"
             values = [*values, page.cursor]
+        if page.end is not None:
+            query += f" AND {order} {'>=' if downwards else '<='} ?"
+            values = [*values, page.end]
         found = self.rows(
-            f"{query} ORDER BY {order} {'DESC' if downwards else 'ASC'} LIMIT ?", [*values, page.limit]
+            f"{query} ORDER BY {order} {'DESC' if downwards else 'ASC'} LIMIT ? OFFSET ?",
+            [*values, page.limit, offset],
         )
         return found[::-1] if page.backwards else found
 

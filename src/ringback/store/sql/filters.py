@@ -32,30 +32,41 @@ def conditioned(query: str, values: list[Any], conditions: Conditions) -> tuple[
 
 def message_conditions(where: MessageFilter, in_channel: str) -> Conditions:
     """Return the conditions on messages ``m``."""
-    conditions: Conditions = []
-    if where.before is not None:
-        # The id bound uses the index, the instant decides: ids are only exact to 4 ms.
-        bound = ids.earliest(ids.MESSAGE, where.before + ID_STEP)
-        conditions.append(("m.id < ? AND m.created_at < ?", [bound, where.before]))
-    if where.after is not None:
-        bound = ids.earliest(ids.MESSAGE, where.after)
-        conditions.append(("m.id >= ? AND m.created_at >= ?", [bound, where.after]))
-    return conditions + _kind_conditions(where, in_channel)
+    return (
+        span_conditions(where, "m.id", ids.MESSAGE)
+        + _moment_conditions(where, "m.created_at")
+        + _kind_conditions(where, in_channel)
+    )
 
 
 def attempt_conditions(where: AttemptFilter, in_channel: str) -> Conditions:
     """Return the conditions on attempts ``a`` at messages ``m``."""
-    conditions: Conditions = []
-    if where.before is not None:
-        conditions.append(("a.started_at < ?", [where.before]))
-    if where.after is not None:
-        conditions.append(("a.started_at >= ?", [where.after]))
+    conditions = span_conditions(where, "a.id", ids.ATTEMPT) + _moment_conditions(where, "a.started_at")
     if where.ok is not None:
         conditions.append((f"a.kind {'=' if where.ok else '<>'} 'success'", []))
     if where.status_class is not None:
         least = where.status_class
         conditions.append(("a.status BETWEEN ? AND ?", [least, least + STATUS_CLASS - 1 if least else 0]))
     return conditions + _kind_conditions(where, in_channel)
+
+
+def span_conditions(where: MessageFilter | AttemptFilter, column: str, kind: str) -> Conditions:
+    """Return the conditions on ids that those on time come to: they use the index, but are only exact to 4 ms."""
+    conditions: Conditions = []
+    if where.before is not None:
+        conditions.append((f"{column} < ?", [ids.earliest(kind, where.before + ID_STEP)]))
+    if where.after is not None:
+        conditions.append((f"{column} >= ?", [ids.earliest(kind, where.after)]))
+    return conditions
+
+
+def _moment_conditions(where: MessageFilter | AttemptFilter, column: str) -> Conditions:
+    conditions: Conditions = []
+    if where.before is not None:
+        conditions.append((f"{column} < ?", [where.before]))
+    if where.after is not None:
+        conditions.append((f"{column} >= ?", [where.after]))
+    return conditions
 
 
 def _kind_conditions(where: MessageFilter | AttemptFilter, in_channel: str) -> Conditions:

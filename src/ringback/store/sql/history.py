@@ -13,7 +13,12 @@ from ringback.model import Attempt, Delivery, DeliveryState, Endpoint, Instant, 
 from ringback.policy import ON_REQUEST, Step, next_state
 from ringback.store import AttemptFilter, MessageFilter, Page
 from ringback.store.sql.addressing import Addressing
-from ringback.store.sql.filters import attempt_conditions, conditioned, message_conditions
+from ringback.store.sql.filters import (
+    attempt_conditions,
+    conditioned,
+    message_conditions,
+    span_conditions,
+)
 from ringback.store.sql.records import (
     ATTEMPT_COLUMNS,
     DELIVERY_COLUMNS,
@@ -78,6 +83,29 @@ class History(Addressing):
             where = msgspec.structs.replace(where, tag=None)
         query, values = conditioned(query, place, message_conditions(where, self.dialect.in_channel))
         return [message_of(row, application_id) for row in self.page(query, values, order, page)]
+
+    def horizon(
+        self,
+        application_id: str,
+        where: MessageFilter | AttemptFilter,
+        page: Page,
+        look: int,
+        *,
+        endpoint_id: str | None = None,
+    ) -> str | None:
+        """See ``Store``."""
+        if isinstance(where, MessageFilter) and endpoint_id is not None:
+            return self.addressed_horizon(application_id, endpoint_id, where, page, look)
+        if endpoint_id is not None:
+            order, query = "a.id", "SELECT a.id FROM ringback_attempt a WHERE a.endpoint_key = ?"
+            kind, key = ids.ATTEMPT, self._endpoint_row(application_id, endpoint_id)[0]
+        else:
+            order, query = "m.id", "SELECT m.id FROM ringback_message m WHERE m.application_key = ?"
+            kind, key = ids.MESSAGE, self._application_row(application_id)[0]
+        query, values = conditioned(query, [key], span_conditions(where, order, kind))
+        # The last of the rows in question alone: those before it are passed over in the index.
+        found = self.page(query, values, order, msgspec.structs.replace(page, limit=1), offset=look - 1)
+        return found[0][0] if found else None
 
     def messages_named(self, application_id: str, message_ids: Collection[str]) -> list[Message]:
         """See ``Store``."""
