@@ -39,9 +39,13 @@ NameProblems = Callable[[tuple[str | int, ...], str], Problems]
 
 
 class Draft(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
-    """Base of all drafts. ``aliases`` are other names of fields on the wire, those of earlier Svix clients."""
+    """Base of all drafts.
 
-    aliases: ClassVar[Mapping[str, str]] = {}
+    ``aliases`` are other names of fields on the wire, those of earlier Svix clients; what stands for None is taken, and
+    does nothing.
+    """
+
+    aliases: ClassVar[Mapping[str, str | None]] = {}
 
     def check(self) -> None:
         """Raise ``InvalidInput`` with every field at fault; return when there is none."""
@@ -57,7 +61,7 @@ class Draft(msgspec.Struct, rename="camel", forbid_unknown_fields=True, kw_only=
 class ApplicationDraft(Draft):
     """An application to create or to replace another with."""
 
-    aliases: ClassVar[Mapping[str, str]] = {"rateLimit": "throttleRate"}
+    aliases: ClassVar[Mapping[str, str | None]] = {"rateLimit": "throttleRate"}
 
     name: str
     uid: str | None = None
@@ -80,7 +84,11 @@ class EndpointDraft(Draft):
     gets its messages one at a time, in the order of acceptance.
     """
 
-    aliases: ClassVar[Mapping[str, str]] = {"filterTypes": "eventTypes", "rateLimit": "throttleRate"}
+    aliases: ClassVar[Mapping[str, str | None]] = {
+        "filterTypes": "eventTypes",
+        "rateLimit": "throttleRate",
+        "version": None,
+    }
 
     url: str
     uid: str | None = None
@@ -200,7 +208,7 @@ class EventTypeDraft(Draft):
 class MessageDraft(Draft):
     """A message to publish. ``payload`` is kept byte for byte."""
 
-    aliases: ClassVar[Mapping[str, str]] = {"data": "payload"}
+    aliases: ClassVar[Mapping[str, str | None]] = {"data": "payload"}
 
     event_type: str
     payload: msgspec.Raw

@@ -3,6 +3,8 @@
 import pytest
 from management import faults, made, management
 
+from ringback.server import bodies
+
 STRICT = {"prefer": "respond-async, handling=strict"}
 
 
@@ -73,6 +75,39 @@ def test_too_many(api):
     """A body with more than fifty unknown fields is refused: it is no management request."""
     fields = {f"x{number}": 1 for number in range(51)}
     assert len(faults(api.post("/app", {"name": "Acme", **fields}))) == 1
+
+
+def test_many_take_one_pass(api, monkeypatch):
+    """However many are left out, what they stand beside is read twice, not once more for each."""
+    reads = []
+    decoded = bodies.decode_json
+    monkeypatch.setattr(bodies, "decode_json", lambda *given: reads.append(1) or decoded(*given))
+    many = [{"eventType": "a", "payload": {}, "unknown": 1} for _ in range(50)]
+    assert ignored(api.post("/app/acme/msg/batch", {"messages": many})).count("unknown") == 50
+    assert len(reads) == 2
+
+
+def test_broken_behind_an_unknown_field(api):
+    """What is no JSON is refused as that, whatever stands before it."""
+    for raw in (
+        b'{"colour": 1, "name": "Acme"',
+        b'{"colour": 1, "name": "\xff"}',
+        b'{"x": 1, "application": {',
+    ):
+        result = api.post("/app/acme/msg", raw=raw)
+        assert (result.status_code, faults(result)) == (422, [("body",)])
+        assert result.json["detail"][0]["type"] == "value_error.jsondecode"
+
+
+def test_other_names_of_fields_anywhere(api):
+    """They are taken wherever the field is; said twice, its own name counts; one that does nothing is no surprise."""
+    sent = [{"eventType": "a", "data": {"n": 1}}, {"eventType": "a", "data": {"n": 2}, "payload": {"n": 3}}]
+    result = api.post("/app/acme/msg/batch", {"messages": sent}, headers=STRICT)
+    assert ignored(result) is None
+    assert [one["payload"] for one in result.json["data"]] == [{"n": 1}, {"n": 3}]
+    endpoint = {"url": "https://example.com", "version": 1, "rateLimit": 7}
+    result = api.post("/app/acme/endpoint", endpoint, headers=STRICT)
+    assert (ignored(result), result.json["throttleRate"]) == (None, 7)
 
 
 def test_payload_may_be_called_data(api):

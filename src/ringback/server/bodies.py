@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import TypeVar
 
 import msgspec
-from msgspec import Raw
 
 from ringback.errors import InvalidInput, PayloadTooLarge, UnsupportedMediaType
+from ringback.server.known_fields import Place, known_of
 from ringback.server.unknown import Request
 
 T = TypeVar("T")
-
-_RAW_FIELDS: msgspec.json.Decoder[Any] = msgspec.json.Decoder(dict[str, Raw])
-_RAW_ITEMS: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[Raw])
 
 JSON = "application/json"
 NOT_JSON = "value_error.jsondecode"
@@ -119,45 +116,23 @@ def decode_known(
     except InvalidInput as error:
         if error.fields[0].type != UNKNOWN:
             raise
-    return _decode_pruned(body, decoder, strict=strict)
-
-
-def _decode_pruned(
-    body: bytes, decoder: msgspec.json.Decoder[T], *, strict: Callable[[], bool]
-) -> tuple[T, tuple[str, ...]]:
-    aliases: Mapping[str, str] = getattr(decoder.type, "aliases", {})
     ignored: list[str] = []
-    while True:
-        try:
-            return decode_json(body, decoder), tuple(ignored)
-        except InvalidInput as error:
-            path = error.fields[0].loc[1:]
-            alias = aliases.get(str(path[0])) if len(path) == 1 else None
-            if error.fields[0].type != UNKNOWN or (
-                alias is None and (strict() or len(ignored) == MOST_IGNORED)
-            ):
-                raise
-            if alias is None:
-                ignored.append("body." + ".".join(map(str, path)))
-            try:
-                body = _without(body, path, alias)
-            except LookupError:
-                # The complaint does not tell every name as it was sent.
-                raise error from None
+
+    def refuse(place: Place) -> None:
+        if len(ignored) == MOST_IGNORED or strict():
+            msg = f"Object contains unknown field `{place[-1]}`"
+            raise InvalidInput.at("body", *place, msg=msg, kind=UNKNOWN)
+        ignored.append("body." + ".".join(map(str, place)))
+
+    return decode_json(_known(body, decoder.type, refuse), decoder), tuple(ignored)
 
 
-def _without(body: bytes, path: Sequence[str | int], alias: str | None) -> bytes:
-    """Return *body* without the field at *path*, or with it under its *alias*; the others stay byte for byte."""
-    first, *rest = path
-    # An unknown field may be complained of before the rest turns out to be no JSON.
-    held = decode_json(body, _RAW_ITEMS if isinstance(first, int) else _RAW_FIELDS)
-    if rest:
-        held[first] = Raw(_without(bytes(held[first]), rest, alias))
-    else:
-        value = held.pop(first)
-        if alias is not None:
-            held.setdefault(alias, value)
-    return msgspec.json.encode(held)
+def _known(body: bytes, kind: type, refuse: Callable[[Place], None]) -> bytes:
+    try:
+        return known_of(body, kind, refuse)
+    except msgspec.DecodeError as error:
+        # An unknown field may be complained of before the rest turns out to be no JSON.
+        raise _not_json(f"is not JSON: {error}") from None
 
 
 def fault(root: str, error: msgspec.ValidationError) -> InvalidInput:
