@@ -38,6 +38,30 @@ def test_flags(api):
     assert len(listed(api.get("/event-type"))["data"]) == 9
 
 
+def test_many_hidden_ones_are_passed_over_at_once(api, monkeypatch):
+    """A short page costs few queries, however many event types lie hidden before it."""
+    for number in range(30):
+        api.event_type(f"hidden.{number}", featureFlag="beta")
+    api.event_type("shown")
+    asked = []
+
+    class Counting:
+        def __init__(self, store):
+            self._store = store
+
+        def event_types(self, *page, **which):
+            asked.append(page)
+            return self._store.event_types(*page, **which)
+
+    token = access(api)
+    api.get("/event-type", token=token)
+    asked.clear()
+    read = api.committer.read
+    monkeypatch.setattr(api.committer, "read", lambda query: read(lambda store: query(Counting(store))))
+    found = listed(api.get("/event-type", "limit=1", token=token))
+    assert ([row["name"] for row in found["data"]], found["done"], len(asked)) == (["shown"], True, 1)
+
+
 def test_flags_of_both_generations(api):
     """The single flag of earlier clients and the list of later ones are two ways of saying the same."""
     assert api.event_type("one", featureFlag="beta")["featureFlags"] == ["beta"]

@@ -40,6 +40,9 @@ IMPORT = msgspec.json.Decoder(EventTypeImportIn)
 PATCH = msgspec.json.Decoder(partial(EventTypeDraft, "EventTypePatch", without={"name"}))
 
 
+AT_ONCE = 250
+
+
 class ListQuery(PageQuery):
     """Which event types to list, and whether with their schemas; they always come in the order of names."""
 
@@ -151,7 +154,8 @@ def _read(body: EventTypeImportIn) -> tuple[EventTypeDraft, ...]:
 def known(store: Store, page: Page, flags: frozenset[str] | None, *, archived: bool) -> list[EventType]:
     """Return a page of the event types that one with these feature *flags* may know of (None: all)."""
     found: list[EventType] = []
-    rest = page
+    # Many may be hidden, one after another.
+    rest = page if flags is None else msgspec.structs.replace(page, limit=max(page.limit, AT_ONCE))
     while len(found) < page.limit:
         rows = store.event_types(rest, archived=archived)
         shown = [row for row in rows if may_know(row, flags)]
