@@ -2,7 +2,7 @@ import logging
 
 import pytest
 from falcon.inspect import inspect_routes
-from management import MAX_BODY, TOKEN, faults, management
+from management import BASE, MAX_BODY, TOKEN, faults, management
 
 from ringback.errors import StoreUnavailable
 
@@ -177,3 +177,16 @@ def test_answers_are_not_kept(api):
     assert result.headers["cache-control"] == "no-store"
     assert result.headers["x-content-type-options"] == "nosniff"
     assert result.headers["content-type"] == "application/json"
+
+
+def test_heads(api):
+    """What answers GET answers HEAD with the same head and no body, and asks for the same rights."""
+    api.application(uid="acme")
+    api.endpoint("acme", uid="hook")
+    for path in ("/app", "/app/acme", "/app/acme/msg", "/event-type", "/health", "/openapi.json"):
+        got, headed = (api.send(method, BASE + path) for method in ("GET", "HEAD"))
+        assert (headed.status_code, headed.content) == (got.status_code, b"")
+        assert headed.headers == got.headers
+    reader = api.key("read")
+    assert api.send("HEAD", f"{BASE}/app/acme/endpoint/hook/secret", token=reader).status_code == 403
+    assert api.send("HEAD", f"{BASE}/app/acme/endpoint/hook/recover").status_code == 405

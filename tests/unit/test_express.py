@@ -171,6 +171,16 @@ def test_what_the_lane_refuses_or_leaves_is_answered_as_ever(api, target, header
     assert told == status, body
 
 
+def test_a_page_may_read_what_it_published(api):
+    """Whichever way a request takes: with an origin, its answer says that any page may have it, and else not a word."""
+    asked = [
+        request(target, DRAFT, AUTHORIZATION, "Origin: https://shop.example") for target in (LANE, FRAMEWORK)
+    ]
+    told = answers(api, *asked, request(LANE, DRAFT, AUTHORIZATION))
+    assert [status for status, _, _ in told] == [202] * 3
+    assert [headers.get("access-control-allow-origin") for _, headers, _ in told] == ["*", "*", None]
+
+
 def test_a_message_published_on_the_lane_is_stored(api):
     """What was answered with 202 can be read back, payload byte for byte."""
     payload = b'{ "amount":  1.50, "note":"\xc3\xa9" }'

@@ -30,6 +30,7 @@ from ringback.server.api.source import SourceResource
 from ringback.server.api.source_endpoint import SourceEndpoints
 from ringback.server.auth import Guard, Tokens
 from ringback.server.bodies import Bodies
+from ringback.server.cors import Sharing
 from ringback.server.health import Health, Readiness
 from ringback.server.metrics import Metrics, MetricsPage
 from ringback.server.openapi import document
@@ -93,7 +94,7 @@ def create_app(
         strict: Refuse unknown fields and parameters; otherwise they are left out and named in the answer.
     """
     app: App[Any, Any] = App(
-        middleware=[Guard(tokens), Owners(sources, outbox), Disclosure()],
+        middleware=[Sharing(), Guard(tokens), Owners(sources, outbox), Disclosure()],
         request_type=StrictRequest if strict else Request,
     )
     app.req_options.strip_url_path_trailing_slash = True
@@ -123,5 +124,14 @@ def create_app(
         SourceResource: SourceResource(sources, bodies, public_url),
     }
     for path, kind, suffix in entries():
+        _answer_head(resources[kind], suffix)
         app.add_route(path, resources[kind], suffix=suffix)
     return app
+
+
+def _answer_head(resource: object, suffix: str | None) -> None:
+    """Have a resource answer HEAD as it does GET; the framework leaves out the body (RFC 9110, 9.3.2)."""
+    ending = "" if suffix is None else f"_{suffix}"
+    responder = getattr(resource, f"on_get{ending}", None)
+    if responder is not None and not hasattr(resource, f"on_head{ending}"):
+        setattr(resource, f"on_head{ending}", responder)

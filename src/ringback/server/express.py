@@ -46,7 +46,8 @@ _PLAIN = re.compile(
 )
 _HEADER = re.compile("([^:]+): ([^\r]+)\r\n")
 _JSON_TYPES = frozenset({None, JSON})
-_UNUSUAL = frozenset({"transfer-encoding", "expect", "upgrade"})
+# With an origin, pages of others ask for what only the application tells them.
+_UNUSUAL = frozenset({"transfer-encoding", "expect", "upgrade", "origin"})
 _PUBLISHING = "POST /api/v1/app/{app}/msg"
 _RECEIVING = "POST /in/{token}"
 
