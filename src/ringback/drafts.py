@@ -96,7 +96,7 @@ class EndpointDraft(Draft):
     event_types: tuple[str, ...] | None = None
     channels: tuple[str, ...] | None = None
     metadata: dict[str, str] | None = {}
-    headers: dict[str, str] = {}
+    headers: dict[str, str] | None = {}
     throttle_rate: int | None = None
     disabled: bool = False
     secret: str | None = None
@@ -115,7 +115,7 @@ class EndpointDraft(Draft):
         yield from text_problems("description", self.description, 0, MAX_DESCRIPTION)
         yield from self._filter_problems()
         yield from metadata_problems(self.metadata)
-        yield from header_problems(self.headers)
+        yield from header_problems(self.headers or {})
         yield from _rate_problems(self.throttle_rate)
         yield from _schedule_problems(self.retry_schedule)
         if self.secret is not None:

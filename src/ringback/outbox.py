@@ -518,7 +518,7 @@ class Outbox:
             event_types=draft.event_types,
             channels=draft.channels,
             metadata=draft.metadata or {},
-            headers=draft.headers,
+            headers=draft.headers or {},
             throttle_rate=draft.throttle_rate,
             retry_schedule=draft.schedule,
             header_family=draft.header_family,

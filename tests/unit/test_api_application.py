@@ -161,3 +161,23 @@ def test_made_is_what_is_listed(api):
     """A list shows an application exactly as it was answered when it was made."""
     out = made(api.post("/app", {"name": "Ünï ✓"}))
     assert listed(api.get("/app"))["data"] == [out]
+
+
+def test_leaving_out_by_endpoints(api):
+    """Applications without endpoints are left out on request, and those with none but disabled ones."""
+    for uid, disabled in (("none", []), ("idle", [True, True]), ("half", [True, False])):
+        api.application(uid=uid)
+        for one in disabled:
+            api.endpoint(uid, disabled=one)
+    api.application(uid="gone")
+    gone = api.endpoint("gone")["id"]
+    assert api.delete(f"/app/gone/endpoint/{gone}").status_code == 204
+
+    def left(*names):
+        query = "&".join(f"exclude_apps_with_{name}_endpoints=true" for name in names)
+        return [row["uid"] for row in listed(api.get("/app", query))["data"]]
+
+    assert left("svix_play") == ["none", "idle", "half", "gone"]
+    assert left("no") == ["idle", "half"]
+    assert left("disabled") == ["none", "half", "gone"]
+    assert left("no", "disabled") == ["half"]

@@ -245,3 +245,14 @@ def test_a_retry_schedule_of_its_own(api):
         for wrong in ([-1], [604_801], [1] * 51, ["1s"], "default", [None]):
             assert faults(change(EP, {**url, "retrySchedule": wrong}))[0][:2] == ("body", "retrySchedule")
         assert change(EP, {**url, "retrySchedule": [0, 0.5, 604_800]}).status_code == 200
+
+
+def test_no_headers(api):
+    """An endpoint without headers of its own may say null, as it may of its metadata; a change to null removes them."""
+    endpoint = api.endpoint("acme", uid="bare", headers=None, metadata=None)
+    path = f"/app/acme/endpoint/{endpoint['id']}"
+    assert api.get(f"{path}/headers").json["headers"] == {}
+    assert api.patch(path, {"headers": {"x-a": "b"}}).status_code == 200
+    assert api.get(f"{path}/headers").json["headers"] == {"x-a": "b"}
+    assert api.patch(path, {"headers": None}).status_code == 200
+    assert api.get(f"{path}/headers").json["headers"] == {}

@@ -190,3 +190,20 @@ def test_heads(api):
     reader = api.key("read")
     assert api.send("HEAD", f"{BASE}/app/acme/endpoint/hook/secret", token=reader).status_code == 403
     assert api.send("HEAD", f"{BASE}/app/acme/endpoint/hook/recover").status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "field"),
+    [
+        ("/app/acme/msg", "channel=a%20b", "channel"),
+        ("/app/acme/msg", "event_types=a,b%20c", "event_types"),
+        ("/app/acme/endpoint/hook/msg", "event_types=", "event_types"),
+        ("/app/acme/attempt/endpoint/hook", f"channel={'a' * 257}", "channel"),
+        ("/event-type", "iterator=no%20name", "iterator"),
+    ],
+)
+def test_what_is_no_name(api, path, query, field):
+    """What names an event type or a channel in a query is held to the rules for their names."""
+    api.application(uid="acme")
+    api.endpoint("acme", uid="hook")
+    assert faults(api.get(path, query)) == [("query", field)]

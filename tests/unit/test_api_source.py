@@ -240,7 +240,8 @@ def test_a_source_is_no_application(api):
                 answer = api.send(
                     method.method, path, body if method.method in {"POST", "PUT", "PATCH"} else None
                 )
-                assert (answer.status_code, answer.json["code"]) == (404, "not_found"), (method.method, path)
+                assert answer.status_code == 404, (method.method, path)
+                assert method.method == "HEAD" or answer.json["code"] == "not_found"
                 tried += 1
     assert tried > 20
     assert listed(api.get("/app"))["data"] == []

@@ -40,9 +40,7 @@ def test_deep_inside(api):
 
 def test_unknown_parameters(api):
     """The same goes for what follows the question mark."""
-    assert ignored(api.get("/app", "exclude_apps_with_svix_play_endpoints=true&limit=1")) == (
-        "query.exclude_apps_with_svix_play_endpoints"
-    )
+    assert ignored(api.get("/app", "expanded_statuses=true&limit=1")) == "query.expanded_statuses"
     assert ignored(api.get("/app", "event_types=a")) == "query.event_types"
     assert ignored(api.get("/app/acme/msg", "event_types[0]=a")) is None
 

@@ -96,11 +96,12 @@ def test_a_responder_without_a_declaration():
 
 
 def test_every_field_has_a_meaning():
-    """Every field and parameter is explained, and no word is left over."""
+    """Every field and parameter is explained, and no word is left over; other names refer to the field's own."""
     known = {
         key(shape, field)
         for shape, schema in DOCUMENT["components"]["schemas"].items()
-        for field in schema.get("properties", ())
+        for field, told in schema.get("properties", {}).items()
+        if "deprecated" not in told
     }
     known |= {
         f"?{parameter['name']}"
@@ -110,6 +111,21 @@ def test_every_field_has_a_meaning():
         if parameter.get("in") == "query"
     }
     assert known == set(WORDS)
+
+
+def test_other_names():
+    """The names by which earlier clients call fields are in the shapes of bodies, and never in those of answers."""
+    shapes = DOCUMENT["components"]["schemas"]
+    for shape in ("EndpointDraft", "EndpointUpdate", "EndpointPatch", "OperationalDraft"):
+        assert {"filterTypes", "rateLimit", "version"} <= shapes[shape]["properties"].keys()
+    assert shapes["MessageRequest"]["properties"]["data"]["description"] == "Another name of `payload`."
+    assert "rateLimit" in shapes["ApplicationDraft"]["properties"]
+    assert not any(
+        "deprecated" in told
+        for name, shape in shapes.items()
+        if name.endswith("Out")
+        for told in shape["properties"].values()
+    )
 
 
 def test_examples():

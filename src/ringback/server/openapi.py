@@ -121,10 +121,13 @@ class Shapes:
         self._schemas: dict[Any, Schema] = dict(zip(wanted, schemas, strict=True))
         # What may follow a question mark is told parameter by parameter.
         self._queries = {kind: components.pop(_name(self._schemas[kind])) for kind in queries}
-        sent = msgspec.json.schema_components([route.body for route in routes if route.body is not None])[1]
+        bodies = [route.body for route in routes if route.body is not None]
+        sent = msgspec.json.schema_components(bodies)[1]
         self.components = {
             name: _told(name, schema, sent=name in sent) for name, schema in sorted(components.items())
         }
+        for body in bodies:
+            _add_aliases(self.components[body.__name__], getattr(body, "aliases", {}))
 
     def of(self, kind: Any) -> Schema:
         """Return the schema of *kind*, a reference where it has a name."""
@@ -293,6 +296,20 @@ def _told(name: str, schema: Schema, *, sent: bool) -> Schema:
         if known is not None:
             plain["properties"][field] = known.add_to(shape, sent=sent)
     return plain
+
+
+def _add_aliases(schema: Schema, aliases: Mapping[str, str | None]) -> None:
+    """Add the other names of fields that a body may have."""
+    fields = schema["properties"]
+    for alias, name in aliases.items():
+        if name is None:
+            fields[alias] = {
+                "description": "Taken from earlier clients; it does nothing.",
+                "deprecated": True,
+            }
+        elif name in fields:
+            shape = {key: value for key, value in fields[name].items() if key not in {"default", "examples"}}
+            fields[alias] = shape | {"description": f"Another name of `{name}`.", "deprecated": True}
 
 
 def _as_on_the_wire(text: str) -> str:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 
 from ringback import ids
+from ringback.drafts import NAME, check_name
 from ringback.errors import InvalidInput
 from ringback.model import Instant
 from ringback.server.bodies import fault
@@ -25,9 +26,13 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 MAX_LIMIT = 250
+INGEST = "/ingest/"
 BACK = "-"
 # A list by name may hold names that begin with a hyphen: a tilde, which no name holds, then says "forward".
 FORWARD = "~"
+
+# How channels and event types are named; sources have event types of other names, too.
+Named = Annotated[str, msgspec.Meta(pattern=rf"^{NAME.pattern}$(?!\n)")]
 
 _EVENT_TYPES = re.compile(r"event_types(\[\d*\])?")
 
@@ -60,7 +65,7 @@ class HistoryQuery(PageQuery):
 
     before: datetime | None = None
     after: datetime | None = None
-    channel: str | None = None
+    channel: Named | None = None
     tag: str | None = None
     event_types: tuple[str, ...] | None = None
     with_content: bool = True
@@ -77,7 +82,11 @@ def parse(req: Request, kind: type[Q]) -> Q:
     if unknown and not req.refuses_unknown():
         req.ignore(f"query.{name}" for name in unknown)
         params = {name: value for name, value in params.items() if name not in unknown}
-    return convert(params, kind)
+    query = convert(params, kind)
+    if isinstance(query, HistoryQuery) and not req.path.startswith(INGEST):
+        for name in query.event_types or ():
+            check_name(("query", "event_types"), name)
+    return query
 
 
 def _is_known(name: str, kind: type[Query]) -> bool:
@@ -134,8 +143,10 @@ def page_of_names(query: PageQuery, *, descending: bool = False) -> Page:
     text = query.iterator
     backwards = text is not None and text.startswith(BACK)
     cursor = None if text is None else text[1:] if text.startswith((BACK, FORWARD)) else text
-    if cursor == "":
-        raise InvalidInput.at("query", "iterator", msg="is empty; leave it out to begin at the start")
+    if cursor is not None and not NAME.fullmatch(cursor):
+        raise InvalidInput.at(
+            "query", "iterator", msg="is not from this list, whose iterators are names in it"
+        )
     return Page(limit=query.limit + 1, cursor=cursor, backwards=backwards, descending=descending)
 
 

@@ -544,6 +544,13 @@ PARAMETERS = {
     "?app_id": _word("What is about this application or source only: its id or your uid."),
     "?status": _word("What has this status only."),
     "?status_code_class": _word("Attempts with such an answer only; 0 is none."),
+    "?exclude_apps_with_no_endpoints": _word("Whether to leave out applications without any endpoint."),
+    "?exclude_apps_with_disabled_endpoints": _word(
+        "Whether to leave out applications all of whose endpoints are disabled."
+    ),
+    "?exclude_apps_with_svix_play_endpoints": _word(
+        "Taken from clients of Svix; there are no such endpoints here, so it does nothing."
+    ),
     "?get_if_exists": _word(
         "Whether one that has the uid already is answered, rather than being a conflict."
     ),

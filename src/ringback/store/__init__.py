@@ -33,10 +33,12 @@ from ringback.store.survey import SurveyVerbs
 from ringback.store.tasks import REPLAYING, Lane, Survey, Task, TaskFilter, TaskKind, TaskState, TaskVerbs
 from ringback.store.values import (
     BROWSER,
+    EVERY_APPLICATION,
     EXPIRING,
     NOBODY,
     Acceptance,
     Accepted,
+    ApplicationFilter,
     AttemptFilter,
     Begun,
     Census,
@@ -245,7 +247,7 @@ class Store(TaskVerbs, SurveyVerbs, PollerVerbs, Protocol):
         """Return an application; raises ``NotFound``."""
         ...
 
-    def applications(self, page: Page) -> list[Application]:
+    def applications(self, page: Page, where: ApplicationFilter = EVERY_APPLICATION) -> list[Application]:
         """Return a page of applications, in the order of their ids."""
         ...
 
@@ -542,12 +544,14 @@ class Store(TaskVerbs, SurveyVerbs, PollerVerbs, Protocol):
 
 __all__ = [
     "BROWSER",
+    "EVERY_APPLICATION",
     "EXPIRING",
     "NOBODY",
     "REPLAYING",
     "Acceptance",
     "Accepted",
     "Admit",
+    "ApplicationFilter",
     "AttemptFilter",
     "Begun",
     "Census",

@@ -174,6 +174,16 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     descending: bool = False
 
 
+class ApplicationFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which applications: those *with_endpoints* only, and none whose endpoints are all disabled (*without_idle*)."""
+
+    with_endpoints: bool = False
+    without_idle: bool = False
+
+
+EVERY_APPLICATION = ApplicationFilter()
+
+
 class MessageFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which messages: accepted at or after *after* and before *before*, of these types, in this channel, so tagged."""
 

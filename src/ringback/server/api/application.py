@@ -16,9 +16,21 @@ from ringback.server.paging import OrderedQuery, Query, descending, listing, pag
 from ringback.server.replies import created, reply
 from ringback.server.unknown import Request
 from ringback.server.wire import ApplicationOut, Listing, application_out, given, partial
+from ringback.store import ApplicationFilter
 
 DRAFT = msgspec.json.Decoder(ApplicationDraft)
 PATCH = msgspec.json.Decoder(partial(ApplicationDraft, "ApplicationPatch"))
+
+
+class ApplicationQuery(OrderedQuery):
+    """Which part of the list, and what to leave out: applications without endpoints, or with none but disabled ones.
+
+    Svix Play is not here, so there is nothing that the last would leave out.
+    """
+
+    exclude_apps_with_no_endpoints: bool = False
+    exclude_apps_with_disabled_endpoints: bool = False
+    exclude_apps_with_svix_play_endpoints: bool = False
 
 
 class CreateQuery(Query):
@@ -34,12 +46,16 @@ class Applications:
         self._outbox = outbox
         self._bodies = bodies
 
-    @operation("application.list", {200: Listing[ApplicationOut]}, query=OrderedQuery)
+    @operation("application.list", {200: Listing[ApplicationOut]}, query=ApplicationQuery)
     async def on_get_all(self, req: Request, resp: Response) -> None:
         """List applications, oldest first unless asked otherwise."""
-        query = parse(req, OrderedQuery)
+        query = parse(req, ApplicationQuery)
+        where = ApplicationFilter(
+            with_endpoints=query.exclude_apps_with_no_endpoints,
+            without_idle=query.exclude_apps_with_disabled_endpoints,
+        )
         page = page_of(query, ids.APPLICATION, descending=descending(query, default=False))
-        rows = await self._outbox.read(lambda store: store.applications(page))
+        rows = await self._outbox.read(lambda store: store.applications(page, where))
         reply(resp, listing(rows, page, application_out, lambda row: row.id))
 
     @operation(

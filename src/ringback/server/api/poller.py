@@ -20,6 +20,7 @@ from ringback.server.bodies import Bodies
 from ringback.server.operation import operation
 from ringback.server.paging import (
     MAX_LIMIT,
+    Named,
     OrderedQuery,
     PageQuery,
     Query,
@@ -45,8 +46,8 @@ class PollQuery(Query):
 
     limit: Annotated[int, msgspec.Meta(ge=1, le=MAX_LIMIT)] = 50
     iterator: str | None = None
-    event_type: str | None = None
-    channel: str | None = None
+    event_type: Named | None = None
+    channel: Named | None = None
     after: datetime | None = None
 
 

@@ -13,7 +13,7 @@ from ringback import ids, operational
 from ringback.errors import Conflict, EventTypeExists, NotFound
 from ringback.model import Application, Endpoint, EventType, Instant
 from ringback.operational import Event, Owner
-from ringback.store import Idempotency, Page
+from ringback.store import EVERY_APPLICATION, ApplicationFilter, Idempotency, Page
 from ringback.store.sql.records import (
     ENDPOINT_COLUMNS,
     application_of,
@@ -45,6 +45,8 @@ _USES = Many(
     """,
     "tt",
 )
+
+_OF_APPLICATION = "SELECT 1 FROM ringback_endpoint e WHERE e.application_key = a.key AND e.deleted_at IS NULL"
 
 
 class Use(msgspec.Struct, frozen=True):
@@ -317,11 +319,15 @@ class Catalog(Tables):
         """See ``Store``."""
         return self._application_row(ref)[1]
 
-    def applications(self, page: Page) -> list[Application]:
+    def applications(self, page: Page, where: ApplicationFilter = EVERY_APPLICATION) -> list[Application]:
         """See ``Store``."""
         # A source has a row of its own here, which owns its endpoints and messages.
         first = f"{ids.APPLICATION}_"
-        query = "SELECT record FROM ringback_application WHERE deleted_at IS NULL AND id > ? AND id < ?"
+        query = "SELECT record FROM ringback_application a WHERE deleted_at IS NULL AND id > ? AND id < ?"
+        if where.with_endpoints:
+            query += f" AND EXISTS ({_OF_APPLICATION})"
+        if where.without_idle:
+            query += f" AND (NOT EXISTS ({_OF_APPLICATION}) OR EXISTS ({_OF_APPLICATION} AND e.state <> 'disabled'))"
         found = self.page(query, [first, first[:-1] + chr(ord(first[-1]) + 1)], "id", page)
         return [application_of(row[0]) for row in found]
 
