@@ -31,9 +31,14 @@ FORMER_METHODS = {
     "ingest.endpoint.set_headers": "ingest.endpoint.update_headers",
     "ingest.endpoint.upsert": "ingest.endpoint.update",
     "ingest.source.upsert": "ingest.source.update",
+    "operational_webhook.endpoint.set_headers": "operational_webhook.endpoint.update_headers",
+    "operational_webhook.endpoint.upsert": "operational_webhook.endpoint.update",
 }
 FORMER_FIELDS = {"eventTypes": "filterTypes"}
 STEP = 0.05
+# What signs JSON Web Tokens, as with a Svix server.
+JWT_SECRET = "the secret that signs tokens of a Svix server"
+ORGANISATION = "org_23rb8YdGqMT0qIzpgGwdXfHirMu"
 
 
 class SdkError(Exception):
@@ -178,6 +183,7 @@ def serving(database: str, folder: Path, store: str | None = None) -> Iterator[R
         folder=folder,
         listen=ANYWHERE,
         admin_token=ADMIN_TOKEN,
+        jwt_secret=JWT_SECRET,
         main_key=base64.b64encode(bytes(32)).decode(),
         allow_subnets="127.0.0.0/8",
         retry_schedule="200ms,200ms",

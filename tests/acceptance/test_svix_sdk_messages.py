@@ -7,6 +7,9 @@ import secrets
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import requests
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from running import ADMIN_TOKEN, LOOPBACK, PATIENCE
 from svix_sdk import SdkError, until
 
 SUCCESS, PENDING, FAIL, SENDING = range(4)
@@ -183,6 +186,27 @@ def test_rotated_secrets_sign_along(sdk, app, receiver):
         sdk.verify(keys[-1], second.body, second.headers)
 
 
+def test_both_kinds_of_signatures(sdk, app, receiver):
+    """After a rotation from one kind to the other both sign, the current one first."""
+    key = "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
+    endpoint = sdk.endpoint(app, f"{receiver.url}/hook", secret=key)["id"]
+    pair = Ed25519PrivateKey.generate()
+    whole = pair.private_bytes_raw() + pair.public_key().public_bytes_raw()
+    new = "whsk_" + base64.b64encode(whole).decode()
+    sdk.call("endpoint.rotate_secret", app, endpoint, {"key": new})
+    sdk.publish(app)
+    receiver.until(lambda: receiver.ledger)
+    (arrival,) = receiver.seen()
+    sdk.verify(key, arrival.body, arrival.headers)
+    current, _ = arrival.headers["webhook-signature"].split(" ")
+    kind, _, signature = current.partition(",")
+    told = ".".join(
+        [arrival.headers["webhook-id"], arrival.headers["webhook-timestamp"], arrival.body.decode()]
+    )
+    assert kind == "v1a"
+    pair.public_key().verify(base64.b64decode(signature), told.encode())
+
+
 def test_filters(sdk, app, receiver):
     """An endpoint gets the event types and channels that it listens to; one without any gets everything."""
     sdk.event_type("one")
@@ -300,6 +324,57 @@ def test_messages_of_an_endpoint(sdk, app, receiver):
 
     assert found() == found(endpoint) == found(status=SUCCESS) == {failed["id"], good["id"]}
     assert found(status=FAIL) == found(status=SENDING) == found(status=PENDING) == set()
+
+
+def test_found_by_channel_and_event_type(sdk, app, receiver):
+    """The messages of an endpoint are found by their channel and their event type, and by both."""
+    endpoint = sdk.endpoint(app, f"{receiver.url}/204")["id"]
+    made = {
+        name: sdk.publish(app, kind, channels=[channel])["id"]
+        for name, (kind, channel) in {"x": ("one", "a"), "y": ("one", "b"), "z": ("two", "b")}.items()
+    }
+    names = {message: name for name, message in made.items()}
+
+    def found(**options):
+        rows = sdk.call("message_attempt.list_attempted_messages", app, endpoint, **options)["data"]
+        return "".join(sorted(names[row["id"]] for row in rows))
+
+    assert found() == "xyz"
+    assert found(channel="b") == "yz"
+    assert found(event_types=["one"]) == "xy"
+    assert found(channel="b", event_types=["one"]) == "y"
+    assert found(channel="c") == ""
+
+
+def test_pages_of_attempts(sdk, app, svix_server, receiver):
+    """Twenty-eight attempts at a message are walked forth and back; an empty schedule makes one at each endpoint."""
+    body = {"url": f"{receiver.url}/500", "retrySchedule": []}
+    for _ in range(28):  # no SDK has schedules
+        requests.post(
+            f"http://{LOOPBACK}:{svix_server.port}/api/v1/app/{app}/endpoint",
+            json=body,
+            headers={"authorization": f"Bearer {ADMIN_TOKEN}"},
+            timeout=PATIENCE,
+        ).raise_for_status()
+    message = sdk.publish(app)
+    until(lambda: len(attempts_of(sdk, app, message, limit=50)) == 28)
+    assert len(arrived(receiver, "/500")) == 28
+
+    def page(**options):
+        return sdk.call("message_attempt.list_by_msg", app, message["id"], limit=10, **options)
+
+    def ids(one):
+        return [row["id"] for row in one["data"]]
+
+    first = page()
+    second = page(iterator=first["iterator"])
+    third = page(iterator=second["iterator"])
+    assert [len(ids(one)) for one in (first, second, third)] == [10, 10, 8]
+    assert [one["done"] for one in (first, second, third)] == [False, False, True]
+    assert len({*ids(first), *ids(second), *ids(third)}) == 28
+    assert ids(page(iterator=third["prevIterator"])) == ids(second)
+    assert ids(page(iterator=second["prevIterator"])) == ids(first)
+    assert set(rested(sdk, app, message).values()) == {FAIL}
 
 
 def test_a_message_on_its_way(sdk, app):
