@@ -30,6 +30,7 @@ CHECKS = (
 )
 EXAMPLES = 8
 PATIENCE = 20
+SINCE = {"since": "2026-01-01T00:00:00Z"}
 ALLOWED, REFUSED = GenerationMode.POSITIVE, GenerationMode.NEGATIVE
 
 
@@ -97,6 +98,33 @@ class Scene:
             "msg": ["first", *(message["id"] for message in received[:1])],
             "name": ["invoice.paid"],
             "source": ["pay"],
+            "poller": [self._poller()],
+            "consumer": ["one"],
+            "task": [
+                self._send("POST", "/api/v1/app/acme/bulk-replay", {"since": "2026-01-01T00:00:00Z"}).json()[
+                    "id"
+                ]
+            ],
+            "token": [self._send("POST", "/api/v1/auth/api-token", {"name": "spare"}).json()["id"]],
+        }
+        self.known_of_operators = self.known | self._operators()
+
+    def _poller(self):
+        """Return the id of a poller, of which an application has so many and no more."""
+        held = self._rows("/api/v1/app/acme/poller")
+        return (held or [self._send("POST", "/api/v1/app/acme/poller", {}).json()])[0]["id"]
+
+    def _operators(self):
+        """Return the ids of what operators have: their endpoint, and a message that it was sent."""
+        path = "/api/v1/operational-webhook/endpoint/ops"
+        endpoint = self._put(path, {"url": "http://127.0.0.1:1/", "uid": "ops"})["id"]
+        self._put("/api/v1/app/acme/endpoint/shop", {"url": "http://127.0.0.1:1/", "uid": "shop"})
+        messages = self._rows("/api/v1/operational-webhook/msg")
+        attempts = self._rows(f"/api/v1/operational-webhook/attempt/endpoint/{endpoint}")
+        return {
+            "ep": ["ops", endpoint],
+            "msg": [message["id"] for message in messages[:2]],
+            "att": [attempt["id"] for attempt in attempts[:2]] or ["none"],
         }
 
     def _rows(self, path):
@@ -137,8 +165,9 @@ def test_operation(scene, label, mode):
     @bounded
     @given(case=operation.as_strategy(generation_mode=mode), data=st.data())
     def hold(case, data):
+        known_here = scene.known_of_operators if "/operational-webhook/" in label else scene.known
         for name in case.path_parameters or ():
-            if known := scene.known.get(name):
+            if known := known_here.get(name):
                 given_one = case.path_parameters[name]
                 case.path_parameters[name] = data.draw(st.sampled_from([*known, *known, given_one]))
         response = case.call(base_url=scene.base, session=scene.session, timeout=PATIENCE)

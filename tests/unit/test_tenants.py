@@ -219,6 +219,24 @@ def test_another_application_s_ids_in_queries(api, acme, globex, parameter):
             assert not any(name in text for _, text in answers for name in globex.ids.values()), (route, kind)
 
 
+def test_another_application_s_ids_in_bodies(api, globex):
+    """An id of another's in a body is what an id that nobody has is, and what it is of stays as it was."""
+    app = api.application()["id"]
+    endpoint, message, admin = api.endpoint(app)["id"], api.message(app)["id"], api.key("admin", app=app)
+    for path, body in (
+        ("bulk-replay", lambda ids: {"since": RECENT, "endpointIds": [ids["ep"]]}),
+        ("bulk-replay", lambda ids: {"since": RECENT, "endpointIds": [endpoint, ids["ep"]], "preview": True}),
+        ("msg/bulk-expunge", lambda ids: {"ids": [message, ids["msg"]]}),
+    ):
+        answers = {
+            told(api.post(f"/app/{app}/{path}", body(ids), token=admin), ids) for ids in (globex.ids, NOBODY)
+        }
+        assert len(answers) == 1, answers
+        assert {status for status, _ in answers} == ({404} if path == "bulk-replay" else {200})
+    assert api.get(f"/app/globex/msg/{globex.ids['msg']}").json["payload"] == {"n": 1}
+    assert api.get(f"/app/{app}/msg/{message}").json["payload"] == {"expired": True}
+
+
 def test_what_is_shown_is_one_s_own(api, acme, globex):
     """Every list and every record that a key can see tells of its application alone, also under names both have."""
     shared = acme.ids | {"ep": "main", "msg": "order-1"}
