@@ -10,6 +10,7 @@ import msgspec
 from ringback import drafts, ids
 from ringback.errors import Conflict, InvalidInput, LimitReached, NotFound
 from ringback.model import Endpoint, EndpointSecret, EndpointState, Instant
+from ringback.secrecy import unmasked_url
 from ringback.store import Store
 
 T = TypeVar("T")
@@ -110,12 +111,18 @@ def addressed(ref: str, old: T, record: T) -> T:
 def replaced(old: Endpoint, record: Endpoint) -> Endpoint:
     """Return *record* as what an endpoint becomes, which keeps what has an address of its own.
 
-    Its health stays as well, unless it is enabled or disabled by this.
+    A URL that comes back with its password masked keeps that. Health stays as well, unless it is enabled or disabled
+    by this.
     """
+    try:
+        url = unmasked_url(record.url, old.url)
+    except ValueError as error:
+        raise InvalidInput.at("body", "url", msg=str(error)) from None
     unmoved = (record.state is EndpointState.DISABLED) == (old.state is EndpointState.DISABLED)
     return msgspec.structs.replace(
         record,
         id=old.id,
+        url=url,
         application_id=old.application_id,
         created_at=old.created_at,
         secrets=old.secrets,

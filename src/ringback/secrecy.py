@@ -22,8 +22,29 @@ SENSITIVE_HEADERS = frozenset(
 _IN_URL = re.compile(r"(://[^:/@\s]*:)\S*@")
 # As libpq takes them besides, in a query string or as words of their own; a quote may be one that was repeated.
 _NAMED = re.compile(r"(?i)\b((?:ssl)?password\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&'\"]+)")
+# In an address that is one by the rules (RFC 3986, 3.2), before its host alone.
+_IN_AUTHORITY = re.compile(r"^([^:/?#]+://[^:/?#@]*:)([^/?#]*)@([^/?#]*)")
 
 
 def masked(text: str) -> str:
     """Return *text* with the passwords of all addresses in it masked."""
     return _NAMED.sub(rf"\g<1>{MASK}", _IN_URL.sub(rf"\g<1>{MASK}@", text))
+
+
+def masked_url(url: str) -> str:
+    """Return a URL, such as an endpoint's, with its password masked. In its path an ``@`` is nothing but that."""
+    return _IN_AUTHORITY.sub(rf"\g<1>{MASK}@\g<3>", url)
+
+
+def unmasked_url(url: str, before: str = "") -> str:
+    """Return a URL as somebody typed it who was shown *before* with its password masked.
+
+    Raises:
+        ValueError: The mask stands for no password that may go there: user and host are others than before.
+    """
+    typed, known = _IN_AUTHORITY.match(url), _IN_AUTHORITY.match(before)
+    if typed is None or typed[2] != MASK:
+        return url
+    if known is None or typed.group(1, 3) != known.group(1, 3):
+        raise ValueError("leads elsewhere than before: type the password again")
+    return f"{typed[1]}{known[2]}@{typed[3]}{url[typed.end() :]}"

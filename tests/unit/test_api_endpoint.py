@@ -256,3 +256,46 @@ def test_no_headers(api):
     assert api.get(f"{path}/headers").json["headers"] == {"x-a": "b"}
     assert api.patch(path, {"headers": None}).status_code == 200
     assert api.get(f"{path}/headers").json["headers"] == {}
+
+
+def test_passwords_in_addresses(api):
+    """Who may not change an endpoint is not shown the password in its URL, and no attempt shows it to anybody."""
+    url, masked = "https://shop:s3cret@example.com/hook", "https://shop:********@example.com/hook"
+    api.endpoint("acme", uid="hook", url=url)
+    message = api.message("acme")["id"]
+    api.attempt()
+    for token, shown in (
+        (api.key("admin"), url),
+        (api.key("portal", app="acme"), url),
+        (api.key("read", "manage-endpoints"), url),
+        (api.key("read"), masked),
+        (api.key("read", "redeliver", app="acme"), masked),
+    ):
+        (row,) = listed(api.get("/app/acme/endpoint", token=token))["data"]
+        assert row["url"] == api.get(EP, token=token).json["url"] == shown
+        for path in ("attempt/endpoint/hook", f"attempt/msg/{message}", f"msg/{message}/endpoint"):
+            answer = listed(api.get(f"/app/acme/{path}", token=token))
+            assert [one["url"] for one in answer["data"]] == [masked]
+            assert "s3cret" not in str(answer)
+    transformer = api.key("manage-transformations", app="acme")
+    body = {"code": "payload", "eventType": "a", "payload": {}}
+    simulated = api.post(f"{EP}/transformation/simulate", body, token=transformer)
+    assert (simulated.status_code, simulated.json["url"]) == (200, masked)
+
+
+def test_what_was_shown_masked_comes_back(api):
+    """A URL that comes back as it was shown keeps its password; one that leads elsewhere does not get it."""
+    url, masked = "https://shop:s3cret@example.com/hook", "https://shop:********@example.com/hook"
+    api.endpoint("acme", uid="hook", url=url)
+    for change in (
+        lambda: api.put(EP, {"url": masked, "description": "new"}),
+        lambda: api.patch(EP, {"url": masked}),
+        lambda: api.patch(EP, {"description": "newer"}),
+    ):
+        assert change().json["url"] == url
+    assert api.patch(EP, {"url": masked.replace("/hook", "/other")}).json["url"] == url.replace(
+        "/hook", "/other"
+    )
+    for elsewhere in ("https://shop:********@other.example/hook", "https://else:********@example.com/hook"):
+        assert faults(api.put(EP, {"url": elsewhere})) == [("body", "url")]
+        assert faults(api.patch(EP, {"url": elsewhere})) == [("body", "url")]

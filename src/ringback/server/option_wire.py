@@ -9,6 +9,7 @@ from ringback.client_certificate import shown as shown_of
 from ringback.credentials import AuthMethod, Authorization, Basic, Bearer, ClientCertificate, OAuth
 from ringback.model import Transformation
 from ringback.rehearsal import Letter, Rehearsal, Simulation
+from ringback.secrecy import masked_url
 from ringback.server.wire import Shape, moment
 
 
@@ -119,7 +120,9 @@ def transformation_out(held: Transformation | None) -> TransformationOut:
 def simulation_out(made: Simulation) -> SimulationOut:
     """Show what an expression made."""
     payload = "null" if made.payload is None else made.payload.decode()
-    return SimulationOut(method="POST", url=made.url, payload=payload, canceled=made.payload is None)
+    return SimulationOut(
+        method="POST", url=masked_url(made.url), payload=payload, canceled=made.payload is None
+    )
 
 
 def dry_run_out(made: Rehearsal) -> DryRunOut:

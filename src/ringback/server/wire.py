@@ -34,6 +34,7 @@ from ringback.model import (
     instant_of,
 )
 from ringback.policy import node_state
+from ringback.secrecy import masked_url
 from ringback.store import Spell, Tally, Task
 
 T = TypeVar("T")
@@ -347,11 +348,11 @@ def node_out(node: Registration, now: Instant) -> NodeOut:
     )
 
 
-def endpoint_out(record: Endpoint) -> EndpointOut:
-    """Show an endpoint, without its secrets and headers."""
+def endpoint_out(record: Endpoint, *, whole: bool) -> EndpointOut:
+    """Show an endpoint, without its secrets and headers; a password in its URL only if it is shown *whole*."""
     schedule = record.retry_schedule
     return EndpointOut(
-        **_endpoint_facts(record),
+        **_endpoint_facts(record, record.url if whole else masked_url(record.url)),
         metadata=record.metadata,
         state=record.state,
         disabled_reason=record.disabled_reason,
@@ -419,7 +420,7 @@ def _received(body: bytes | None) -> Raw:
 def destination_out(delivery: Delivery, endpoint: Endpoint, *, expanded: bool) -> MessageEndpointOut:
     """Show a delivery; Svix clients know the status "canceled" only when they ask for *expanded* ones."""
     return MessageEndpointOut(
-        **_endpoint_facts(endpoint),
+        **_endpoint_facts(endpoint, masked_url(endpoint.url)),
         **_standing_facts(delivery, expanded=expanded),
         state=delivery.state,
         reason=delivery.reason,
@@ -470,7 +471,7 @@ def attempt_out(
         id=record.id,
         msg_id=record.message_id,
         endpoint_id=record.endpoint_id,
-        url=record.url,
+        url=masked_url(record.url),
         status=number,
         status_text=text,
         response=outcome.body.decode(errors="replace") if with_content else "",
@@ -496,11 +497,11 @@ def recover_out(task: Task) -> RecoverOut:
     )
 
 
-def _endpoint_facts(record: Endpoint) -> dict[str, Any]:
+def _endpoint_facts(record: Endpoint, url: str) -> dict[str, Any]:
     return {
         "id": record.id,
         "uid": record.uid,
-        "url": record.url,
+        "url": url,
         "description": record.description,
         "disabled": record.state is EndpointState.DISABLED,
         "event_types": record.event_types,

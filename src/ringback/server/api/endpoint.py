@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +12,7 @@ from falcon import HTTP_202, HTTP_204
 from falcon.asgi import Response
 
 from ringback import ids
+from ringback.access import Right
 from ringback.drafts import EndpointDraft, SecretRotation
 from ringback.errors import Conflict, InvalidRange, LimitReached, NotFound
 from ringback.model import Endpoint
@@ -105,7 +108,7 @@ class Endpoints:
         query = parse(req, OrderedQuery)
         page = page_of(query, ids.ENDPOINT, descending=descending(query, default=True))
         rows = await self._outbox.read(lambda store: store.endpoints(store.application(app).id, page))
-        reply(resp, listing(rows, page, endpoint_out, lambda row: row.id))
+        reply(resp, listing(rows, page, _shown_to(req), lambda row: row.id))
 
     @operation(
         "endpoint.create", {201: EndpointOut}, body="draft", keyed=True, raises=(Conflict, LimitReached)
@@ -116,13 +119,13 @@ class Endpoints:
         draft = await self._bodies.decode(req, self.draft)
         key = req.get_header("idempotency-key")
         endpoint = await self._outbox.create_endpoint(app, draft, idempotency_key=key)
-        reply(resp, endpoint_out(endpoint), created(new=True))
+        reply(resp, _shown_to(req)(endpoint), created(new=True))
 
     @operation("endpoint.get", {200: EndpointOut})
     async def on_get(self, req: Request, resp: Response, app: str, ep: str) -> None:
         """Show an endpoint."""
         parse(req, Query)
-        reply(resp, endpoint_out(await self._endpoint(app, ep)))
+        reply(resp, _shown_to(req)(await self._endpoint(app, ep)))
 
     @operation(
         "endpoint.update",
@@ -137,14 +140,14 @@ class Endpoints:
         endpoint, new = await self._outbox.put_endpoint(
             app, ep, self.kind(**fields), keep=self.kept.difference(fields)
         )
-        reply(resp, endpoint_out(endpoint), created(new=new))
+        reply(resp, _shown_to(req)(endpoint), created(new=new))
 
     @operation("endpoint.patch", {200: EndpointOut}, body="patch", raises=(Conflict,))
     async def on_patch(self, req: Request, resp: Response, app: str, ep: str) -> None:
         """Change the fields given."""
         parse(req, Query)
         changes = given(await self._bodies.decode(req, self.patch))
-        reply(resp, endpoint_out(await self._outbox.change_endpoint(app, ep, changes)))
+        reply(resp, _shown_to(req)(await self._outbox.change_endpoint(app, ep, changes)))
 
     @operation("endpoint.delete", {204: None}, raises=(Conflict,))
     async def on_delete(self, req: Request, resp: Response, app: str, ep: str) -> None:
@@ -157,13 +160,13 @@ class Endpoints:
     async def on_post_pause(self, req: Request, resp: Response, app: str, ep: str) -> None:
         """Have deliveries wait."""
         parse(req, Query)
-        reply(resp, endpoint_out(await self._outbox.pause_endpoint(app, ep)))
+        reply(resp, _shown_to(req)(await self._outbox.pause_endpoint(app, ep)))
 
     @operation("endpoint.resume", {200: EndpointOut}, raises=(Conflict,))
     async def on_post_resume(self, req: Request, resp: Response, app: str, ep: str) -> None:
         """Have deliveries flow again."""
         parse(req, Query)
-        reply(resp, endpoint_out(await self._outbox.resume_endpoint(app, ep)))
+        reply(resp, _shown_to(req)(await self._outbox.resume_endpoint(app, ep)))
 
     @operation(
         "endpoint.recover", {202: RecoverOut}, body=RECOVERY, keyed=True, raises=(Conflict, InvalidRange)
@@ -246,6 +249,12 @@ class Endpoints:
             return store.endpoint(store.application(app).id, ep)
 
         return await self._outbox.read(query)
+
+
+def _shown_to(req: Request) -> Callable[[Endpoint], EndpointOut]:
+    """Return how endpoints are shown to whoever asks: whole to those who may change them."""
+    whole = Right.MANAGE_ENDPOINTS in req.context.principal.rights
+    return functools.partial(endpoint_out, whole=whole)
 
 
 def _secret_out(endpoint: Endpoint) -> SecretOut:
