@@ -133,7 +133,13 @@ PAGES = (
     Shown("endpoint-edit", "server", "/applications/{app}/endpoints/{broken}/edit"),
     Shown("endpoint-make", "server", "/applications/{app}/endpoints/new"),
     Shown("endpoint-start", "server", "/applications/{app}/endpoints/{picky}/start"),
+    Shown("endpoint-handler", "server", "/applications/{source}/endpoints/{handler}"),
     Shown("endpoint-replay", "server", "/applications/{app}/endpoints/{broken}/replay"),
+    Shown(
+        "endpoint-replay-preview",
+        "server",
+        "/applications/{app}/endpoints/{healthy}/replay?which=rest&window=1h",
+    ),
     Shown("watch", "server", "/watch"),
     Shown("watch-new", "new server", "/watch"),
     Shown("replays", "server", "/replays"),

@@ -8,13 +8,17 @@ import http.cookies
 import json
 import urllib.parse
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from running import ADMIN_TOKEN, ANYWHERE, LOOPBACK, PATIENCE, Api, Ringback, receiving, running
 from running_site import HANGS, Site, folder, shop
 
 from ringback.demo.payloads import fresh, samples
+from ringback.handlers import Message
+from ringback.inbox import Inbox
 from ringback.outbox import system_clock
 
 SETTINGS = {
@@ -37,6 +41,7 @@ ENDPOINTS: Mapping[str, tuple[str, str]] = {
 }
 PUBLISHED = 40
 CALLBACK_TOKEN = "the callback token"
+HANDLER = "ring-up"
 
 
 @contextlib.contextmanager
@@ -55,7 +60,7 @@ def used_server() -> Iterator[Site]:
         running("serve", "--listen", ANYWHERE, folder=place, **SETTINGS) as node,
         node.api() as api,
     ):
-        places = _used(api, receiver.url)
+        places = _used(api, receiver.url, place)
         receiver.until(lambda: receiver.succeeded.total() >= 2 * PUBLISHED)
         customer = api.post("/auth/app-portal-access/northwind", {})["token"]
         onlooker = api.post("/auth/app-portal-access/northwind", {"readOnly": True})["token"]
@@ -107,7 +112,7 @@ def signed_in(port: int, token: str = ADMIN_TOKEN) -> tuple[Mapping[str, Any], .
     )
 
 
-def _used(api: Api, shop_url: str) -> dict[str, str]:
+def _used(api: Api, shop_url: str, folder: Path) -> dict[str, str]:
     """Let things happen; return what the pages about them are called."""
     kinds = list({sample.event_type: sample for sample in samples()}.values())
     for sample in kinds:
@@ -141,9 +146,10 @@ def _used(api: Api, shop_url: str) -> dict[str, str]:
     day = {"since": datetime.fromtimestamp(system_clock() / 1000 - 86_400, UTC).isoformat()}
     replay = api.post("/app/northwind/endpoint/healthy/bulk-replay", day | {"rate": 1})
     unheard = api.post("/app/quiet/msg", {"eventType": kinds[0].event_type, "payload": {"order": 1}})["id"]
-    source = _received(api, shop_url)
+    source = _received(api, shop_url, folder)
     return {
         "source": source,
+        "handler": HANDLER,
         "replay": replay["id"],
         "kind": kinds[0].event_type,
         "message": messages[-1],
@@ -154,17 +160,45 @@ def _used(api: Api, shop_url: str) -> dict[str, str]:
     } | {name: name for name in ENDPOINTS}
 
 
-def _received(api: Api, shop_url: str) -> str:
-    """Let a provider send what verifies, what does so again, and what does not; return the source's id."""
+def _received(api: Api, shop_url: str, folder: Path) -> str:
+    """Let a provider send what verifies, what does so again, and what does not; return the source's id.
+
+    One endpoint books it, another gives up at once, and a handler fails.
+    """
     made = json.dumps(
         {"name": "Payments", "uid": "payments", "type": "xendit", "config": {"secret": CALLBACK_TOKEN}}
     )
     _, source = api.ask("POST", "/ingest/api/v1/source", made.encode())
-    forward = json.dumps({"url": f"{shop_url}/orders/payments", "description": "Books each payment"})
-    api.ask("POST", f"/ingest/api/v1/source/{source['id']}/endpoint", forward.encode())
+    for forward in (
+        {"url": f"{shop_url}/orders/payments", "description": "Books each payment"},
+        {"url": f"{shop_url}/broken", "description": "Gives up at once", "retrySchedule": []},
+    ):
+        path = f"/ingest/api/v1/source/{source['id']}/endpoint"
+        api.ask("POST", path, json.dumps(forward).encode())
     place = urllib.parse.urlsplit(source["ingestUrl"]).path
-    for sample in samples():
-        body = json.dumps(fresh(sample, 2000, system_clock())).encode()
-        for token in (CALLBACK_TOKEN, CALLBACK_TOKEN, "an older token"):
-            api.ask("POST", place, body, x_callback_token=token)
+    with contextlib.closing(_till(folder)) as till:
+        for sample in samples():
+            body = json.dumps(fresh(sample, 2000, system_clock())).encode()
+            for token in (CALLBACK_TOKEN, CALLBACK_TOKEN, "an older token"):
+                api.ask("POST", place, body, x_callback_token=token)
+        _drain(till)
     return str(source["id"])
+
+
+def _till(folder: Path) -> Inbox:
+    """Return an inbox beside the server, whose handler fails at all that comes; the store knows of it."""
+    inbox = Inbox(f"sqlite:///{folder / 'ringback.db'}")
+    inbox.source("payments", secrets=[CALLBACK_TOKEN], provider="xendit")
+
+    @inbox.on("payments", name=HANDLER)
+    def ring_up(message: Message) -> None:
+        raise KeyError(f"no till for {message.event_type}")
+
+    _drain(inbox)
+    return inbox
+
+
+def _drain(inbox: Inbox) -> None:
+    """Handle what is due, on a thread of its own: what steers a browser has a loop on this one."""
+    with ThreadPoolExecutor(1) as apart:
+        apart.submit(inbox.drain).result()

@@ -21,6 +21,7 @@ def test_a_handler_has_a_page_that_the_others_lead_to(api, operator, kept):
     api.attempt(body=TRACE.encode(), kind=OutcomeKind.RAISED, detail="ValueError")
     here = operator.follow(operator.open(f"/sources/{kept.id}"), "xendit/fulfil")
     assert "xendit/fulfil" in here.headings
+    assert 'aria-current="page">Sources' in here.source
     message = operator.follow(operator.open(f"/sources/{kept.id}"), "msg_")
     assert operator.follow(message, "handler:xendit/fulfil").url == here.url
     assert operator.follow(operator.open("/watch"), "How xendit/fulfil fares").url == here.url

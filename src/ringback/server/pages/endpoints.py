@@ -75,7 +75,7 @@ class Endpoints:
             visit,
             "endpoint.html",
             {
-                "place": Ways(visit).place,
+                "place": Ways(visit).place_of(found.application.id),
                 "application": found.application,
                 "endpoint": found.endpoint,
                 "fare": found.fare,
@@ -109,7 +109,11 @@ class Endpoints:
         rows: Slice[Attempt] = sliced(visit, found, asked, lambda one: one.id)
         given = {"application": application, "endpoint": endpoint, "attempts": rows}
         chosen = {"went": went, "status_class": status_class, "classes": CLASSES}
-        return page(visit, "endpoint_attempts.html", {"place": Ways(visit).place, **given, **chosen})
+        return page(
+            visit,
+            "endpoint_attempts.html",
+            {"place": Ways(visit).place_of(application.id), **given, **chosen},
+        )
 
     async def messages(self, visit: Visit) -> Page:
         """Show the messages that it gets or got, newest first, and how each went."""
@@ -130,7 +134,11 @@ class Endpoints:
         rows: Slice[tuple[Delivery, Message]] = sliced(visit, found, asked, lambda row: row[1].id)
         given = {"application": application, "endpoint": endpoint, "rows": rows}
         chosen = {"standing": wanted, "kind": kind, "standings": [one.value for one in Standing]}
-        return page(visit, "endpoint_messages.html", {"place": Ways(visit).place, **given, **chosen})
+        return page(
+            visit,
+            "endpoint_messages.html",
+            {"place": Ways(visit).place_of(application.id), **given, **chosen},
+        )
 
     async def move(self, visit: Visit) -> Page:
         """Pause, resume, enable or disable it."""

@@ -29,6 +29,10 @@ class Ways:
         """The entry of the menu under which endpoints are."""
         return PORTAL if self._in_portal else APPLICATIONS
 
+    def place_of(self, owner_id: str) -> str:
+        """Return the entry of the menu under which the endpoints of an application or a source are."""
+        return SOURCES if ids.is_id(ids.SOURCE, owner_id) and not self._in_portal else self.place
+
     def application(self, application_id: str) -> str:
         """Return the way to the page with an application's or a source's endpoints."""
         if self._in_portal:
