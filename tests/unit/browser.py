@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any
@@ -41,7 +42,10 @@ class Form:
 
     def sent(self, button: dict[str, str], typed: dict[str, Any]) -> list[tuple[str, str]]:
         """Return what is sent when *button* is pressed; of *typed*, True and False tick boxes."""
-        pairs = [(name, str(typed.get(name, value))) for name, value in self.fields]
+        # Lines end with CR and LF there (HTML, 4.10.21.4).
+        pairs = [
+            (name, re.sub("\r\n|\r|\n", "\r\n", str(typed.get(name, value)))) for name, value in self.fields
+        ]
         for (name, value), ticked in self.boxes.items():
             if typed.get(name, ticked) is True or typed.get(name) == value:
                 pairs.append((name, value))
@@ -139,7 +143,10 @@ class Page(HTMLParser):
         if tag == "input" and given.get("type") == "checkbox":
             form.boxes[given["name"], given.get("value", "on")] = "checked" in given
         elif tag == "input":
-            form.fields.append((given["name"], given.get("value", "")))
+            value = given.get("value", "")
+            # What is shown on one line has no other.
+            kept = value if given.get("type") == "hidden" else re.sub("[\r\n]", "", value)
+            form.fields.append((given["name"], kept))
         elif tag == "textarea":
             form.fields.append((given["name"], ""))
         elif tag == "select":

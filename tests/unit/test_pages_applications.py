@@ -115,6 +115,21 @@ def test_an_endpoint_is_made_and_its_settings_are_changed(api, operator):
     assert stored.event_types == ("invoice.expired", "invoice.paid")
 
 
+def test_saving_settings_loses_nothing(api, operator):
+    """What the form shows and nobody touches stays as it is: no retries, and metadata in any shape."""
+    metadata = {"a: b": "c", "lines": "one\ntwo: three", " ": ""}
+    app = api.application(metadata=metadata)["id"]
+    told = {"retrySchedule": [], "metadata": metadata, "description": "For\npeople"}
+    endpoint = api.endpoint(app, **told)["id"]
+    operator.press(operator.open(f"/applications/{app}/edit"), "Save", name="Renamed")
+    form = operator.open(f"/applications/{app}/endpoints/{endpoint}/edit")
+    operator.press(form, "Save", throttleRate="7")
+    assert api.get(f"/app/{app}").json["metadata"] == metadata
+    stored = api.get(f"/app/{app}/endpoint/{endpoint}").json
+    assert {name: stored[name] for name in told} == told
+    assert stored["throttleRate"] == 7
+
+
 def test_an_endpoint_page_tells_what_changed_and_how_it_fails(api, operator):
     """After a success and failures: both sides of the change, the failures grouped, a summary to pass on."""
     address = made(api, url=f"https://acme.example/{'x' * 120}?q=<b>")

@@ -52,6 +52,17 @@ def test_an_event_type_from_nothing_to_the_archive(api, operator):
     assert "Archived." not in operator.press(archived, "Offer it again").text
 
 
+def test_saving_loses_nothing(api, operator):
+    """What the form shows and nobody touches stays as it is: lines of a description, and a schema of any size."""
+    schema = {"type": "object", "$comment": "x" * 50_000}
+    written = {"name": "invoice.paid", "description": "An invoice\nwas paid", "schemas": {"1": schema}}
+    api.event_type(**written)
+    operator.press(operator.open("/event-types/invoice.paid/edit"), "Save", deprecated="yes")
+    stored = api.get("/event-type/invoice.paid").json
+    assert {name: stored[name] for name in written} == written
+    assert stored["deprecated"]
+
+
 @pytest.mark.parametrize(
     ("typed", "told"),
     [

@@ -55,7 +55,8 @@ class Applications:
     async def create(self, visit: Visit) -> Page:
         """Make it."""
         try:
-            application, _ = await self._behind.outbox.create_application(ApplicationDraft(**_typed(visit)))
+            draft = ApplicationDraft(**_typed(visit, None))
+            application, _ = await self._behind.outbox.create_application(draft)
         except REFUSED as error:
             return _form(visit, None, _written(visit), error)
         return see(visit, f"{APPLICATIONS}/{segment(application.id)}", Said("The application is there."))
@@ -78,7 +79,8 @@ class Applications:
         """Change them."""
         application = await self._application(visit)
         try:
-            await self._behind.outbox.change_application(application.id, _typed(visit))
+            changes = _typed(visit, application)
+            await self._behind.outbox.change_application(application.id, changes)
         except REFUSED as error:
             return _form(visit, application, _written(visit), error)
         return see(visit, f"{APPLICATIONS}/{segment(application.id)}", Said("The settings are changed."))
@@ -126,15 +128,20 @@ class Applications:
         )
 
 
-def _typed(visit: Visit) -> dict[str, Any]:
-    """Return what the form says, as a draft has it; a number that is none is left for the draft's rules to refuse."""
+def _typed(visit: Visit, application: Application | None) -> dict[str, Any]:
+    """Return what the form says, as a draft has it, about an *application* or a new one.
+
+    A number that is none is left for the draft's rules to refuse.
+    """
     form = visit.form
     rate = form.get("throttleRate")
     return {
         "name": form.get("name"),
         "uid": form.get("uid") or None,
         "throttle_rate": None if not rate else form.number("throttleRate") or 0,
-        "metadata": pairs("metadata", form.get("metadata")),
+        "metadata": pairs(
+            "metadata", form.get("metadata"), None if application is None else application.metadata
+        ),
     }
 
 

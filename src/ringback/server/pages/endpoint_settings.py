@@ -9,7 +9,7 @@ import msgspec
 
 from ringback.drafts import EndpointDraft
 from ringback.errors import InvalidInput, RingbackError
-from ringback.model import Application, Endpoint, EventType
+from ringback.model import Application, Duration, Endpoint, EventType
 from ringback.policy import parse_duration
 from ringback.secrecy import SENSITIVE_HEADERS
 from ringback.server.api.event_type import known
@@ -35,6 +35,7 @@ TEXTS = (
     "metadata",
 )
 SECOND = 1000
+NO_RETRIES = "none"
 # More event types than that are typed rather than ticked.
 MAX_BOXES = 60
 # Stands for the value of a header that is secret.
@@ -67,7 +68,7 @@ class EndpointSettings:
         """Make it, try it out, and lead to what is left to do until it works."""
         about = await self._about(visit)
         try:
-            draft = EndpointDraft(**typed(visit))
+            draft = EndpointDraft(**typed(visit, None))
             endpoint = await self._behind.outbox.create_endpoint(about.application.id, draft)
         except REFUSED as error:
             return _form(visit, about, _written(visit), error)
@@ -86,7 +87,7 @@ class EndpointSettings:
         about = await self._about(visit)
         assert about.endpoint is not None  # noqa: S101 - as above
         try:
-            changes = typed(visit)
+            changes = typed(visit, about.endpoint)
             changes["headers"] = _unmasked(changes["headers"], about.endpoint.headers)
             await self._behind.outbox.change_endpoint(about.application.id, about.endpoint.id, changes)
         except REFUSED as error:
@@ -104,8 +105,8 @@ class EndpointSettings:
         return await self._behind.outbox.read(look_up)
 
 
-def typed(visit: Visit) -> dict[str, Any]:
-    """Return what the form says, as a draft has it.
+def typed(visit: Visit, endpoint: Endpoint | None) -> dict[str, Any]:
+    """Return what the form says, as a draft has it, about an *endpoint* or a new one.
 
     Raises:
         InvalidInput: A line of it cannot be read.
@@ -118,7 +119,7 @@ def typed(visit: Visit) -> dict[str, Any]:
         "event_types": names(" ".join(form.all("eventTypes"))),
         "channels": names(form.get("channels")),
         "headers": pairs("headers", form.get("headers")),
-        "metadata": pairs("metadata", form.get("metadata")),
+        "metadata": pairs("metadata", form.get("metadata"), None if endpoint is None else endpoint.metadata),
         # A number that is none is left to the draft's rules, which say what it may be.
         "throttle_rate": (form.number("throttleRate") or 0) if form.get("throttleRate") else None,
         "ordered": form.ticked("ordered"),
@@ -127,6 +128,8 @@ def typed(visit: Visit) -> dict[str, Any]:
 
 
 def _schedule(text: str) -> tuple[float, ...] | None:
+    if text.lower() == NO_RETRIES:
+        return ()
     try:
         found = tuple(parse_duration(part) / SECOND for part in names(text) or ())
     except ValueError as error:
@@ -140,7 +143,7 @@ def _unmasked(headers: dict[str, str], before: Mapping[str, str]) -> dict[str, s
 
 
 def _values(endpoint: Endpoint) -> dict[str, Any]:
-    delays = endpoint.retry_schedule or ()
+    delays = endpoint.retry_schedule
     return {
         "url": endpoint.url,
         "description": endpoint.description,
@@ -154,10 +157,14 @@ def _values(endpoint: Endpoint) -> dict[str, Any]:
             }
         ),
         "throttleRate": endpoint.throttle_rate or "",
-        "retrySchedule": ", ".join(f"{delay / SECOND:g}s" for delay in delays),
+        "retrySchedule": "" if delays is None else ", ".join(map(_written_delay, delays)) or NO_RETRIES,
         "ordered": "yes" if endpoint.ordered else "",
         "metadata": written_pairs(endpoint.metadata),
     }
+
+
+def _written_delay(delay: Duration) -> str:
+    return f"{delay / SECOND:.10g}s"
 
 
 def _written(visit: Visit) -> dict[str, str]:

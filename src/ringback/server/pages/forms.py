@@ -21,12 +21,15 @@ def names(text: str) -> tuple[str, ...] | None:
     return found or None
 
 
-def pairs(field: str, text: str) -> dict[str, str]:
-    """Return the pairs in a *field*, ``NAME: VALUE`` on a line each.
+def pairs(field: str, text: str, before: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the pairs in a *field*, ``NAME: VALUE`` on a line each, where *before* was written.
 
     Raises:
         InvalidInput: A line has no colon.
     """
+    if before is not None and text == written_pairs(before).strip():
+        # Nobody has touched it, and not everything that a program writes can be read from lines.
+        return dict(before)
     found = {}
     for line in filter(None, (line.strip() for line in text.splitlines())):
         name, colon, value = line.partition(":")

@@ -42,7 +42,8 @@ class Fields(msgspec.Struct, frozen=True):
 
     def typed(self, name: str) -> str:
         """Return a field as ``get`` does, however long it is: to be shown again where something is wrong with it."""
-        return self.values.get(name, ("",))[-1].strip()
+        # Browsers end the lines of a field with CR and LF (HTML, 4.10.21.4).
+        return self.values.get(name, ("",))[-1].strip().replace("\r\n", "\n")
 
     def all(self, name: str) -> tuple[str, ...]:
         """Return the fields of a name, such as the boxes that are ticked."""

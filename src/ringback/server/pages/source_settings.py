@@ -39,7 +39,7 @@ class SourceSettings:
     async def create(self, visit: Visit) -> Page:
         """Make it."""
         try:
-            typed = {**_typed(visit), "provider": visit.form.get("provider")}
+            typed = {**_typed(visit, None), "provider": visit.form.get("provider")}
             source = await self._behind.sources.create(
                 SourceDraft(**{**typed, "secrets": _secrets(visit) or ()})
             )
@@ -63,7 +63,7 @@ class SourceSettings:
         """Change them; secrets only where new ones are typed."""
         source = await self._source(visit)
         try:
-            changes, secrets = _typed(visit), _secrets(visit)
+            changes, secrets = _typed(visit, source), _secrets(visit)
             if secrets is not None:
                 changes["secrets"] = secrets
             await self._behind.sources.change(source.id, changes)
@@ -104,15 +104,16 @@ class SourceSettings:
         return page(visit, "source_address.html", given, status=200 if error is None else status_of(error))
 
 
-def _typed(visit: Visit) -> dict[str, Any]:
-    """Return what the form says but for secrets, as a draft has it; raises ``InvalidInput``."""
+def _typed(visit: Visit, source: Source | None) -> dict[str, Any]:
+    """Return what the form says but for secrets, about a *source* or a new one; raises ``InvalidInput``."""
     form = visit.form
+    options, metadata = (None, None) if source is None else (source.options, source.metadata)
     return {
         "name": form.get("name"),
         "uid": form.get("uid") or None,
         "url": form.get("url") or None,
-        "options": pairs("options", form.get("options")),
-        "metadata": pairs("metadata", form.get("metadata")),
+        "options": pairs("options", form.get("options"), options),
+        "metadata": pairs("metadata", form.get("metadata"), metadata),
     }
 
 
