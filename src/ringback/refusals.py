@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 
@@ -98,7 +97,16 @@ class Refusals:
         self._committer.write(keep)
 
 
-def _refusal(entrance: Entrance, request: Request, now: Instant, **told: Any) -> Refusal:
+def _refusal(
+    entrance: Entrance,
+    request: Request,
+    now: Instant,
+    *,
+    reason: str,
+    detail: str,
+    hints: tuple[str, ...],
+    more: int,
+) -> Refusal:
     return Refusal(
         id="",
         source_id=entrance.source.id,
@@ -106,7 +114,10 @@ def _refusal(entrance: Entrance, request: Request, now: Instant, **told: Any) ->
         method=_written(request.method[:20]),
         header_names=tuple(sorted(_written(name[:100]) for name in request.headers))[:MAX_NAMES],
         size=len(request.body),
-        **told,
+        reason=reason,
+        detail=_written(detail),
+        hints=tuple(map(_written, hints)),
+        more=more,
     )
 
 
