@@ -4,7 +4,7 @@ import re
 from types import SimpleNamespace
 
 import pytest
-from hands import DEVELOPERS, Keyboard
+from hands import DEVELOPERS, Keyboard, Plain
 from playwright.sync_api import expect
 from running import ADMIN_TOKEN, ANYWHERE, receiving, running
 from running_site import folder, shop
@@ -45,7 +45,8 @@ def stranger(request, visit, place):
 @pytest.fixture
 def hand(request, visit, place):
     """An operator who has signed in."""
-    return request.param(visit(place.url, screen=request.param.screen, cookies=place.cookies))
+    way = request.param
+    return way(visit(place.url, screen=way.screen, scripts=way.scripts, cookies=place.cookies))
 
 
 def by(name, kinds=DEVELOPERS):
@@ -216,6 +217,62 @@ def test_what_comes_in_shows_by_itself_and_is_sent_again_with_a_key(place, visit
     hand.reads(f"{named[0]} is queued again, for one place")
     expect(rows[0].get_by_role("link", name=named[0])).to_be_focused()
     place.shop.until(lambda: [one.path for one in place.shop.ledger].count("/broken") > before)
+
+
+@by("hand", {"no scripts": Plain})
+def test_a_failure_is_dealt_with_without_scripts(place, hand, application):
+    """A message that failed is found, understood and sent again; its endpoint is paused, resumed and disabled."""
+    one = endpoint(place, application, "/broken")
+    message = place.api.post(f"/app/{application}/msg", PUBLISHED)["id"]
+    place.shop.until(lambda: [True for arrival in place.shop.seen() if arrival.id == message])
+    hand.open("/messages")
+    hand.type("Search", message)
+    hand.press("button", "Find")
+    hand.page.get_by_role("row").get_by_role("link", name="invoice.paid").click()
+    hand.reads("The receiver failed while it worked on it.")
+    hand.press("button", re.compile("^Resend"))
+    hand.reads("Queued to be sent again")
+    place.shop.until(lambda: [arrival.id for arrival in place.shop.seen()].count(message) == 2)
+    hand.press("link", re.compile("broken$"))
+    hand.press("button", "Pause")
+    hand.reads("Paused.")
+    hand.press("button", "Resume")
+    hand.reads("Resumed.")
+    hand.press("button", "Disable")
+    hand.press("button", "Disable the endpoint")
+    hand.reads("Disabled.")
+    assert place.api.get(f"/app/{application}/endpoint/{one}")["state"] == "disabled"
+
+
+def test_a_page_that_is_paused_stays_as_it_is(place, visit, application):
+    """What comes meanwhile shows on others and not there, until it goes on; times are those of whoever looks."""
+    path = f"/messages?application={application}"
+    place.api.post(f"/app/{application}/msg", PUBLISHED)
+    paused = visit(place.url, cookies=place.cookies).open(path)
+    other = visit(place.url, cookies=place.cookies).open(path)
+    came = paused.get_by_role("row").get_by_role("time").first
+    expect(came).to_have_text(re.compile(r"GMT\+7$"))
+    expect(came).to_have_attribute("title", re.compile(r"Z \(UTC\)$"))
+    paused.get_by_role("button", name="Pause").click()
+    place.api.post(f"/app/{application}/msg", PUBLISHED)
+    rows = {page: page.get_by_role("row").filter(has_text="msg_") for page in (paused, other)}
+    expect(rows[other]).to_have_count(2)
+    expect(rows[paused]).to_have_count(1)
+    paused.get_by_role("button", name="Pause").click()
+    expect(rows[paused]).to_have_count(2)
+
+
+def test_without_a_stream_a_page_asks_by_itself(place, visit, application):
+    """Where the server has no stream to spare, what comes shows all the same, within seconds."""
+    guest = visit(place.url, cookies=place.cookies)
+    guest.expect_fault("status of 503")
+    guest.page.route("**/live", lambda route: route.fulfill(status=503))
+    guest.page.clock.install()
+    with guest.page.expect_response("**/live"):
+        page = guest.open(f"/messages?application={application}")
+    place.api.post(f"/app/{application}/msg", PUBLISHED)
+    page.clock.fast_forward(5_000)
+    expect(page.get_by_role("row").filter(has_text="msg_")).to_have_count(1)
 
 
 @by("hand")
