@@ -98,8 +98,11 @@ def test_each_row_that_leads_somewhere_has_an_id(place, site):
 
 
 def test_replays_are_in_the_menu_of_the_portal(place, site):
-    """Whoever has begun one finds it again."""
+    """Whoever has begun one finds it again; on its page, too, the menu says where that is."""
     customer, first = enter(place, site[0])
     replays = customer.follow(first, "Replays")
-    assert "Replays" in replays.headings
-    assert "Replay" in customer.follow(replays, "qtask_").headings
+    replay = customer.follow(replays, "qtask_")
+    assert (replays.headings[0], replay.headings[0]) == ("Replays", "Replay")
+    for page in (replays, replay):
+        (here,) = [given["href"] for tag, given in page.elements if tag == "a" and "aria-current" in given]
+        assert here.endswith("portal/replays")

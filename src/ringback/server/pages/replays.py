@@ -98,7 +98,7 @@ class ReplayPages:
     async def show(self, visit: Visit) -> Page:
         """Show how one goes."""
         told = await self._behind.outbox.read(lambda store: _told(store, visit))
-        return page(visit, "replay.html", {"place": Ways(visit).place, "told": told})
+        return page(visit, "replay.html", {"place": Ways(visit).replays, "told": told})
 
     async def turn(self, visit: Visit) -> Page:
         """Have it wait, go on or end."""
