@@ -79,6 +79,8 @@ def prune(*, settings: Settings) -> None:
             removed += pruned.messages
             if pruned.messages:
                 click.echo(f"{removed:,} messages removed so far", err=True)
+            if pruned.hindrance is not None:
+                click.echo(f"{pruned.hindrance}; the rest is for later, workers try every minute", err=True)
     click.echo(f"{removed:,} messages removed in all.", err=True)
 
 

@@ -260,10 +260,14 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Pruned(msgspec.Struct, frozen=True):
-    """What one batch of retention removed, and the cursor to go on from (None: the end is reached)."""
+    """What one batch of retention removed, and the cursor to go on from (None: the end is reached).
+
+    Where the end is that others were in the way, *hindrance* says what: it goes on the next time.
+    """
 
     messages: int
     cursor: int | None
+    hindrance: str | None = None
 
 
 class Statistics(msgspec.Struct, frozen=True):

@@ -12,7 +12,12 @@ from ringback.policy import DAY, Step
 from ringback.store import MessageFilter, Page
 from ringback.store.postgres.database import make_day
 from ringback.store.postgres.days import day_of
+from ringback.store.postgres.upkeep import BESIDE_STEP
 
+BESIDE = ("event", "feed", "terms", "tag")
+BLOCKED = (
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
 WAITING = """
     SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
@@ -38,15 +43,23 @@ def tables(database):
         return {name for (name,) in found.fetchall()}
 
 
-def prune(scene, before):
-    counts, cursor = [], 0
+def steps(scene, before):
+    """Prune to the end; yield what each step did."""
+    cursor = 0
     while cursor is not None:
         pruned = scene.write(
             lambda cursor=cursor: scene.store.prune(before, cursor, MANY, receipts_before=before)
         )
-        counts.append(pruned.messages)
+        yield pruned
         cursor = pruned.cursor
-    return sum(counts)
+
+
+def prune(scene, before):
+    return sum(pruned.messages for pruned in steps(scene, before))
+
+
+def count(scene, table):
+    return scene.store.rows(f"SELECT count(*) FROM ringback_{table}")[0][0]
 
 
 def test_a_day_that_is_over_goes_whole(scene, database):
@@ -66,6 +79,118 @@ def test_a_day_that_is_over_goes_whole(scene, database):
     assert len(old - left) >= 3
     # Its event ids are free again.
     assert not scene.publish(application, event_id="order-0").replayed
+
+
+def test_what_lies_beside_a_day_goes_some_rows_at_a_time(scene, database):
+    """However much there is of it, no step takes long; the day's tables are there until nothing else is left."""
+    application = scene.application()
+    scene.endpoint(application)
+    scene.fail(application, event_id="order-1")
+    day = day_of(scene.now)
+    with database.application() as connection:
+        for table, columns in (
+            ("event", "1, 'filler-' || n, {}"),
+            ("terms", "{}, ''"),
+            ("tag", "{}, 'a', 1, 'msg_' || n"),
+            ("feed", "1, n, {}, 0"),
+        ):
+            connection.execute(
+                f"INSERT INTO ringback_{table} SELECT {columns.format('?::bigint + n')}"
+                f" FROM generate_series(1, {BESIDE_STEP * 2 + 10}) AS n",
+                (day.keys[0],),
+            )
+    scene.tick(DAY)
+    young = scene.fail(application, event_id="order-2").message
+    before = [count(scene, table) for table in BESIDE]
+    removed = 0
+    for pruned in steps(scene, scene.now - scene.now % DAY):
+        removed += pruned.messages
+        now = [count(scene, table) for table in BESIDE]
+        assert all(had - has <= BESIDE_STEP for had, has in zip(before, now, strict=True))
+        before = now
+        is_there = f"ringback_message_{day.name}" in tables(database)
+        assert is_there == (removed == 0)
+    assert removed == 1
+    assert before == [1, 0, 0, 0]
+    assert scene.store.message(application.id, "order-2") == young
+
+
+def test_a_day_whose_tables_are_in_use_waits_and_stays_whole(scene, database):
+    """While a backup, say, reads them, nothing of the day is deleted and others go on; then it goes whole."""
+    application = scene.application()
+    scene.endpoint(application)
+    old = [scene.fail(application, event_id=f"order-{number}").message.id for number in range(3)]
+    scene.tick(DAY)
+    before = scene.now - scene.now % DAY
+    with database.application() as connection:
+        connection.execute("BEGIN")
+        connection.execute("SELECT count(*) FROM ringback_message")
+        for _ in range(3):
+            (pruned,) = steps(scene, before)
+            assert (pruned.messages, pruned.cursor) == (0, None)
+            assert "in use" in pruned.hindrance
+            assert [count(scene, table) for table in ("message", "delivery", "event")] == [3, 3, 3]
+        scene.fail(application)
+        connection.execute("COMMIT")
+    assert prune(scene, before) == len(old)
+    assert count(scene, "message") == 1
+
+
+def test_one_node_removes_at_a_time(scene, database):
+    """A second one leaves it to the first, and says so."""
+    application = scene.application()
+    scene.endpoint(application)
+    scene.fail(application)
+    scene.tick(DAY)
+    before = scene.now - scene.now % DAY
+    prune(scene, 0)  # makes days ahead, for which others would wait
+    with contextlib.closing(database.open()) as other, other.transaction():
+        assert other.prune(0, 0, MANY, receipts_before=0).hindrance is None
+        (pruned,) = steps(scene, before)
+        assert (pruned.messages, pruned.cursor) == (0, None)
+        assert "another node" in pruned.hindrance
+    assert prune(scene, before) == 1
+
+
+def test_what_is_resent_while_its_message_goes_leaves_nothing_in_the_queue(scene, database):
+    """Whoever commits first: no row is due for ever without a delivery, and the day is dropped in the end."""
+    application = scene.application()
+    endpoint = scene.endpoint(application)
+    message = scene.fail(application).message
+    scene.publish(application)  # under way, so that the day cannot be dropped
+    scene.tick(DAY)
+    before = scene.now - scene.now % DAY
+    removed = []
+    with contextlib.closing(database.open()) as other, database.application() as watcher:
+        remover = threading.Thread(target=lambda: removed.append(prune(Scene(other), before)))
+        with scene.store.transaction():
+            scene.store.resend(application.id, message.id, endpoint.id, scene.now)
+            remover.start()
+            while not watcher.execute(BLOCKED).fetchone()[0]:
+                time.sleep(0.01)
+        remover.join()
+    assert removed == [1]
+    assert count(scene, "queue") == 0
+
+
+def test_what_an_earlier_version_left_in_the_queue_is_removed(scene, database):
+    """A row without a delivery holds no day back for ever, nor is there one without a day."""
+    application = scene.application()
+    scene.endpoint(application)
+    scene.fail(application)
+    old = day_of(scene.now)
+    with database.application() as connection:
+        connection.execute(
+            "INSERT INTO ringback_queue SELECT e.key, 1, ? FROM ringback_endpoint e", (old.keys[0],)
+        )
+        connection.execute("DELETE FROM ringback_delivery")
+        connection.execute("DELETE FROM ringback_message")
+    scene.tick(DAY)
+    before = scene.now - scene.now % DAY
+    for _ in range(2):
+        prune(scene, before)
+    assert f"ringback_message_{old.name}" not in tables(database)
+    assert count(scene, "queue") == 0
 
 
 @pytest.mark.parametrize("how", ["leased", "waiting"])

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator, Sequence
+
+from psycopg.errors import LockNotAvailable
+
 from ringback.errors import StoreUnavailable
 from ringback.model import Duration, Instant
 from ringback.policy import DAY
 from ringback.store import Pruned, Statistics
-from ringback.store.postgres.database import Database, make_day
-from ringback.store.postgres.days import Day, day_named, day_of, first_key
+from ringback.store.postgres.connection import array_literal
+from ringback.store.postgres.database import MAKING_DAYS, Database, make_day
+from ringback.store.postgres.days import PARTED, SERIAL_BITS, Day, day_named, day_of, first_key
 from ringback.store.sql.counts import NOT_PAUSED
 from ringback.store.sql.history import History
 from ringback.store.sql.polling import Polling
@@ -17,17 +23,30 @@ COUNT_CEILING = 100_000
 DAYS_AHEAD = 2
 # A day with that many messages is counted by estimate.
 LARGE = 200_000
-_PARTS = (
-    Many("DELETE FROM ringback_event WHERE message_key IN ({rows})", "i"),
-    Many("DELETE FROM ringback_feed WHERE message_key IN ({rows})", "i"),
-    Many("DELETE FROM ringback_terms WHERE message_key IN ({rows})", "i"),
-    Many("DELETE FROM ringback_tag WHERE message_key IN ({rows})", "i"),
-    Many("DELETE FROM ringback_attempt WHERE message_key IN ({rows})", "i"),
-    Many("DELETE FROM ringback_delivery WHERE message_key IN ({rows})", "i"),
-    Many("DELETE FROM ringback_message WHERE key IN ({rows})", "i"),
-)
+PRUNING = MAKING_DAYS + 1  # the advisory lock of whoever removes
 # What is not parted by days.
 _BESIDE = ("ringback_event", "ringback_feed", "ringback_terms", "ringback_tag")
+BESIDE_STEP = 5_000
+_STEP = """
+    SELECT message_key FROM {} WHERE message_key > ? AND message_key < ? ORDER BY message_key OFFSET ? LIMIT 1
+"""
+# Whoever asks for all of a table makes everyone wait who comes after: rather not for long, and no longer than it takes.
+PATIENCE = (50, 100, 200)
+_ALL_OF_THEM = ", ".join(f"ONLY {table}" for table, _ in PARTED)
+_PARTS = tuple(
+    Many(f"DELETE FROM {table} WHERE message_key IN ({{rows}})", "i")
+    for table in (*_BESIDE, "ringback_attempt")
+)
+_DELIVERIES = Many(
+    "DELETE FROM ringback_delivery WHERE message_key IN ({rows}) RETURNING endpoint_key, due_at, message_key",
+    "i",
+)
+# What has been made due again since it was looked at.
+_QUEUED = Many(
+    "DELETE FROM ringback_queue WHERE (endpoint_key, due_at, message_key) IN ({rows})",
+    "iii",
+)
+_MESSAGES = Many("DELETE FROM ringback_message WHERE key IN ({rows})", "i")
 _LOOK = """
     SELECT m.key, EXISTS (
         SELECT 1 FROM ringback_delivery d WHERE d.message_key = m.key AND d.due_at IS NOT NULL
@@ -38,59 +57,129 @@ _DAYS = """
     WHERE i.inhparent = 'ringback_message'::regclass ORDER BY c.relname
 """
 _NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+# Whatever the queue says of a day that has no messages left, there is nothing to take.
 _UNDER_WAY = """
-    SELECT EXISTS (SELECT 1 FROM ringback_queue WHERE message_key >= ? AND message_key < ?)
-    OR EXISTS (SELECT 1 FROM ringback_unfinished WHERE message_key >= ? AND message_key < ?)
+    SELECT EXISTS (SELECT 1 FROM ringback_message WHERE key >= ? AND key < ?)
+    AND EXISTS (SELECT 1 FROM ringback_unfinished WHERE message_key >= ? AND message_key < ?)
 """
+# What was made due again in the very moment in which its day was dropped.
+_STRANDED = f"""
+    DELETE FROM ringback_queue
+    WHERE message_key < ? AND message_key / {DAY << SERIAL_BITS} <> ALL (?::bigint[])
+"""
+
+
+class _InUse(Exception):  # noqa: N818 - named for what is the matter
+    """Somebody holds on to a table."""
+
+
+class _Free(Exception):  # noqa: N818 - named for what was found
+    """Nobody does; what was held to find out is let go."""
 
 
 class Upkeep(History, Polling, Database):
     """The verbs that keep house."""
 
     grain: Duration = DAY
+    _failed_drops = 0
 
     def prune(self, before: Instant, cursor: int, limit: int, *, receipts_before: Instant) -> Pruned:
         """See ``Store``. A day that is over and at rest is dropped whole, whatever the *limit*."""
         self._make_days_ahead()
+        if not self._is_alone():
+            return Pruned(0, None, "another node is removing at this moment")
         self.forget_unasked(before, limit)
         self.prune_by_age("ringback_idempotency", before, limit)
         self.prune_by_age("ringback_receipt", receipts_before, limit)
-        day = self._oldest_day(before, cursor)
-        if day is not None and (dropped := self._drop(day)) is not None:
-            return Pruned(dropped, day.keys[1] - 1)
-        return self._prune_rows(before, cursor, limit)
+        days = self._days()
+        if cursor == 0:
+            numbers = array_literal("i", [day.number for day in days])
+            self.execute(_STRANDED, (first_key(before), numbers))
+        day = self._oldest_at_rest(days, before, cursor)
+        return self._prune_rows(before, cursor, limit) if day is None else self._prune_day(day, cursor)
+
+    def _is_alone(self) -> bool:
+        """Tell whether no other node removes anything now; until this transaction ends, none will."""
+        return bool(self.rows("SELECT pg_try_advisory_xact_lock(?)", (PRUNING,))[0][0])
 
     def _prune_rows(self, before: Instant, cursor: int, limit: int) -> Pruned:
         looked = self.rows(_LOOK, (cursor, first_key(before + 1), before, limit))
         removed = [(row[0],) for row in looked if not row[1]]
         for part in _PARTS:
             self.execute_rows(part, removed)
+        gone = self.rows_for(_DELIVERIES, removed)
+        self.execute_rows(_QUEUED, [row for row in gone if row[1] is not None])
+        self.execute_rows(_MESSAGES, removed)
         return Pruned(len(removed), looked[-1][0] if len(looked) == limit else None)
 
-    def _oldest_day(self, before: Instant, cursor: int) -> Day | None:
-        """Return the first day after *cursor* that lies before an instant and has nothing under way."""
-        days = [day_named(name.rpartition("_")[2]) for (name,) in self.rows(_DAYS)]
+    def _days(self) -> list[Day]:
+        return [day_named(name.rpartition("_")[2]) for (name,) in self.rows(_DAYS)]
+
+    def _oldest_at_rest(self, days: Sequence[Day], before: Instant, cursor: int) -> Day | None:
+        """Return the first of the *days* after *cursor*, if it lies before an instant and has nothing under way."""
         day = next(
             (day for day in days if cursor < day.keys[1] - 1 and day.keys[1] <= first_key(before)), None
         )
         return None if day is None or self.rows(_UNDER_WAY, day.keys * 2)[0][0] else day
 
-    def _drop(self, day: Day) -> int | None:
-        """Drop a day's partitions; return how many messages went, None where others are at work in them."""
+    def _prune_day(self, day: Day, cursor: int) -> Pruned:
+        """Take a step of removing a day: first, some at a time, what lies beside its tables; when none is left, these.
+
+        While somebody holds on to the tables, as a backup does, the day is left as it is.
+        """
+        try:
+            if cursor < day.keys[0]:
+                if not self._has_beside(day):
+                    return self._drop(day)
+                with contextlib.suppress(_Free), self._all_of_it():
+                    raise _Free
+        except _InUse:
+            self._failed_drops += 1
+            told = f"the tables of {day.name} are in use: by a backup, a long query or an open transaction"
+            return Pruned(0, None, told)
+        return Pruned(0, self._remove_beside(day, max(cursor, day.keys[0] - 1)))
+
+    def _has_beside(self, day: Day) -> bool:
+        looks = (
+            f"EXISTS (SELECT 1 FROM {table} WHERE message_key >= ? AND message_key < ?)" for table in _BESIDE
+        )
+        return bool(self.rows(f"SELECT {' OR '.join(looks)}", day.keys * len(_BESIDE))[0][0])
+
+    def _remove_beside(self, day: Day, after: int) -> int:
+        """Remove what comes next after a key; return the key to go on after, which at the end is from the start."""
+        end = day.keys[1]
+        full = [self.row(_STEP.format(table), (after, end, BESIDE_STEP - 1)) for table in _BESIDE]
+        reached = min((found[0] for found in full if found is not None), default=None)
+        for table in _BESIDE:
+            self.execute(
+                f"DELETE FROM {table} WHERE message_key > ? AND message_key <= ?",
+                (after, end - 1 if reached is None else reached),
+            )
+        return day.keys[0] - 1 if reached is None else int(reached)
+
+    def _drop(self, day: Day) -> Pruned:
         table = f"ringback_message_{day.name}"
         estimated = self.rows("SELECT reltuples::bigint FROM pg_class WHERE relname = ?", (table,))[0][0]
         count = estimated if estimated > LARGE else self.rows(f"SELECT count(*) FROM {table}")[0][0]
+        with self._all_of_it():
+            self.execute(day.drop())
+        self._failed_drops = 0
+        return Pruned(int(count), day.keys[1] - 1)
+
+    @contextlib.contextmanager
+    def _all_of_it(self) -> Iterator[None]:
+        """Have the whole of the parted tables to oneself; raises ``_InUse`` where that takes too long."""
+        patience = PATIENCE[min(self._failed_drops, len(PATIENCE) - 1)]
         try:
             with self.transaction():
-                # Whoever asks for all of a table makes everyone wait who comes after: rather not for long.
-                self.execute("SET LOCAL lock_timeout = '200ms'")
-                for table in _BESIDE:
-                    self.execute(f"DELETE FROM {table} WHERE message_key >= ? AND message_key < ?", day.keys)
-                self.execute(day.drop())
+                self.execute(f"SET LOCAL lock_timeout = {patience}")
+                self.execute(f"LOCK TABLE {_ALL_OF_THEM} IN ACCESS EXCLUSIVE MODE")
+                yield
                 self.execute("SET LOCAL lock_timeout = 0")
-        except StoreUnavailable:
-            return None
-        return int(count)
+        except StoreUnavailable as error:
+            if isinstance(error.__cause__, LockNotAvailable):
+                raise _InUse from error
+            raise
 
     def _make_days_ahead(self) -> None:
         now = self.now()
