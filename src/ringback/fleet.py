@@ -37,6 +37,7 @@ class Fleet:
 
     def __init__(self, me: Registration, committer: Committer, clock: Callable[[], Instant]) -> None:
         self._me = me
+        self._seen_at = me.started_at
         self._committer = committer
         self._clock = clock
         self._nodes: tuple[Registration, ...] = ()
@@ -112,8 +113,13 @@ class Fleet:
         Raises:
             RingbackError: It could not be written.
         """
-        me = msgspec.structs.replace(self._me, seen_at=self._clock(), stopped=stopped)
+        now = self._clock()
+        if now - self._seen_at >= policy.DOUBTED_AFTER:
+            # Others may have what is this one's by now, until they hear of it: it begins anew.
+            self._me = msgspec.structs.replace(self._me, started_at=now)
+        me = msgspec.structs.replace(self._me, seen_at=now, stopped=stopped)
         self._nodes = tuple(await self._committer.write(lambda store: _exchange(store, me)))
+        self._seen_at = now
         self._view = _View(0, self._view.workers, self._view.owners, self._view.owned)
 
 

@@ -320,6 +320,8 @@ RECEIPT_RETENTION = 30 * DAY
 HEARTBEAT = 2 * SECOND
 # A node that has given no sign of life for that long is taken for dead, also by itself.
 SILENT_AFTER = 10 * SECOND
+# When one that was silent for that long is heard again, others may take it for dead before they hear of it.
+DOUBTED_AFTER = SILENT_AFTER - HEARTBEAT
 # Every node has heard of a new one when it is that old.
 SETTLED_AFTER = 5 * SECOND
 FORGOTTEN_AFTER = DAY

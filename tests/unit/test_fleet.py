@@ -85,6 +85,13 @@ async def beaten(*lines):
             await line.fleet.beat()
 
 
+async def aged(clock, *lines):
+    """Let nodes live on for six seconds."""
+    for _ in range(3):
+        clock.advance(policy.HEARTBEAT)
+        await beaten(*lines)
+
+
 def owners(lines):
     """Return for each endpoint how many of the nodes take it for their own."""
     return Counter(sum(line.fleet.owns(endpoint) for line in lines) for endpoint in ENDPOINTS)
@@ -158,3 +165,25 @@ async def test_one_that_cannot_be_heard_owns_nothing(store_url):
         await other.fleet.beat()
         assert not any(lost.fleet.owns(endpoint) for endpoint in ENDPOINTS)
         assert owners([other]) == {1: 600}
+
+
+@played
+async def test_one_that_is_heard_again_waits_like_a_newcomer(store_url):
+    """After a freeze or an outage it owns nothing until all others, who had what was its own, know that it is back."""
+    clock = Clock()
+    async with (
+        Line(store_url, clock=clock, joined=True) as frozen,
+        Line(store_url, clock=clock, joined=True) as other,
+    ):
+        await beaten(frozen, other)
+        await aged(clock, frozen, other)
+        assert owners([frozen, other]) == {1: 600}
+        for _ in range(6):
+            clock.advance(policy.HEARTBEAT)
+            await other.fleet.beat()
+        assert owners([other]) == {1: 600}
+        await frozen.fleet.beat()
+        assert not any(frozen.fleet.owns(endpoint) for endpoint in ENDPOINTS)
+        await aged(clock, frozen, other)
+        assert owners([frozen, other]) == {1: 600}
+        assert any(frozen.fleet.owns(endpoint) for endpoint in ENDPOINTS)

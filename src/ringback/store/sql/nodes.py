@@ -11,7 +11,8 @@ from ringback.store.sql.tables import Many
 
 _BEAT = """
     INSERT INTO ringback_node (id, name, roles, version, started_at, seen_at, stopped) VALUES (?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, stopped = excluded.stopped
+    ON CONFLICT (id) DO UPDATE
+    SET started_at = excluded.started_at, seen_at = excluded.seen_at, stopped = excluded.stopped
 """
 _OPENED = Many(
     """
