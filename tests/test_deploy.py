@@ -33,6 +33,11 @@ def seconds(text):
     return parse_duration(text) / 1000
 
 
+def port_of(words, flag):
+    """Return the port that a command listens on by a flag."""
+    return words[words.index(flag) + 1].rpartition(":")[2]
+
+
 def deployment(role):
     (found,) = [
         one for one in KUBERNETES if one["kind"] == "Deployment" and one["metadata"]["labels"]["role"] == role
@@ -56,7 +61,9 @@ def test_compose_is_whole():
     assert all("limits" in service["deploy"]["resources"] for service in services.values())
     assert all(services[name]["deploy"]["replicas"] > 1 for name in NODES)
     assert all(services[name]["depends_on"]["postgres"]["condition"] == "service_healthy" for name in NODES)
-    assert "/readyz" in services["api"]["healthcheck"]["test"][-1]
+    for name, flag in (("api", None), ("worker", "--health-listen")):
+        asked = re.search(r"http://\S+:(\d+)/readyz", services[name]["healthcheck"]["test"][-1])
+        assert asked[1] == (port_of(services[name]["command"], flag) if flag else "8400")
     assert services["pgbouncer"]["environment"]["POOL_MODE"] == "transaction"
     assert (DEPLOY / services["api"]["build"]["context"] / services["api"]["build"]["dockerfile"]).is_file()
     assert set(COMPOSE["volumes"]) == {services["postgres"]["volumes"][0].partition(":")[0]}
@@ -100,13 +107,26 @@ def test_kubernetes_runs_commands_that_exist(role):
     assert f"USER {spec['securityContext']['runAsUser']}" in DOCKERFILE
 
 
-def test_kubernetes_asks_at_addresses_that_exist():
-    """Readiness and liveness are asked for at the API's own addresses, on the port that it listens on."""
-    (container,) = deployment("api")["containers"]
-    asked = {container[probe]["httpGet"]["path"] for probe in ("readinessProbe", "livenessProbe")}
-    assert asked == ROUTES
-    port = container["args"][container["args"].index("--listen") + 1].rpartition(":")[2]
-    assert container["ports"][0]["containerPort"] == int(port)
+@pytest.mark.parametrize(("role", "flag"), [("api", "--listen"), ("worker", "--health-listen")])
+def test_kubernetes_asks_at_addresses_that_exist(role, flag):
+    """Readiness and liveness are asked for at a node's own addresses, on the port that it listens on."""
+    (container,) = deployment(role)["containers"]
+    asked = [container[probe]["httpGet"] for probe in ("readinessProbe", "livenessProbe")]
+    assert {one["path"] for one in asked} == ROUTES
+    (port,) = container["ports"]
+    assert {one["port"] for one in asked} == {port["name"]}
+    assert port["containerPort"] == int(port_of(container["args"], flag))
+
+
+def test_a_pooler_is_used_as_the_documentation_advises():
+    """Hints do not come through it, so the command that starts one has workers look as often as is advised."""
+    (line,) = [one for one in (DEPLOY / "compose.yaml").read_text("utf-8").splitlines() if "=pooler" in one]
+    variables = dict(word.split("=") for word in line.split() if "=" in word)
+    assert variables["DATABASE_HOST"] in COMPOSE["services"]
+    settings = COMPOSE["services"]["worker"]["environment"]
+    assert settings["RINGBACK_POLL_INTERVAL"].startswith("${POLL_INTERVAL:-")
+    advice = (DEPLOY.parent / "docs/how-to/postgresql.md").read_text("utf-8")
+    assert f"`poll_interval` of `{variables['POLL_INTERVAL']}`" in advice
 
 
 def test_kubernetes_parts_fit():

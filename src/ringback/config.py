@@ -114,6 +114,15 @@ SETTINGS: tuple[Setting, ...] = (
         example="0.0.0.0:8400",
     ),
     Setting(
+        name="health_listen",
+        read=parse_address,
+        kind="HOST:PORT",
+        default=None,
+        description="Where a worker that has no API tells whether it lives, at /livez, /readyz and /metrics. Without "
+        "it, nowhere.",
+        example="0.0.0.0:8401",
+    ),
+    Setting(
         name="public_url",
         read=url("http", "https"),
         kind="URL",
@@ -378,6 +387,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     listen: Address
+    health_listen: Address | None
     public_url: str | None
     store: str
     admin_token: str | None

@@ -76,6 +76,11 @@ class Fleet:
         """How many nodes deliver, this one included."""
         return self._look().workers
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether others take this node for dead; one that has not been started is not among them."""
+        return self._beating is not None and self._clock() - self._seen_at >= policy.SILENT_AFTER
+
     def owns(self, endpoint_id: str) -> bool:
         """Tell whether what only one node may do for an endpoint is this one's to do, now."""
         if not self.is_shared:

@@ -143,19 +143,21 @@ class Worker:
 
     async def stop(self, patience: float) -> None:
         """Start nothing new, give back what has not started, wait up to *patience* seconds for the rest."""
+        seconds = asyncio.get_running_loop().time
+        end = seconds() + patience
         self._stopping = True
         self._desk.shut()
         feeding, *others = self._loops
         for task in others:
             task.cancel()
         self._feed_wanted.set()
-        await asyncio.wait([feeding], timeout=max(patience, MIN_DRAIN))
+        await asyncio.wait([feeding], timeout=max(end - seconds(), MIN_DRAIN))
         feeding.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
         for lane in self._lanes:
             self._give_back(lane, "draining")
         if self._attempts:
-            _, late = await asyncio.wait(self._attempts, timeout=max(patience, MIN_DRAIN))
+            _, late = await asyncio.wait(self._attempts, timeout=max(end - seconds(), MIN_DRAIN))
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)

@@ -204,6 +204,24 @@ async def test_stopping_does_not_wait_for_ever(store_url):
 
 
 @played
+async def test_stopping_is_patient_once(store_url):
+    """While the store answers nothing and an attempt hangs as well, the time for both together is the one given."""
+    async with Line(store_url, memory=8) as first:
+        application, _ = await first.stage()
+        first.receivers.hold("hook")
+        await first.publish(application, 12)
+        await first.arrived("hook", 4)
+        first.store.take_may_return.clear()
+        first.receivers.let("hook", count=2)
+        assert await asyncio.to_thread(first.store.taking.wait, PATIENCE)
+        patience = 0.5
+        begun = asyncio.get_running_loop().time()
+        await first.stop(patience)
+        assert asyncio.get_running_loop().time() - begun < 2 * patience
+        first.store.take_may_return.set()
+
+
+@played
 async def test_stopping_gives_back_what_is_just_being_taken(store_url):
     """Deliveries that were being taken when stop came are given back too, not left leased to nobody."""
     async with Line(store_url, memory=8) as first:

@@ -8,9 +8,11 @@ from ringback.cli.options import SERVER_SETTINGS, settings_options
 from ringback.cli.start import explained
 from ringback.config import Settings
 
+API_SETTINGS = tuple(setting for setting in SERVER_SETTINGS if setting.name != "health_listen")
+
 
 @click.command("serve", short_help="Accept messages and deliver them.")
-@settings_options(SERVER_SETTINGS)
+@settings_options(API_SETTINGS)
 @click.option("--no-worker", is_flag=True, help="Only accept; `ringback worker` elsewhere delivers.")
 def command(settings: Settings, *, no_worker: bool) -> None:
     """Accept messages over the API and deliver them, until told to stop (SIGTERM or Ctrl-C)."""

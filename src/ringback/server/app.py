@@ -129,6 +129,21 @@ def create_app(
     return app
 
 
+def create_health_app(outbox: Outbox, metrics: Metrics, readiness: Readiness) -> App[Any, Any]:
+    """Build what a node without an API answers those with who watch over it: whether it lives, and how it does."""
+    app: App[Any, Any] = App()
+    handle_errors(app)
+    health = Health(outbox, readiness)
+    for path, resource, suffix in (
+        ("/livez", health, "alive"),
+        ("/readyz", health, None),
+        ("/metrics", MetricsPage(metrics, outbox), None),
+    ):
+        _answer_head(resource, suffix)
+        app.add_route(path, resource, suffix=suffix)
+    return app
+
+
 def _answer_head(resource: object, suffix: str | None) -> None:
     """Have a resource answer HEAD as it does GET; the framework leaves out the body (RFC 9110, 9.3.2)."""
     ending = "" if suffix is None else f"_{suffix}"

@@ -21,6 +21,7 @@ from ringback.config import SETTINGS, Address, Settings
 from ringback.declared_sources import MARK
 from ringback.engine import Engine, canary_of, open_checked_store, probe_of, until_idle, until_there
 from ringback.errors import ConfigurationError
+from ringback.fleet import Fleet
 from ringback.gateway import Gateway
 from ringback.intake import Intake
 from ringback.keyring import first_token, open_vault, signer_of
@@ -30,9 +31,9 @@ from ringback.outbox import Outbox, system_clock
 from ringback.policy import API, WORKER
 from ringback.probing import Probe
 from ringback.provisioning import provision
-from ringback.server.app import Doors, create_app
+from ringback.server.app import Doors, create_app, create_health_app
 from ringback.server.auth import Tokens
-from ringback.server.express import Express
+from ringback.server.express import Express, Lane
 from ringback.server.logs import start_logging
 from ringback.server.metrics import Metrics
 from ringback.server.pages.behind import Behind, SettingShown
@@ -85,6 +86,7 @@ class Node:
         self._clock = clock
         self._committer: Committer | None = None
         self._worker: Worker | None = None
+        self._fleet: Fleet | None = None
         self._with_worker = worker
         self._with_api = api
         self._shared = shared
@@ -107,7 +109,7 @@ class Node:
 
     @property
     def address(self) -> tuple[str, int]:
-        """The host and port that the API listens on."""
+        """The host and port that the API listens on, or where a node without one tells whether it lives."""
         if self._web is None:
             raise RuntimeError("the node does not listen")
         return self._web.address
@@ -148,6 +150,13 @@ class Node:
                 self._committer, self._worker = committer, engine.worker()
             undo.push_async_callback(engine.leave)
             await engine.join(self._worker)
+            self._fleet = engine.fleet
+            if not self._with_api and self._settings.health_listen is not None:
+                # Stopped last, so that whoever watches does not take a node for dead that finishes its attempts.
+                app = create_health_app(self._outbox, metrics, self._reason_against)
+                self._web = Web(app, Lane(), self._settings.health_listen)
+                undo.push_async_callback(self._web.stop)
+                await self._web.start()
             if self._worker is not None:
                 self._worker.start()
                 undo.push_async_callback(self._worker.stop, self._settings.drain_timeout / 1000)
@@ -283,6 +292,8 @@ class Node:
             return "it is stopping"
         if time.monotonic() - self._store_failed_at < DOUBT_SECONDS:
             return "the store failed to write within the last seconds"
+        if self._fleet is not None and self._fleet.is_silent:
+            return "it could give no sign of life for so long that the other nodes take it for dead"
         return None
 
 
