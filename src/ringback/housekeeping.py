@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable
 from functools import partial
 
@@ -16,6 +17,10 @@ from ringback.store.commit import Committer
 # Whoever else writes waits no longer than such a step takes.
 TASK_STEP = 200
 PRUNE_STEP = 500
+# Of rows that nothing else belongs to.
+AGED_STEP = 2_000
+# What is left when a turn has taken that long waits for the next: tasks want to be advanced, too.
+TURN_SECONDS = 20.0
 PRUNE_EVERY = policy.MINUTE
 # Source: Svix lists the tasks of the last 90 days.
 TASK_RETENTION = 90 * policy.DAY
@@ -61,16 +66,23 @@ class Housekeeping:
         await self._committer.write(lambda store: store.forget_tasks(now - TASK_RETENTION))
         before = now - self._retention
         before -= before % self._committer.grain
-        receipts_before = min(before, now - policy.RECEIPT_RETENTION)
+        await self._prune_aged(partial(_prune_keys, before))
+        await self._prune_aged(partial(_prune_receipts, min(before, now - policy.RECEIPT_RETENTION)))
         cursor: int | None = 0
         removed = 0
         while cursor is not None:
-            pruned = await self._committer.write(partial(_prune, before, cursor, receipts_before))
+            pruned = await self._committer.write(partial(_prune, before, cursor))
             cursor = pruned.cursor
             removed += pruned.messages
             if pruned.messages:
                 self._observer.emit(MessagesPruned(count=pruned.messages))
         return removed
+
+    async def _prune_aged(self, step: Callable[[int, Store], int | None]) -> None:
+        end = time.monotonic() + TURN_SECONDS
+        cursor = await self._committer.write(partial(step, 0))
+        while cursor is not None and time.monotonic() < end:
+            cursor = await self._committer.write(partial(step, cursor))
 
 
 def _advance_task(now: Instant, store: Store) -> Task | None:
@@ -89,5 +101,13 @@ def _expire(now: Instant, store: Store) -> bool:
     return len(ended) == PRUNE_STEP
 
 
-def _prune(before: Instant, cursor: int, receipts_before: Instant, store: Store) -> Pruned:
-    return store.prune(before, cursor, PRUNE_STEP, receipts_before=receipts_before)
+def _prune(before: Instant, cursor: int, store: Store) -> Pruned:
+    return store.prune(before, cursor, PRUNE_STEP)
+
+
+def _prune_keys(before: Instant, cursor: int, store: Store) -> int | None:
+    return store.prune_keys(before, cursor, AGED_STEP)
+
+
+def _prune_receipts(before: Instant, cursor: int, store: Store) -> int | None:
+    return store.prune_receipts(before, cursor, AGED_STEP)

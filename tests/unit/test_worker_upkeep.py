@@ -4,7 +4,7 @@ import pytest
 from line import HOUR, MINUTE, OK, SECOND, START, Line, played, refused
 from msgspec import Raw
 
-from ringback import policy
+from ringback import housekeeping, policy
 from ringback.errors import StoreUnavailable
 from ringback.housekeeping import Housekeeping
 from ringback.message_request import MessageRequest
@@ -78,6 +78,28 @@ async def test_a_payload_is_forgotten_when_its_time_is_over(store_url):
         await house.prune(line.clock() + HOUR + MINUTE)
         assert await payload() is None
         assert await line.outbox.documents(EXPIRING) == []
+
+
+@pytest.mark.parametrize(("turn_seconds", "left"), [(20.0, [0, 0]), (0.0, [7, 4])])
+@played
+async def test_keys_go_as_fast_as_they_come(store_url, monkeypatch, turn_seconds, left):
+    """All that are old go in one turn, in small steps, however few messages there are; or as many as there is time for."""
+    monkeypatch.setattr(housekeeping, "AGED_STEP", 3)
+    monkeypatch.setattr(housekeeping, "TURN_SECONDS", turn_seconds)
+    async with Line(store_url) as line:
+        application, _ = await line.stage()
+        for number in range(10):
+            await line.outbox.publish(application, "a", b"{}", idempotency_key=f"key-{number}")
+        await line.finished(10)
+        house = Housekeeping(line.committer, line.observer, DAY)
+        counts = []
+        for _ in range(2):
+            await house.prune(line.clock() + 3 * DAY)
+            (row,) = await line.committer.read(
+                lambda store: store.rows("SELECT count(*) FROM ringback_idempotency WHERE name LIKE 'key-%'")
+            )
+            counts.append(row[0])
+        assert counts == left
 
 
 @played

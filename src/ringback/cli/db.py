@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from functools import partial
+from typing import TypeVar
 
 import click
 
@@ -22,6 +24,8 @@ from ringback.outbox import system_clock
 from ringback.policy import RECEIPT_RETENTION
 from ringback.store import Pruned, Store, examine_store, open_store
 from ringback.vault import KEY_BYTES, Vault
+
+T = TypeVar("T")
 
 STEP = 500
 MAX_RACES = 5
@@ -75,7 +79,9 @@ def prune(*, settings: Settings) -> None:
         before = now - settings.retention
         before -= before % store.grain
         removed = 0
-        for pruned in _pruned(store, before, min(before, now - RECEIPT_RETENTION)):
+        _prune_aged(store, store.prune_keys, before)
+        _prune_aged(store, store.prune_receipts, min(before, now - RECEIPT_RETENTION))
+        for pruned in _pruned(store, before):
             removed += pruned.messages
             if pruned.messages:
                 click.echo(f"{removed:,} messages removed so far", err=True)
@@ -84,21 +90,26 @@ def prune(*, settings: Settings) -> None:
     click.echo(f"{removed:,} messages removed in all.", err=True)
 
 
-def _pruned(store: Store, before: Instant, receipts_before: Instant) -> Iterator[Pruned]:
+def _pruned(store: Store, before: Instant) -> Iterator[Pruned]:
     cursor: int | None = 0
-    races = 0
     while cursor is not None:
-        try:
-            with store.transaction():
-                pruned = store.prune(before, cursor, STEP, receipts_before=receipts_before)
-        except Raced:
-            races += 1
-            if races == MAX_RACES:
-                raise
-            continue
-        races = 0
+        pruned = _written(store, partial(store.prune, before, cursor, STEP))
         yield pruned
         cursor = pruned.cursor
+
+
+def _prune_aged(store: Store, prune: Callable[[Instant, int, int], int | None], before: Instant) -> None:
+    cursor: int | None = 0
+    while cursor is not None:
+        cursor = _written(store, partial(prune, before, cursor, STEP))
+
+
+def _written(store: Store, step: Callable[[], T]) -> T:
+    for _ in range(MAX_RACES):
+        with suppress(Raced), store.transaction():
+            return step()
+    with store.transaction():
+        return step()
 
 
 def _examine(settings: Settings) -> Iterator[Finding]:

@@ -509,12 +509,22 @@ class Store(TaskVerbs, SurveyVerbs, PollerVerbs, Protocol):
         """Forget a token, and the sessions that browsers began with it; raises ``NotFound``."""
         ...
 
-    def prune(self, before: Instant, cursor: int, limit: int, *, receipts_before: Instant) -> Pruned:
+    def prune(self, before: Instant, cursor: int, limit: int) -> Pruned:
         """Remove messages accepted before an instant whose deliveries are all at rest, with their attempts.
 
-        Looks at *limit* messages from *cursor* on; idempotency keys of that age go too, and what tells whether an
-        event was received before *receipts_before*.
+        Looks at *limit* messages from *cursor* on.
         """
+        ...
+
+    def prune_keys(self, before: Instant, cursor: int, limit: int) -> int | None:
+        """Remove up to *limit* idempotency keys used before an instant, from *cursor* on.
+
+        Return the cursor to go on from, None where there are no more, or others are in the way.
+        """
+        ...
+
+    def prune_receipts(self, before: Instant, cursor: int, limit: int) -> int | None:
+        """Remove what tells whether an event was received before an instant; otherwise as ``prune_keys``."""
         ...
 
     def free_space(self) -> int | None:

@@ -38,6 +38,7 @@ from ringback.store import (
     Lane,
     Lease,
     Page,
+    Pruned,
     Quota,
     Settlement,
     Store,
@@ -175,6 +176,16 @@ class Scene:
         """Call a verb in a transaction of its own."""
         with self.store.transaction():
             return verb(*arguments)
+
+    def prune(
+        self, before: Instant, cursor: int = 0, limit: int = MANY, receipts_before: Instant | None = None
+    ) -> Pruned:
+        """Take one step of each kind that retention has."""
+        self.write(self.store.prune_keys, before, 0, limit)
+        self.write(
+            self.store.prune_receipts, before if receipts_before is None else receipts_before, 0, limit
+        )
+        return self.write(self.store.prune, before, cursor, limit)
 
     # Records.
 

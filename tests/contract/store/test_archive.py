@@ -231,7 +231,7 @@ def test_a_place_that_is_gone(scene, application, endpoint):
         )
         assert [one for one, _ in before] == after
     young = scene.store.message(application.id, ids[2]).created_at
-    scene.write(lambda: scene.store.prune(young, 0, MANY, receipts_before=young))
+    scene.prune(young)
     for cursor in ids[:2]:
         rising, falling = Page(limit=MANY, cursor=cursor), Page(limit=MANY, cursor=cursor, descending=True)
         assert [one for one, _ in found(scene, application, endpoint, page=rising)] == ids[2:]

@@ -6,7 +6,7 @@ import contextlib
 import msgspec
 import pytest
 from doors import begin, handler, receive, source
-from scene import LEASE, MANY, REFUSED, Scene
+from scene import LEASE, REFUSED, Scene
 
 from ringback.errors import NotFound
 from ringback.model import DeliveryState, EndpointState, Held, OutcomeKind, Trigger
@@ -333,8 +333,7 @@ class TestHeld:
     def test_it_goes_with_retention(self, scene, owner):
         """What nobody came for is removed when it is old."""
         receive(scene, owner)
-        with scene.store.transaction():
-            scene.store.prune(scene.now + 1, 0, MANY, receipts_before=0)
+        scene.prune(scene.now + 1)
         assert held(scene, owner, Held.UNHANDLED) == []
 
 

@@ -134,7 +134,7 @@ class TestFeed:
         scene.tick(2 * DAY)
         before = scene.now - scene.now % DAY
         for _ in range(2):
-            scene.write(lambda: scene.store.prune(before, 0, MANY, receipts_before=before))
+            scene.prune(before)
         assert scene.store.messages(owner.id, ALL, Page()) == []
         assert ids_of(poll(scene, poller)) == []
         names = publish(scene, owner, 2)

@@ -47,9 +47,7 @@ def steps(scene, before):
     """Prune to the end; yield what each step did."""
     cursor = 0
     while cursor is not None:
-        pruned = scene.write(
-            lambda cursor=cursor: scene.store.prune(before, cursor, MANY, receipts_before=before)
-        )
+        pruned = scene.prune(before, cursor)
         yield pruned
         cursor = pruned.cursor
 
@@ -145,7 +143,7 @@ def test_one_node_removes_at_a_time(scene, database):
     before = scene.now - scene.now % DAY
     prune(scene, 0)  # makes days ahead, for which others would wait
     with contextlib.closing(database.open()) as other, other.transaction():
-        assert other.prune(0, 0, MANY, receipts_before=0).hindrance is None
+        assert other.prune(0, 0, MANY).hindrance is None
         (pruned,) = steps(scene, before)
         assert (pruned.messages, pruned.cursor) == (0, None)
         assert "another node" in pruned.hindrance

@@ -3,7 +3,6 @@
 
 import contextlib
 import itertools
-from functools import partial
 
 import msgspec
 import pytest
@@ -25,7 +24,7 @@ def told(dedupe_key=None, business_key=None, *, polled=False):
 
 
 def prune(scene, before=0, receipts_before=0, limit=MANY):
-    return scene.write(partial(scene.store.prune, receipts_before=receipts_before), before, 0, limit)
+    return scene.prune(before, 0, limit, receipts_before)
 
 
 @pytest.fixture

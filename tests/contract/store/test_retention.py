@@ -1,7 +1,5 @@
 """Retention: what is old and at rest goes, in batches; what is under way stays however old it is."""
 
-from functools import partial
-
 import pytest
 from scene import MANY
 
@@ -20,15 +18,11 @@ def endpoint(scene, application):
     return scene.endpoint(application)
 
 
-def prune(scene, before, cursor=0, limit=MANY):
-    return scene.write(partial(scene.store.prune, receipts_before=before), before, cursor, limit)
-
-
 def prune_all(scene, before, limit=MANY):
     """Prune batch by batch to the end; return how many messages went in each."""
     counts, cursor = [], 0
     while cursor is not None:
-        pruned = prune(scene, before, cursor, limit)
+        pruned = scene.prune(before, cursor, limit)
         counts.append(pruned.messages)
         cursor = pruned.cursor
         assert len(counts) < MANY
@@ -41,7 +35,7 @@ def kept(scene, application):
 
 def test_an_empty_store_is_at_its_end(scene):
     """Nothing to look at."""
-    assert prune(scene, scene.now) == Pruned(0, None)
+    assert scene.prune(scene.now) == Pruned(0, None)
 
 
 def test_old_messages_go_with_all_that_happened(scene, application, endpoint):
@@ -115,7 +109,7 @@ def test_a_key_that_outlives_its_message_stores_a_new_one(scene, fingerprint):
     scene.write(scene.store.add, application, Idempotency("application", "k", b"1"))
     key = Idempotency("message", "k", b"1")
     old = scene.publish(application, idempotency=key).message
-    assert prune(scene, scene.tick(), limit=1).messages == 1
+    assert scene.prune(scene.tick(), limit=1).messages == 1
     key = Idempotency("message", "k", fingerprint)
     again = scene.publish(application, idempotency=key)
     assert not again.replayed
@@ -130,7 +124,7 @@ def test_a_renewed_key_is_as_young_as_its_new_message(scene):
     scene.write(scene.store.add, application, Idempotency("application", "k", b"1"))
     key = Idempotency("message", "k", b"1")
     scene.publish(application, idempotency=key)
-    prune(scene, scene.tick(), limit=1)
+    scene.prune(scene.tick(), limit=1)
     young = scene.publish(application, idempotency=key).message
     prune_all(scene, young.created_at)
     again = scene.publish(application, idempotency=key)

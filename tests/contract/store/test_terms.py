@@ -167,8 +167,11 @@ def test_retention_waits(scene, database, application, endpoint):
     accepted = schedule(scene, application, 10 * DAY, tags=("a", "b"))
 
     def prune():
-        before = scene.now - scene.now % DAY
-        return scene.write(lambda: scene.store.prune(before, 0, MANY, receipts_before=before).messages)
+        removed, cursor = 0, 0
+        while cursor is not None:
+            pruned = scene.prune(scene.now - scene.now % DAY, cursor)
+            removed, cursor = removed + pruned.messages, pruned.cursor
+        return removed
 
     scene.tick(5 * DAY)
     assert prune() == 0

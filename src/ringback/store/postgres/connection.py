@@ -23,11 +23,12 @@ READ_ONLY = "read-only"
 # A statement never takes that long unless something is wrong. A transaction that sits idle is that of a node that is
 # lost or frozen, and what it has written holds up every node that comes to the same: one key twice, one event twice.
 # Somebody else's transaction may do so for longer, and must not hold up all that a node does.
+LOCK_TIMEOUT = "6s"
 # With the settings of each transaction comes the version of the catalog, which almost every one of them needs.
 BEGIN = (
     "BEGIN; SELECT set_config('statement_timeout', '30s', true),"
-    " set_config('idle_in_transaction_session_timeout', '5s', true), set_config('lock_timeout', '6s', true),"
-    " set_config('synchronous_commit', 'on', true),"
+    " set_config('idle_in_transaction_session_timeout', '5s', true),"
+    f" set_config('lock_timeout', '{LOCK_TIMEOUT}', true), set_config('synchronous_commit', 'on', true),"
     " (SELECT version FROM ringback_catalog)"
 )
 KINDS = {"i": "bigint[]", "t": "text[]", "b": "bytea[]", "o": "boolean[]"}

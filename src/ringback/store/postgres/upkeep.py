@@ -11,7 +11,7 @@ from ringback.errors import StoreUnavailable
 from ringback.model import Duration, Instant
 from ringback.policy import DAY
 from ringback.store import Pruned, Statistics
-from ringback.store.postgres.connection import array_literal
+from ringback.store.postgres.connection import LOCK_TIMEOUT, array_literal
 from ringback.store.postgres.database import MAKING_DAYS, Database, make_day
 from ringback.store.postgres.days import PARTED, SERIAL_BITS, Day, day_named, day_of, first_key
 from ringback.store.sql.counts import NOT_PAUSED
@@ -83,20 +83,22 @@ class Upkeep(History, Polling, Database):
     grain: Duration = DAY
     _failed_drops = 0
 
-    def prune(self, before: Instant, cursor: int, limit: int, *, receipts_before: Instant) -> Pruned:
+    def prune(self, before: Instant, cursor: int, limit: int) -> Pruned:
         """See ``Store``. A day that is over and at rest is dropped whole, whatever the *limit*."""
         self._make_days_ahead()
         if not self._is_alone():
             return Pruned(0, None, "another node is removing at this moment")
         self.forget_unasked(before, limit)
-        self.prune_by_age("ringback_idempotency", before, limit)
-        self.prune_by_age("ringback_receipt", receipts_before, limit)
         days = self._days()
         if cursor == 0:
             numbers = array_literal("i", [day.number for day in days])
             self.execute(_STRANDED, (first_key(before), numbers))
         day = self._oldest_at_rest(days, before, cursor)
         return self._prune_rows(before, cursor, limit) if day is None else self._prune_day(day, cursor)
+
+    def prune_by_age(self, table: str, before: Instant, cursor: int, limit: int) -> int | None:
+        """See ``History``."""
+        return super().prune_by_age(table, before, cursor, limit) if self._is_alone() else None
 
     def _is_alone(self) -> bool:
         """Tell whether no other node removes anything now; until this transaction ends, none will."""
@@ -175,7 +177,7 @@ class Upkeep(History, Polling, Database):
                 self.execute(f"SET LOCAL lock_timeout = {patience}")
                 self.execute(f"LOCK TABLE {_ALL_OF_THEM} IN ACCESS EXCLUSIVE MODE")
                 yield
-                self.execute("SET LOCAL lock_timeout = 0")
+                self.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
         except StoreUnavailable as error:
             if isinstance(error.__cause__, LockNotAvailable):
                 raise _InUse from error

@@ -203,13 +203,30 @@ class History(Addressing):
             return _TAGGED_ATTEMPTS, [application_key, where.tag]
         return f"{_ATTEMPTS} WHERE true", []
 
-    def prune_by_age(self, table: str, before: Instant, limit: int) -> None:
-        """Remove the rows of a table that are older than an instant, up to *limit*."""
+    def prune_keys(self, before: Instant, cursor: int, limit: int) -> int | None:
+        """See ``Store``."""
+        return self.prune_by_age("ringback_idempotency", before, cursor, limit)
+
+    def prune_receipts(self, before: Instant, cursor: int, limit: int) -> int | None:
+        """See ``Store``."""
+        return self.prune_by_age("ringback_receipt", before, cursor, limit)
+
+    def prune_by_age(self, table: str, before: Instant, cursor: int, limit: int) -> int | None:
+        """Remove those of *limit* rows of a table, from *cursor* on, that are older than an instant.
+
+        Return the cursor to go on from, None where there are no more of that age.
+        """
         # Keys are in the order of their age, so the first young one ends the search.
-        oldest: list[Row] = self.rows(f"SELECT key, created_at FROM {table} ORDER BY key LIMIT ?", (limit,))
-        old = [row[0] for row in oldest if row[1] < before]
+        oldest: list[Row] = self.rows(
+            f"SELECT key, created_at FROM {table} WHERE key > ? ORDER BY key LIMIT ?", (cursor, limit)
+        )
+        old: list[int] = [row[0] for row in oldest if row[1] < before]
         if old:
-            self.execute(f"DELETE FROM {table} WHERE key <= ? AND created_at < ?", (old[-1], before))
+            self.execute(
+                f"DELETE FROM {table} WHERE key > ? AND key <= ? AND created_at < ?",
+                (cursor, old[-1], before),
+            )
+        return old[-1] if len(old) == limit else None
 
     def _message_key(self, application_id: str, message_id: str) -> int:
         key, _ = self._application_row(application_id)

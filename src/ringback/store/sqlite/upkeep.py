@@ -28,11 +28,9 @@ class Upkeep(History, Polling):
 
     grain: Duration = 1
 
-    def prune(self, before: Instant, cursor: int, limit: int, *, receipts_before: Instant) -> Pruned:
+    def prune(self, before: Instant, cursor: int, limit: int) -> Pruned:
         """See ``Store``."""
         self.forget_unasked(before, limit)
-        self.prune_by_age("ringback_idempotency", before, limit)
-        self.prune_by_age("ringback_receipt", receipts_before, limit)
         looked = self.rows(
             "SELECT m.key, m.created_at, EXISTS (SELECT 1 FROM ringback_delivery d WHERE d.message_key = m.key"
             " AND d.due_at IS NOT NULL) FROM ringback_message m WHERE m.key > ? ORDER BY m.key LIMIT ?",
