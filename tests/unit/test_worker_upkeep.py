@@ -83,7 +83,7 @@ async def test_a_payload_is_forgotten_when_its_time_is_over(store_url):
 @pytest.mark.parametrize(("turn_seconds", "left"), [(20.0, [0, 0]), (0.0, [7, 4])])
 @played
 async def test_keys_go_as_fast_as_they_come(store_url, monkeypatch, turn_seconds, left):
-    """All that are old go in one turn, in small steps, however few messages there are; or as many as there is time for."""
+    """All that are old go in one turn, in small steps, however few messages there are, if there is time for it."""
     monkeypatch.setattr(housekeeping, "AGED_STEP", 3)
     monkeypatch.setattr(housekeeping, "TURN_SECONDS", turn_seconds)
     async with Line(store_url) as line:

@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 
 from ringback.errors import ConfigurationError, StoreIncompatible, StoreUnavailable
+from ringback.policy import LEASE_MARGIN
 from ringback.store.postgres.connection import BEGIN, Both, Connection, connect, reason
 from ringback.store.postgres.days import Day
 from ringback.store.sql.tables import Dialect, Many, Row, Tables
@@ -37,6 +38,7 @@ DIALECT = Dialect(
     live_key="live_key",
     lock="FOR UPDATE",
     lock_free="FOR UPDATE SKIP LOCKED",
+    in_haste=f" AND set_config('idle_in_transaction_session_timeout', '{LEASE_MARGIN}ms', true) IS NOT NULL",
 )
 
 

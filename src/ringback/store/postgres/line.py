@@ -9,7 +9,7 @@ from typing import Any
 
 from ringback.errors import Raced, RingbackError
 from ringback.model import Endpoint, EndpointState, Instant
-from ringback.policy import MAX_BEGUN, Step
+from ringback.policy import MAX_BEGUN, SECOND, Step
 from ringback.store import (
     Acceptance,
     Accepted,
@@ -103,7 +103,7 @@ _SETTLE = Both(
 )
 # What is left of born leases whose time is over goes to the queue. In three steps, of which mostly one is needed, and
 # each by keys that are known: a plan made for all of them at once might read every delivery there is.
-_OVER = "DELETE FROM ringback_lease WHERE until BETWEEN ? AND ? RETURNING first_key, last_key, token"
+_OVER = "DELETE FROM ringback_lease WHERE until BETWEEN ? AND ? RETURNING first_key, last_key, token, until"
 # With it comes what has gone from the queues, as far as PostgreSQL has counted.
 _CLOCK = """
     SELECT least(?, (extract(epoch FROM clock_timestamp()) * 1000)::bigint),
@@ -111,7 +111,8 @@ _CLOCK = """
 """
 _LEFT = Many(
     """
-    SELECT left_over.message_key, left_over.endpoint_key FROM ({rows}) AS over (first_key, last_key, token),
+    SELECT left_over.message_key, left_over.endpoint_key, over.token, over.until
+    FROM ({rows}) AS over (first_key, last_key, token, until),
     LATERAL (
         SELECT d.message_key, d.endpoint_key FROM ringback_delivery d
         WHERE d.message_key BETWEEN over.first_key AND over.last_key AND d.lease_token = over.token
@@ -119,17 +120,25 @@ _LEFT = Many(
         ORDER BY d.message_key, d.endpoint_key OFFSET 0
     ) AS left_over
     """,
-    "iii",
+    "iiii",
 )
+# Whoever is about to settle one may be slow to commit: nobody waits for that.
 _REQUEUE = Many(
     """
-    WITH kept (message_key, endpoint_key) AS ({rows})
-    UPDATE ringback_delivery AS d SET born_token = NULL FROM kept
-    WHERE d.message_key = kept.message_key AND d.endpoint_key = kept.endpoint_key
-        AND d.born_token IS NOT NULL AND d.due_at IS NOT NULL
+    WITH kept (message_key, endpoint_key, token) AS ({rows}),
+    free AS (
+        SELECT d.message_key, d.endpoint_key FROM ringback_delivery d
+        JOIN kept ON d.message_key = kept.message_key AND d.endpoint_key = kept.endpoint_key
+            AND d.born_token = kept.token AND d.due_at IS NOT NULL
+        ORDER BY d.message_key, d.endpoint_key FOR UPDATE OF d SKIP LOCKED
+    )
+    UPDATE ringback_delivery AS d SET born_token = NULL FROM free
+    WHERE d.message_key = free.message_key AND d.endpoint_key = free.endpoint_key
+    RETURNING d.message_key, d.endpoint_key
     """,
-    "ii",
+    "iii",
 )
+_KEEP_LEASES = Many("INSERT INTO ringback_lease (first_key, last_key, token, until) {rows}", "iiii")
 _ENDPOINTS = Many(
     f"""
     SELECT wanted.id, wanted.quota, e.key, e.deleted_at, {ENDPOINT_COLUMNS}
@@ -341,8 +350,11 @@ class PostgresLine(PastPause, Database):
         with self._floors.looking():
             over = self.rows(_OVER, (self._floors.leases, now))
         self._floors.ended(now)
-        kept = self.rows_for(_LEFT, over)
-        self.execute_rows(_REQUEUE, sorted(kept))
+        left = self.rows_for(_LEFT, over)
+        requeued = set(self.rows_for(_REQUEUE, sorted(row[:3] for row in left)))
+        held = {row[2:] for row in left if row[:2] not in requeued}
+        # Until a little later, as if they were a little longer.
+        self.execute_rows(_KEEP_LEASES, [(*row[:3], now + SECOND) for row in over if row[2:] in held])
 
     def _due(self, now: Instant, limit: int) -> list[DueEndpoint]:
         query = _DUE.format(free=FREE, in_order=oldest_in_order(self.dialect))

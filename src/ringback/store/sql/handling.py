@@ -120,7 +120,8 @@ class Handling(Line):
         row = attempt_row(work.key, attempt)
         fence = Statement(
             "UPDATE ringback_delivery SET state = ?, attempts = ?, due_at = NULL, lease_token = NULL, begun = 0,"
-            f" reason = NULL WHERE {_FENCE}",
+            # A process that freezes now must not keep the row from others for ever.
+            f" reason = NULL WHERE {_FENCE}{self.dialect.in_haste}",
             (ENDED[settlement.decision.step], work.attempts + 1, *work.key, work.lease.token),
             changes=1,
         )

@@ -41,6 +41,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
         live_key: The ordering key of those.
         lock: What stands behind a query whose rows nobody else is to change meanwhile.
         lock_free: The same, where rows that somebody else has are to be left out.
+        in_haste: A further condition, which always holds and has the transaction undone if nothing follows soon.
     """
 
     ordered: str
@@ -54,6 +55,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     live_key: str
     lock: str = ""
     lock_free: str = ""
+    in_haste: str = ""
 
 
 class Tables(ABC):

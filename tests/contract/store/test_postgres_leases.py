@@ -1,0 +1,65 @@
+"""PostgreSQL alone: what is left of a lease goes to the queue, whoever is about to settle some of it and does not."""
+
+import contextlib
+
+import pytest
+from scene import LEASE, PostgresDatabase, Scene
+
+from ringback.model import DeliveryState
+from ringback.policy import LEASE_MARGIN, Step
+
+IDLE = "SELECT current_setting('idle_in_transaction_session_timeout')"
+
+
+@pytest.fixture
+def database(tmp_path):
+    return PostgresDatabase(tmp_path)
+
+
+@pytest.fixture
+def scene(database):
+    with contextlib.closing(database.open()) as store:
+        yield Scene(store)
+
+
+def settling(scene, connection, work):
+    """Run in an open transaction what settles a success there."""
+    connection.execute("BEGIN")
+    for statement in scene.store.done_statements(scene.settlement(work, Step.SUCCEED)):
+        assert connection.execute(statement.text, statement.values).rowcount == 1
+
+
+@pytest.mark.parametrize("end", ["COMMIT", "ROLLBACK"])
+def test_nobody_waits_for_whoever_is_about_to_settle(scene, database, end):
+    """The rest of the lease is due and taken at once; the one that was held is too, if it was not settled after all."""
+    application = scene.application()
+    endpoint = scene.endpoint(application)
+    works = [
+        accepted.works[0] for accepted in scene.accept(*[scene.acceptance(application) for _ in range(3)])
+    ]
+    with database.application() as handler:
+        settling(scene, handler, works[1])
+        scene.tick(10 * LEASE)
+        assert scene.due() == [endpoint.id]
+        taken = scene.take(endpoints=[endpoint.id])
+        assert [work.message_id for work in taken] == [works[0].message_id, works[2].message_id]
+        handler.execute(end)
+    left = [] if end == "COMMIT" else [works[1].message_id]
+    scene.tick()
+    scene.due()
+    assert [work.message_id for work in scene.take(endpoints=[endpoint.id])] == left
+    assert scene.delivery_of(works[1]).state is (DeliveryState.LEASED if left else DeliveryState.SUCCEEDED)
+    assert scene.store.rows("SELECT count(*) FROM ringback_lease") == [(0,)]
+
+
+def test_a_handler_that_freezes_when_it_is_done_holds_the_delivery_for_seconds(scene, database):
+    """However long it may take before: from what settles it on, the server ends it if nothing comes."""
+    application = scene.application()
+    scene.endpoint(application)
+    (work,) = scene.publish(application).works
+    with database.application() as handler:
+        assert handler.execute(IDLE).fetchone() == ("0",)
+        settling(scene, handler, work)
+        assert handler.execute(IDLE).fetchone() == (f"{LEASE_MARGIN // 1000}s",)
+        handler.execute("ROLLBACK")
+        assert handler.execute(IDLE).fetchone() == ("0",)
