@@ -3,6 +3,7 @@
 import contextlib
 import json
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -354,6 +355,52 @@ def test_a_role_needs_no_more_than_usage(database, tx, acme):
             assert publish(teller, acme)
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 teller.execute("SELECT * FROM ringback_message")
+    finally:
+        tx.execute("DROP OWNED BY shop_teller; DROP ROLE shop_teller")
+
+
+ACCEPT = """
+    SELECT message_id FROM ringback.accept(
+        %s, %s, %s, 'order.paid', '{}', NULL, NULL, NULL, NULL, CAST(NULL AS bigint), CAST(NULL AS text)
+    )
+"""
+GOOD_ID = "msg_" + "0" * 27
+
+
+@pytest.mark.parametrize(
+    ("message_id", "days", "told"),
+    [
+        (GOOD_ID, 8, "created_at"),
+        (GOOD_ID, 40_000, "created_at"),
+        (GOOD_ID, -8, "created_at"),
+        (GOOD_ID, None, "created_at"),
+        ("msg_1", 0, "id"),
+        ("<script>", 0, "id"),
+        (None, 0, "id"),
+    ],
+)
+def test_whoever_goes_past_the_doors_is_held_to_bounds(tx, acme, message_id, days, told):
+    """No message has an id of another form, and no tables are made for days that are far away."""
+    instant = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint + %s::bigint * 86400000"
+    query = ACCEPT.replace("%s, %s, %s", f"%s, %s, {instant}")
+    with pytest.raises(psycopg.Error, match=f"^{told}: ") as raised:
+        tx.execute(query, (acme.id, message_id, days))
+    assert raised.value.sqlstate == "RB422"
+    assert tx.execute(query, (acme.id, GOOD_ID, 1)).fetchone() == (GOOD_ID,)
+
+
+def test_what_the_functions_call_themselves_is_not_for_others(database, tx, acme):
+    """Nor is the form of earlier versions, which knows no bounds."""
+    tx.execute("CREATE ROLE shop_teller")
+    tx.execute("GRANT USAGE ON SCHEMA ringback TO shop_teller")
+    try:
+        with psycopg.connect(database.url, autocommit=True) as teller:
+            teller.execute("SET ROLE shop_teller")
+            earlier = ACCEPT.replace(", CAST(NULL AS bigint), CAST(NULL AS text)", "")
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                teller.execute(earlier, (acme.id, GOOD_ID, 1))
+            now = int(time.time() * 1000)
+            assert teller.execute(ACCEPT, (acme.id, GOOD_ID, now)).fetchone() == (GOOD_ID,)
     finally:
         tx.execute("DROP OWNED BY shop_teller; DROP ROLE shop_teller")
 
