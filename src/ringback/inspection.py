@@ -36,7 +36,8 @@ def examine_inspection(found: Inspection) -> Iterator[Finding]:
         )
     yield from _examine_days(found.days_ahead)
     yield from _examine_vacuum(found)
-    yield from _examine_transactions(found.oldest_transaction)
+    yield from _examine_transactions(found)
+    yield from _examine_slots(found.idle_slots)
     if not found.faults and found.syncs:
         yield Finding(Verdict.OK, ABOUT, "it is whole, and commits wait for the disk")
 
@@ -98,17 +99,38 @@ def _examine_vacuum(found: Inspection) -> Iterator[Finding]:
         yield Finding(Verdict.OK, "vacuum", f"autovacuum is on; {told}")
 
 
-def _examine_transactions(oldest: Duration | None) -> Iterator[Finding]:
-    if oldest is None:
-        return
-    told = f"the oldest transaction has been open for {oldest // SECOND:,} s"
-    if oldest < LONG_TRANSACTION:
-        yield Finding(Verdict.OK, "transactions", told)
-    else:
+def _examine_transactions(found: Inspection) -> Iterator[Finding]:
+    about, why = (
+        "transactions",
+        "nothing that was deleted since can be cleared away, so that the queue grows slow",
+    )
+    if found.oldest_prepared >= LONG_TRANSACTION:
         yield Finding(
             Verdict.WARNING,
-            "transactions",
-            told,
-            "nothing that was deleted since can be cleared away, so that the queue grows slow",
-            "find it in pg_stat_activity and end it with pg_terminate_backend",
+            about,
+            f"a transaction was prepared {found.oldest_prepared // SECOND:,} s ago and not ended since",
+            why,
+            "find it in pg_prepared_xacts and end it with COMMIT PREPARED or ROLLBACK PREPARED",
+        )
+    oldest = found.oldest_transaction
+    if oldest is None:
+        return
+    which = "the oldest transaction" if found.all_seen else "the oldest transaction that this role may see"
+    told = f"{which} has been open for {oldest // SECOND:,} s"
+    if oldest < LONG_TRANSACTION:
+        hint = "" if found.all_seen else "; GRANT pg_read_all_stats shows it those of others, too"
+        yield Finding(Verdict.OK, about, told + hint)
+    else:
+        advice = "find it in pg_stat_activity and end it with pg_terminate_backend"
+        yield Finding(Verdict.WARNING, about, told, why, advice)
+
+
+def _examine_slots(idle: tuple[str, ...]) -> Iterator[Finding]:
+    if idle:
+        yield Finding(
+            Verdict.WARNING,
+            "replication",
+            f"nobody reads from the replication slots {', '.join(idle)}",
+            "the server keeps its log for them until its disk is full",
+            "start what reads from them, or remove them with pg_drop_replication_slot",
         )

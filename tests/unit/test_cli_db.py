@@ -14,6 +14,7 @@ from ringback.model import Application
 from ringback.outbox import system_clock
 from ringback.policy import DAY
 from ringback.store import Acceptance, Lease, MessageFilter, Page, examine_store, open_store
+from ringback.store.postgres.upkeep import PRUNING
 from ringback.vault import Vault
 
 KEY = base64.b64encode(bytes(32)).decode()
@@ -90,6 +91,16 @@ def test_check_finds_what_is_wrong(capsys):
     told = capsys.readouterr().out
     assert "the index ringback_application_uid is invalid" in told
     assert "the table ringback_message_20200101 is no part of its whole" in told
+
+
+def test_prune_says_what_is_in_its_way(capsys):
+    """While another node removes, it is left to that one; nothing is called done that is not."""
+    url = postgres_server().new_database()
+    with psycopg.connect(url) as connection:
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (PRUNING,))
+        assert run(["db", "prune", "--store", url]) == 0
+    told = capsys.readouterr().err
+    assert "another node is removing at this moment; the rest is for later" in told
 
 
 def test_prune_removes_what_is_old(store_url, capsys):

@@ -28,14 +28,25 @@ def test_a_sound_database_is_ok():
         ({"vacuums": False}, "vacuum", "broken"),
         ({"dead_rows": 10_000_000}, "vacuum", "warning"),
         ({"oldest_transaction": HOUR}, "transactions", "warning"),
+        ({"oldest_prepared": HOUR}, "transactions", "warning"),
+        ({"idle_slots": ("standby_2",)}, "replication", "warning"),
     ],
 )
 def test_what_is_wrong_is_told_with_advice(fields, about, verdict):
     """Each thing that can be wrong is found, with why it matters and what to do."""
-    assert judged(**fields)[about] == verdict
     (found,) = [one for one in examine_inspection(Inspection(**SOUND | fields)) if one.verdict == verdict]
+    assert found.about == about
     assert found.why
     assert found.advice
+
+
+def test_what_cannot_be_seen_is_not_called_sound():
+    """A role from which others' transactions are hidden is told so, and how to see them."""
+    (found,) = [
+        one for one in examine_inspection(Inspection(**SOUND, all_seen=False)) if one.about == "transactions"
+    ]
+    assert "that this role may see" in found.what
+    assert "pg_read_all_stats" in found.what
 
 
 def test_a_queue_that_is_late_is_told():

@@ -299,7 +299,9 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
 
     ``faults`` are sentences about what is broken in it. ``syncs`` tells that commits wait for the disk, ``days_ahead``
     for how many days after this one there are tables, ``vacuums`` that dead rows are cleared away by themselves.
-    ``oldest_transaction`` is for how long one has been open, whoever began it; ``dead_rows`` are those of the queue.
+    ``oldest_transaction`` is for how long one has been open, whoever began it; where not ``all_seen``, of those that
+    this role may see. ``oldest_prepared`` is the same of those prepared for a commit in two phases. ``dead_rows`` are
+    those of the queue; ``idle_slots`` are replication slots that the server keeps its log for, and nobody reads from.
     """
 
     faults: tuple[str, ...]
@@ -307,7 +309,10 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
     days_ahead: int | None = None
     vacuums: bool | None = None
     oldest_transaction: Duration | None = None
+    all_seen: bool = True
+    oldest_prepared: Duration = 0
     dead_rows: int | None = None
+    idle_slots: tuple[str, ...] = ()
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,6 +23,15 @@ _OLDEST = """
     SELECT coalesce((extract(epoch FROM max(clock_timestamp() - xact_start)) * 1000)::bigint, 0)
     FROM pg_stat_activity WHERE xact_start IS NOT NULL AND pid <> pg_backend_pid() AND backend_type = 'client backend'
 """
+# When others began their transactions is hidden from most roles.
+_ALL_SEEN = "SELECT pg_has_role('pg_read_all_stats', 'USAGE')"
+_PREPARED = """
+    SELECT coalesce((extract(epoch FROM max(clock_timestamp() - prepared)) * 1000)::bigint, 0)
+    FROM pg_prepared_xacts WHERE database = current_database()
+"""
+_IDLE_SLOTS = (
+    "SELECT slot_name::text FROM pg_replication_slots WHERE NOT active AND NOT temporary ORDER BY slot_name"
+)
 _DAYS = """
     SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
     WHERE i.inhparent = 'ringback_attempt'::regclass ORDER BY c.relname
@@ -72,5 +81,8 @@ class Examination(Database):
             days_ahead=ahead,
             vacuums=autovacuum == "on",
             oldest_transaction=self.rows(_OLDEST)[0][0],
+            all_seen=self.rows(_ALL_SEEN)[0][0],
+            oldest_prepared=self.rows(_PREPARED)[0][0],
+            idle_slots=tuple(name for (name,) in self.rows(_IDLE_SLOTS)),
             dead_rows=self.rows(_DEAD, ("ringback_queue", "ringback_lease"))[0][0],
         )
