@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import msgspec
 from markupsafe import Markup
 
-from ringback import ids
+from ringback import ids, search
 from ringback.design.charts import Plot, Series, bars
 from ringback.design.contents import weight, within
 from ringback.design.writing import sentence
@@ -95,17 +95,13 @@ class Endpoints:
         """Show what was tried, newest first."""
         asked, went, status_class = part(visit), visit.query.get("went"), visit.query.get("class")
         where = AttemptFilter(
-            endpoint_id=visit.parts["ep"],
             ok={"well": True, "wrong": False}.get(went),
             status_class=int(status_class) if status_class in dict(CLASSES) else None,
             answers=False,
         )
-
-        def look_up(store: Store) -> tuple[Application, Endpoint, list[Attempt]]:
-            application, endpoint = pair(store, visit)
-            return application, endpoint, store.attempts(application.id, where, asked)
-
-        application, endpoint, found = await self._behind.outbox.read(look_up)
+        application, endpoint = await pair_of(self._behind, visit)
+        read = self._behind.outbox.read
+        found = await search.attempts(read, application.id, endpoint.id, where, asked)
         rows: Slice[Attempt] = sliced(visit, found, asked, lambda one: one.id)
         given = {"application": application, "endpoint": endpoint, "attempts": rows}
         chosen = {"went": went, "status_class": status_class, "classes": CLASSES}
@@ -121,16 +117,9 @@ class Endpoints:
         standings = (Standing(wanted),) if wanted in set(Standing) else None
         kind = visit.query.get("type")
         where = MessageFilter(event_types=(kind,) if kind else None)
-
-        def look_up(store: Store) -> tuple[Application, Endpoint, list[tuple[Delivery, Message]]]:
-            application, endpoint = pair(store, visit)
-            return (
-                application,
-                endpoint,
-                store.addressed(application.id, endpoint.id, where, asked, standings),
-            )
-
-        application, endpoint, found = await self._behind.outbox.read(look_up)
+        application, endpoint = await pair_of(self._behind, visit)
+        read = self._behind.outbox.read
+        found = await search.addressed(read, application.id, endpoint.id, where, asked, standings=standings)
         rows: Slice[tuple[Delivery, Message]] = sliced(visit, found, asked, lambda row: row[1].id)
         given = {"application": application, "endpoint": endpoint, "rows": rows}
         chosen = {"standing": wanted, "kind": kind, "standings": [one.value for one in Standing]}
