@@ -8,6 +8,7 @@ import pytest
 from falcon.inspect import inspect_routes
 
 from ringback.api_keys import ApiKeys
+from ringback.canary import Canary
 from ringback.model import OutcomeKind, SkipReason
 from ringback.observe import Observer
 from ringback.outbox import Outbox
@@ -39,6 +40,7 @@ def routes():
         sessions=Sessions(None, b""),
         metrics=Metrics(Observer()),
         readiness=lambda: None,
+        canary=Canary(None, None, 1, clock=None, monotonic=None, entropy=None).send,
         max_body=1,
     )
     found = {

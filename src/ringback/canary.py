@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from ringback import ids, policy
 from ringback.courier import Courier
@@ -13,6 +13,9 @@ from ringback.model import Attempt, Duration, Instant, Outcome
 from ringback.policy import Decision, RetrySchedule, Step
 from ringback.store import Lease, Settlement, Store, Work
 from ringback.store.commit import TOKEN_BITS, Committer
+
+# What sends one, given an application or a source and its endpoint, and tells what came of it.
+SendCanary = Callable[[str, str], Awaitable[Attempt]]
 
 MAX_AT_ONCE = 4
 PAUSED = "endpoint_paused"

@@ -17,8 +17,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ringback.api_keys import ApiKeys
-from ringback.config import Address
+from ringback.config import Address, load
 from ringback.drafts import Draft
+from ringback.engine import canary_of
 from ringback.gateway import Gateway
 from ringback.intake import Intake
 from ringback.observe import Observer
@@ -86,6 +87,7 @@ def api(tmp_path_factory):
         sessions=Sessions(committer, bytes(32)),
         metrics=Metrics(observer),
         readiness=lambda: None,
+        canary=canary_of(load({}, {}, None), committer, system_clock).send,
         max_body=MAX_BODY,
     )
     with serving(app, Express(outbox, tokens, gateway)) as port:

@@ -117,7 +117,7 @@ def test_a_message_is_found_and_sent_again(place, hand, application):
 
 @by("hand")
 def test_an_endpoint_that_fails(place, hand, application):
-    """The first page names it, its own says how it fails; paused it keeps what comes, and resumed it gets it."""
+    """Its page says how it fails; paused it keeps what comes, a canary says how it is now, resumed it gets all."""
     one = endpoint(place, application, "/broken")
     place.api.post(f"/app/{application}/msg", PUBLISHED)
     place.shop.until(lambda: [True for arrival in place.shop.ledger if arrival.path == "/broken"])
@@ -130,6 +130,8 @@ def test_an_endpoint_that_fails(place, hand, application):
     hand.press("button", "Pause")
     hand.reads("Paused.")
     assert place.api.get(f"/app/{application}/endpoint/{one}")["state"] == "paused"
+    hand.press("button", "Send one as a canary")
+    hand.reads(re.compile("The canary failed: Refused by the receiver: 500"))
     hand.press("button", "Resume")
     expect(hand.page.get_by_role("button", name="Pause")).to_be_visible()
 

@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import json
 import secrets
+import time
 
 import falcon.testing
 
@@ -11,6 +12,8 @@ from contract_of_api import check
 from ringback import ids, policy
 from ringback.access import Scope
 from ringback.api_keys import ApiKeyDraft, ApiKeys
+from ringback.canary import Canary
+from ringback.courier import Courier
 from ringback.gateway import Gateway
 from ringback.intake import Intake
 from ringback.model import Attempt, EndpointState, Outcome, OutcomeKind, Phases
@@ -35,6 +38,7 @@ TOKEN = "ringback_test_token_of_the_administrator"
 BASE = "/api/v1"
 MAX_BODY = 64 * 1024
 MAX_PAYLOAD = 32 * 1024
+DEADLINE = 15_000
 # Those of leases that are taken by hand.
 _LEASES = itertools.count(1_000_000)
 PHASES = Phases(900, 2_000, 6_000, 50, 3_000, 200)
@@ -59,6 +63,33 @@ class Hand:
 
     def catalog_changed(self):
         """Take no heed."""
+
+
+class Shop:
+    """Whoever receives: takes everything with 204, or comes to the *outcome* that it is told."""
+
+    def __init__(self):
+        self.outcome = Outcome(kind=OutcomeKind.SUCCESS, status=204)
+
+    async def send(self, request):
+        """See ``Destination``."""
+        return self.outcome
+
+    async def aclose(self):
+        """See ``Destination``."""
+
+
+def canary_of(committer, shop):
+    """Return what sends canaries to a shop."""
+    courier = Courier(shop, "Ringback", DEADLINE, time.monotonic)
+    return Canary(
+        committer,
+        courier,
+        DEADLINE,
+        clock=system_clock,
+        monotonic=time.monotonic,
+        entropy=secrets.token_bytes,
+    )
 
 
 class Api:
@@ -178,12 +209,12 @@ def management(
     """Yield an ``Api`` over a store in *folder*, or at *url*; *signer* reads signed tokens, good at *now*."""
     store = open_store(url or f"sqlite:///{folder / 'ringback.db'}", Vault(bytes(32)))
     observer, hand = Observer(), Hand()
-    committer = Committer(store, clock=system_clock, observer=observer, handover=hand, deadline=15_000)
+    committer = Committer(store, clock=system_clock, observer=observer, handover=hand, deadline=DEADLINE)
     committer.start()
     outbox = Outbox(committer, max_payload=MAX_PAYLOAD)
     clock = {} if monotonic is None else {"monotonic": monotonic}
     keys = ApiKeys(committer, clock=now)
-    standing = {"reason": None}
+    standing, shop = {"reason": None}, Shop()
     app = create_app(
         outbox=outbox,
         sources=Sources(committer),
@@ -191,6 +222,7 @@ def management(
         sessions=Sessions(committer, bytes(32), admin=TOKEN, clock=now),
         metrics=Metrics(observer),
         readiness=lambda: standing["reason"],
+        canary=canary_of(committer, shop).send,
         max_body=MAX_BODY,
         public_url=public_url,
         strict=strict,
@@ -241,10 +273,6 @@ async def _refused(_endpoint):
     return Probed(Outcome(kind=OutcomeKind.CONNECT, detail="refused"), 1)
 
 
-async def _unsent(application, endpoint):
-    raise AssertionError(f"{endpoint} of {application} was sent a canary")
-
-
 def site_of(api, **settings):
     """Return the pages beside an API; *settings* are those of ``Behind``."""
     sessions = Sessions(api.committer, bytes(32), admin=TOKEN, clock=api.keys.clock)
@@ -258,7 +286,7 @@ def site_of(api, **settings):
         "recent": Recent(api.observer, api.keys.clock),
         "readiness": lambda: api.standing["reason"],
         "probe": _refused,
-        "canary": _unsent,
+        "canary": canary_of(api.committer, Shop()).send,
         "clock": api.keys.clock,
     }
     return Site(Behind(**behind | settings))

@@ -299,3 +299,21 @@ def test_what_was_shown_masked_comes_back(api):
     for elsewhere in ("https://shop:********@other.example/hook", "https://else:********@example.com/hook"):
         assert faults(api.put(EP, {"url": elsewhere})) == [("body", "url")]
         assert faults(api.patch(EP, {"url": elsewhere})) == [("body", "url")]
+
+
+def test_a_canary_goes_past_a_pause(api):
+    """The oldest message that waits is sent at once, by hand, and the answer is the attempt; then nothing waits."""
+    endpoint = api.endpoint("acme", uid="hook")["id"]
+    assert api.post(f"{EP}/canary").status_code == 409
+    api.post(f"{EP}/pause")
+    nothing = api.post(f"{EP}/canary")
+    assert (nothing.status_code, nothing.json["detail"][:16]) == (409, "no message waits")
+    message = api.message("acme")["id"]
+    sent = api.post(f"{EP}/canary")
+    assert (sent.status_code, sent.json["msgId"], sent.json["endpointId"]) == (200, message, endpoint)
+    assert (sent.json["responseStatusCode"], sent.json["triggerType"]) == (204, 1)
+    assert [one["id"] for one in api.get(f"/app/acme/attempt/msg/{message}").json["data"]] == [
+        sent.json["id"]
+    ]
+    assert api.post(f"{EP}/canary").status_code == 409
+    assert api.post("/app/acme/endpoint/nobody/canary").status_code == 404

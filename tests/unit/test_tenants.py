@@ -85,6 +85,7 @@ PORTAL = (
     MANAGING
     | POLLING
     | {
+        "POST /endpoint/{ep}/canary",
         "POST /endpoint/{ep}/recover",
         "POST /endpoint/{ep}/replay-missing",
         "POST /endpoint/{ep}/bulk-replay",
@@ -321,7 +322,9 @@ def test_scopes(api, acme):
             "poll": f"{method} {below}" in POLLING,
             "manage-transformations": f"{method} {below}" in TRANSFORMING,
             "manage-endpoints": secret or f"{method} {below}" in MANAGING,
-            "redeliver": below.endswith(("/recover", "/resend", "/replay-missing", "/bulk-replay")),
+            "redeliver": below.endswith(
+                ("/canary", "/recover", "/resend", "/replay-missing", "/bulk-replay")
+            ),
         }
         allowed["signed"] = allowed["portal"]
         for scope, key in acme.keys.items():

@@ -8,12 +8,14 @@ from typing import Any
 
 from falcon.asgi import App
 
+from ringback.canary import SendCanary
 from ringback.outbox import Outbox
 from ringback.server.api.api_token import ApiTokens
 from ringback.server.api.application import Applications
 from ringback.server.api.attempt import Attempts
 from ringback.server.api.authentication import Authentication
 from ringback.server.api.background_task import BackgroundTasks
+from ringback.server.api.canary import Canaries
 from ringback.server.api.contents import Contents
 from ringback.server.api.endpoint import Endpoints
 from ringback.server.api.endpoint_option import EndpointOptions
@@ -76,6 +78,7 @@ def create_app(
     sessions: Sessions,
     metrics: Metrics,
     readiness: Readiness,
+    canary: SendCanary,
     max_body: int,
     public_url: str | None = None,
     strict: bool = False,
@@ -89,6 +92,7 @@ def create_app(
         sessions: Makes the links that let an application's own people into their portal.
         metrics: What ``/metrics`` shows.
         readiness: Says why this node should get no requests now; None when it should.
+        canary: Sends one message that waits for a paused endpoint.
         max_body: The largest request body, in bytes.
         public_url: Where providers reach this server; None to take the address of each request.
         strict: Refuse unknown fields and parameters; otherwise they are left out and named in the answer.
@@ -106,6 +110,7 @@ def create_app(
         Attempts: Attempts(outbox),
         Authentication: Authentication(outbox, tokens, sessions, bodies, public_url),
         BackgroundTasks: BackgroundTasks(outbox),
+        Canaries: Canaries(canary),
         Contents: Contents(outbox, bodies),
         EndpointOptions: EndpointOptions(outbox, bodies),
         Endpoints: Endpoints(outbox, bodies),

@@ -42,6 +42,7 @@ _RIGHTS = {
     ("GET", "/endpoint/{ep}/secret"): Right.SEE_SECRETS,
     ("HEAD", "/endpoint/{ep}/secret"): Right.SEE_SECRETS,
     ("POST", "/endpoint/{ep}/secret/rotate"): Right.ROTATE_SECRETS,
+    ("POST", "/endpoint/{ep}/canary"): Right.REDELIVER,
     ("POST", "/endpoint/{ep}/recover"): Right.REDELIVER,
     ("POST", "/endpoint/{ep}/replay-missing"): Right.REDELIVER,
     ("POST", "/endpoint/{ep}/bulk-replay"): Right.REDELIVER,

@@ -213,6 +213,8 @@ class Node:
         tokens = Tokens(keys, self._settings.admin_token, signer_of(self._settings))
         sessions = self._sessions(committer)
         strict = self._settings.unknown_fields == "refuse"
+        canary = canary_of(self._settings, committer, self._clock)
+        undo.push_async_callback(canary.aclose)
         app = create_app(
             outbox=self.outbox,
             sources=sources,
@@ -220,6 +222,7 @@ class Node:
             sessions=sessions,
             metrics=metrics,
             readiness=self._reason_against,
+            canary=canary.send,
             max_body=self._settings.max_payload + BODY_OVERHEAD,
             public_url=self._settings.public_url,
             strict=strict,
@@ -233,8 +236,6 @@ class Node:
         express = Express(self.outbox, tokens, gateway, strict=strict)
         probe = probe_of(self._settings, self._clock)
         undo.push_async_callback(probe.aclose)
-        canary = canary_of(self._settings, committer, self._clock)
-        undo.push_async_callback(canary.aclose)
         behind = self._behind(sources, keys, sessions, probe, canary)
         doors = Doors(app, ASGIAdapter(gateway), Site(behind))
         self._web = Web(doors, express, self._settings.listen)

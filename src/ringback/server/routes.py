@@ -9,6 +9,7 @@ from ringback.server.api.application import Applications
 from ringback.server.api.attempt import Attempts
 from ringback.server.api.authentication import Authentication
 from ringback.server.api.background_task import BackgroundTasks
+from ringback.server.api.canary import Canaries
 from ringback.server.api.contents import Contents
 from ringback.server.api.endpoint import Endpoints
 from ringback.server.api.endpoint_option import EndpointOptions
@@ -178,6 +179,7 @@ def _endpoints(owner: str, endpoints: type[Endpoints]) -> Iterable[Entry]:
         (one_endpoint, endpoints, None),
         (f"{one_endpoint}/pause", endpoints, "pause"),
         (f"{one_endpoint}/resume", endpoints, "resume"),
+        (f"{one_endpoint}/canary", Canaries, None),
         (f"{one_endpoint}/recover", endpoints, "recover"),
         (f"{one_endpoint}/replay-missing", Replaying, "missing"),
         (f"{one_endpoint}/bulk-replay", Replaying, "bulk"),

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from ringback.api_keys import ApiKeys
-from ringback.model import Attempt, Endpoint
+from ringback.canary import SendCanary
+from ringback.model import Endpoint
 from ringback.observe import Observer
 from ringback.outbox import Outbox
 from ringback.probing import Probed
@@ -37,7 +38,7 @@ class Behind(msgspec.Struct, frozen=True, kw_only=True):
         keys: The API keys.
         sessions: Who is signed in.
         probe: Tries an endpoint out.
-        canary: Sends one message that waits for a paused endpoint, of an application, and tells what came of it.
+        canary: Sends one message that waits for a paused endpoint.
         brand: How the portal looks.
         settings: How this node is set, for people to read.
         observer: Is told what people did that others may ask about.
@@ -59,7 +60,7 @@ class Behind(msgspec.Struct, frozen=True, kw_only=True):
     recent: Recent
     readiness: Readiness
     probe: Callable[[Endpoint], Awaitable[Probed]]
-    canary: Callable[[str, str], Awaitable[Attempt]]
+    canary: SendCanary
     clock: Callable[[], int]
     brand: Brand = PLAIN
     settings: tuple[SettingShown, ...] = ()
