@@ -192,8 +192,10 @@ class Replays:
         use = idempotency("bulk-replay", idempotency_key, plan)
         return self._begin(application, TaskKind.BULK_REPLAY, _aimed(plan, at), use, at=at)
 
-    async def preview(self, application: str, plan: Plan, *, at: str | None = None) -> Preview:
-        """Tell what *plan* would send now, in many short reads; for its errors see ``begin``."""
+    async def preview(
+        self, application: str, plan: Plan, *, at: str | None = None, looks: int = PREVIEW_LOOKS
+    ) -> Preview:
+        """Tell what *plan* would send now, in short reads of so many messages in all; for its errors see ``begin``."""
         plan = _aimed(plan, at)
         selection = plan.selection(self._clock())
 
@@ -202,7 +204,7 @@ class Replays:
             return record, _targets(store, record.id, plan)
 
         record, targets = await self._committer.read(aim)
-        count = _Counting([Lane(endpoint_id=target.id) for target in targets], plan.limit or MAX_LIMIT)
+        count = _Counting([Lane(endpoint_id=target.id) for target in targets], plan.limit or MAX_LIMIT, looks)
         while not count.is_over:
             count.add(await self._committer.read(functools.partial(count.look, record.id, selection)))
         return count.preview((plan.rate, record.throttle_rate), targets)
@@ -289,10 +291,10 @@ def _targets(store: Store, owner: str, plan: Plan) -> list[Endpoint]:
 class _Counting:
     """How far a preview has come."""
 
-    def __init__(self, lanes: list[Lane], most: int) -> None:
+    def __init__(self, lanes: list[Lane], most: int, looks: int) -> None:
         self._lanes = lanes
         self._most = most
-        self._left = PREVIEW_LOOKS
+        self._left = looks
         self._counts: Counter[str] = Counter()
         self._times: list[Instant] = []
 

@@ -5,7 +5,7 @@ from urllib.parse import urljoin
 import pytest
 
 from ringback.observe import SecretShown
-from ringback.server.pages import endpoints
+from ringback.server.pages import endpoints, slices
 
 HOSTILE = "<script>alert(1)</script>"
 SECRET = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -168,6 +168,32 @@ def test_an_endpoint_that_has_failed_for_long_tells_what_changed_all_the_same(ap
     ]
     assert files == [b"answer 1", b"answer 2"]
     assert operator.follow(page, "compare what these say").headings[0] == "Two messages"
+
+
+@pytest.mark.parametrize(
+    ("tail", "empty"),
+    [
+        ("attempts?went=well", "No attempt is like that so far"),
+        ("messages?type=first.one", "No message is like that so far"),
+        ("messages?standing=succeeded", "No message is like that so far"),
+    ],
+)
+def test_a_look_goes_only_so_far_and_leads_on(api, operator, monkeypatch, tail, empty):
+    """What few are like is looked for among the latest; from there one goes further back, and back again."""
+    for module in (endpoints, slices):
+        monkeypatch.setattr(module, "LOOK", 2)
+    address = made(api)
+    app = address.split("/")[2]
+    for number, status in enumerate((200, 503, 503, 503, 503)):
+        api.message(app, eventType="first.one" if status == 200 else "invoice.paid")
+        api.attempt(status, later=100 * number)
+    page = operator.open(f"{address}/{tail}")
+    assert empty in page.headings
+    assert "Looked through 2 for these." in page.text
+    page = operator.follow(operator.follow(page, "Look further back"), "Look further back")
+    assert len(page.rows) == 2
+    assert "Looked through" not in page.text
+    assert empty in operator.follow(page, "Newer").headings
 
 
 def test_an_endpoint_that_never_worked_says_that_none_is_on_record(api, operator, monkeypatch):

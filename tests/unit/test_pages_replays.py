@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from visitors import enter
 
+from ringback.server.pages import replays
 from ringback.store import TaskState
 
 
@@ -94,6 +95,17 @@ def test_what_arrived_already_and_how_long_it_takes_is_told(api, operator, faile
     assert "Arrived already 1 of them" in told
     assert "It takes at most about 48 ms" in told
     assert "Arrived already" not in previewed(operator, failed).text
+
+
+def test_what_is_much_is_counted_when_that_is_asked_for(operator, failed, monkeypatch):
+    """At first only so many messages are looked at that the page is there at once; it says so and leads on."""
+    monkeypatch.setattr(replays, "FEW_LOOKS", 2)
+    page = previewed(operator, failed)
+    assert "more than 2 messages" in page.text
+    page.button("Send more than 2 messages again")
+    page = operator.follow(page, "Count them all")
+    assert "more than" not in page.text
+    assert "Running" in operator.press(page, "Send 3 messages again").text
 
 
 def test_nothing_to_send_says_so(operator, failed):

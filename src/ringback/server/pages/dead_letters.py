@@ -22,6 +22,7 @@ from ringback.store import Page as Part
 from ringback.store import Store
 
 ALL = "dead-letters"
+ROWS = 30
 # So many sources are looked at when all of them are meant.
 MOST_SOURCES = 200
 # They are in the order of their ids, which are exact to 4 ms.
@@ -63,7 +64,7 @@ class DeadLetters:
 
     async def show_all(self, visit: Visit) -> Page:
         """Show them, newest first."""
-        asked, only = part(visit), visit.parts.get("source")
+        asked, only = part(visit, rows=ROWS), visit.parts.get("source")
 
         def look_up(store: Store) -> tuple[Source | None, list[Letter]]:
             source = None if only is None else store.source(only)

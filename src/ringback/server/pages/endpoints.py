@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import msgspec
 from markupsafe import Markup
 
-from ringback import ids, search
+from ringback import ids
 from ringback.design.charts import Plot, Series, bars
 from ringback.design.contents import weight, within
 from ringback.design.writing import sentence
@@ -16,6 +16,7 @@ from ringback.drafts import MessageDraft
 from ringback.errors import NoExample, NotFound
 from ringback.examples import PING, PING_PAYLOAD, example_payload
 from ringback.model import Application, Attempt, Delivery, Endpoint, Instant, Message, Standing
+from ringback.search import LOOK
 from ringback.server.api.event_type import known
 from ringback.server.pages.behind import Behind
 from ringback.server.pages.confirming import Question, confirm
@@ -95,14 +96,20 @@ class Endpoints:
         """Show what was tried, newest first."""
         asked, went, status_class = part(visit), visit.query.get("went"), visit.query.get("class")
         where = AttemptFilter(
+            endpoint_id=visit.parts["ep"],
             ok={"well": True, "wrong": False}.get(went),
             status_class=int(status_class) if status_class in dict(CLASSES) else None,
             answers=False,
         )
-        application, endpoint = await pair_of(self._behind, visit)
-        read = self._behind.outbox.read
-        found = await search.attempts(read, application.id, endpoint.id, where, asked)
-        rows: Slice[Attempt] = sliced(visit, found, asked, lambda one: one.id)
+
+        def look_up(store: Store) -> tuple[Application, Endpoint, list[Attempt], Part]:
+            application, endpoint = pair(store, visit)
+            is_sparse = where.ok is not None or where.status_class is not None
+            bounded = _bounded(store, endpoint, where, asked) if is_sparse else asked
+            return application, endpoint, store.attempts(application.id, where, bounded), bounded
+
+        application, endpoint, found, bounded = await self._behind.outbox.read(look_up)
+        rows: Slice[Attempt] = sliced(visit, found, bounded, lambda one: one.id)
         given = {"application": application, "endpoint": endpoint, "attempts": rows}
         chosen = {"went": went, "status_class": status_class, "classes": CLASSES}
         return page(
@@ -117,10 +124,17 @@ class Endpoints:
         standings = (Standing(wanted),) if wanted in set(Standing) else None
         kind = visit.query.get("type")
         where = MessageFilter(event_types=(kind,) if kind else None)
-        application, endpoint = await pair_of(self._behind, visit)
-        read = self._behind.outbox.read
-        found = await search.addressed(read, application.id, endpoint.id, where, asked, standings=standings)
-        rows: Slice[tuple[Delivery, Message]] = sliced(visit, found, asked, lambda row: row[1].id)
+
+        def look_up(store: Store) -> tuple[Application, Endpoint, list[tuple[Delivery, Message]], Part]:
+            application, endpoint = pair(store, visit)
+            # What failed is in an index of its own.
+            is_sparse = kind or wanted not in {"", Standing.FAILED}
+            bounded = _bounded(store, endpoint, where, asked) if is_sparse else asked
+            found = store.addressed(application.id, endpoint.id, where, bounded, standings)
+            return application, endpoint, found, bounded
+
+        application, endpoint, found, bounded = await self._behind.outbox.read(look_up)
+        rows: Slice[tuple[Delivery, Message]] = sliced(visit, found, bounded, lambda row: row[1].id)
         given = {"application": application, "endpoint": endpoint, "rows": rows}
         chosen = {"standing": wanted, "kind": kind, "standings": [one.value for one in Standing]}
         return page(
@@ -218,6 +232,12 @@ def pair(store: Store, visit: Visit) -> tuple[Application, Endpoint]:
     """Return the application and its endpoint that an address names."""
     application = store.application(visit.parts["app"])
     return application, store.endpoint(application.id, visit.parts["ep"])
+
+
+def _bounded(store: Store, endpoint: Endpoint, where: MessageFilter | AttemptFilter, asked: Part) -> Part:
+    """Return what to ask for so that no more is looked through than one look may take."""
+    end = store.horizon(endpoint.application_id, where, asked, LOOK, endpoint_id=endpoint.id)
+    return msgspec.structs.replace(asked, end=end)
 
 
 def latest_at(store: Store, endpoint: Endpoint) -> list[Attempt]:

@@ -10,7 +10,7 @@ import msgspec
 from ringback.design.writing import sentence
 from ringback.errors import InvalidInput, NotFound, RingbackError
 from ringback.model import Application, Duration, Endpoint, Instant, Standing
-from ringback.replays import Plan, Preview
+from ringback.replays import PREVIEW_LOOKS, Plan, Preview
 from ringback.selection import AT_REST, RECOVERABLE
 from ringback.server.pages.behind import Behind
 from ringback.server.pages.endpoints import latest_at, pair
@@ -34,6 +34,9 @@ WHICH = (
     ("missing", "What was never tried there"),
 )
 STANDINGS = {"failed": (Standing.FAILED,), "recover": RECOVERABLE, "rest": AT_REST}
+# So many messages are looked at for a preview at first, which takes a moment; and what asks for all of them.
+FEW_LOOKS = 2_000
+ALL = "all"
 FIELDS = ("which", "window", "since", "until", "type", "rate", "limit")
 SAID = {
     "pause": "It waits.",
@@ -75,8 +78,9 @@ class ReplayPages:
             return self._form(visit, found)
         try:
             plan = self._plan(found.endpoint, visit.query.get)
-            preview = await self._behind.outbox.replays.preview(found.application.id, plan)
-            arrived = await self._arrived(found.application, plan)
+            looks = PREVIEW_LOOKS if visit.query.get("count") == ALL else FEW_LOOKS
+            preview = await self._behind.outbox.replays.preview(found.application.id, plan, looks=looks)
+            arrived = await self._arrived(found.application, plan) if preview.complete else 0
         except REFUSED as error:
             return self._form(visit, found, error=error)
         return self._form(visit, found, preview=preview, arrived=arrived)
@@ -179,6 +183,7 @@ class ReplayPages:
             "which": WHICH,
             "windows": SINCE,
             "preview": preview,
+            "can_count": visit.query.get("count") != ALL,
             "faults": {} if error is None else faults(error),
             "once": f"page.{now}.{visit.who.id}",
         }

@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from ringback.search import LOOK
 from ringback.server.pages.page import Visit
 from ringback.store import Page as Part
 
@@ -17,11 +18,15 @@ MAX_CURSOR = 300
 
 
 class Slice(msgspec.Struct, Generic[T], frozen=True):
-    """Rows of a list, and the addresses of the slices beside it, where there are any."""
+    """Rows of a list, and the addresses of the slices beside it, where there are any.
+
+    ``looked`` is how many were looked through for them, where that ended before the list did; otherwise 0.
+    """
 
     rows: Sequence[T]
     newer: str | None
     older: str | None
+    looked: int = 0
 
 
 def part(visit: Visit, *, rows: int = ROWS, descending: bool = True) -> Part:
@@ -43,6 +48,8 @@ def sliced(visit: Visit, found: Sequence[T], asked: Part, key: Callable[[T], str
     wanted = asked.limit - 1
     more = len(found) > wanted
     rows = found if not more else found[1:] if asked.backwards else found[:wanted]
+    if asked.end is not None and not more:
+        return _cut_off(visit, rows, asked, key)
     if not rows:
         return Slice((), None, None)
     is_first = not more if asked.backwards else asked.cursor is None
@@ -52,4 +59,16 @@ def sliced(visit: Visit, found: Sequence[T], asked: Part, key: Callable[[T], str
         rows,
         None if is_first else visit.here(before=newer, after=None),
         None if is_last else visit.here(after=older, before=None),
+    )
+
+
+def _cut_off(visit: Visit, rows: Sequence[T], asked: Part, key: Callable[[T], str]) -> Slice[T]:
+    """Return the slice of a look that had an end: from there it goes on."""
+    ends = (key(rows[0]), key(rows[-1])) if rows else (asked.cursor, asked.cursor)
+    newer, older = (asked.end, ends[1]) if asked.backwards else (asked.cursor and ends[0], asked.end)
+    return Slice(
+        rows,
+        newer and visit.here(before=newer, after=None),
+        older and visit.here(after=older, before=None),
+        LOOK,
     )
