@@ -49,6 +49,8 @@ def test_it_is_paused_and_resumed_and_replayed(api, operator, kept):
     for absent in ("canary", "Check now", "Secret", "Settings", "Set the pace", "Send an example", "Disable"):
         assert absent not in paused.text
     assert "Enabled" in operator.press(paused, "Resume").text
+    asked = operator.press(operator.open(page.url), "Forget the handler")
+    assert "makes it anew when it starts" in asked.text
     assert "Preview" in operator.open(f"{page.url}/replay").source
 
 
@@ -61,3 +63,21 @@ def test_who_may_only_look_pauses_nothing(place, kept):
     assert "It has not been called yet" in page.headings
     assert "/state" not in page.source
     assert reader.send("POST", f"{page.url}/state", {"csrf": page.csrf, "step": "pause"}).status_code == 403
+
+
+def test_an_endpoint_that_a_source_forwards_to_is_steered_like_any_other(api, operator, kept):
+    """Its settings, also patterns of event types, are changed; it is disabled and enabled, and deleted."""
+    path = f"/ingest/api/v1/source/{kept.id}/endpoint"
+    made = api.send("POST", path, {"url": "https://shop.example/hook", "eventTypes": ["invoice.*"]}).json
+    page = operator.follow(operator.open(f"/sources/{kept.id}"), "https://shop.example")
+    assert "Send an example" not in page.text
+    form = operator.follow(page, "Settings")
+    changed = operator.press(form, "Save", url="https://shop.example/other", description="Books")
+    assert "https://shop.example/other" in changed.headings
+    assert api.send("GET", f"{path}/{made['id']}").json["eventTypes"] == ["invoice.*"]
+    assert "It gets 3 a second at most." in operator.press(changed, "Set the pace", rate="3").text
+    off = operator.press(operator.press(changed, "Disable"), "Disable the endpoint")
+    assert "Enabled." in operator.press(off, "Enable").text
+    gone = operator.press(operator.press(changed, "Delete the endpoint"), "Delete the endpoint")
+    assert gone.url == f"/sources/{kept.id}"
+    assert "shop.example" not in gone.text

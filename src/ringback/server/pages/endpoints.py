@@ -184,23 +184,8 @@ class Endpoints:
         application, endpoint = await pair_of(self._behind, visit)
         if visit.form.ticked("sure"):
             await self._behind.outbox.remove_endpoint(application.id, endpoint.id)
-            return see(visit, Ways(visit).application(application.id), Said("The endpoint is deleted."))
-        return confirm(
-            visit,
-            Question(
-                title="Delete the endpoint",
-                question=f"Delete the endpoint {endpoint.url}?",
-                points=(
-                    "What waits for it is cancelled.",
-                    "What was sent to it stays on record until its retention ends.",
-                ),
-                action=visit.link(f"{Ways(visit).endpoint(endpoint)}/delete"),
-                button="Delete the endpoint",
-                back=visit.link(Ways(visit).endpoint(endpoint)),
-                tone="bad",
-                hidden={"sure": "yes"},
-            ),
-        )
+            return see(visit, Ways(visit).application(application.id), Said("It is deleted."))
+        return confirm(visit, _whether_to_delete(visit, endpoint))
 
     async def _example(self, kind: str) -> msgspec.Raw:
         if kind == PING:
@@ -288,6 +273,27 @@ def _told(store: Store, endpoint: Endpoint, fares: Fare) -> Mapping[str, str]:
 
 def _weight(kind: str) -> int:
     return AROUND_CHOICE + 2 * weight(kind)
+
+
+def _whether_to_delete(visit: Visit, endpoint: Endpoint) -> Question:
+    name = endpoint.handler
+    comes_back = (
+        () if name is None else ("A program that still has this function makes it anew when it starts.",)
+    )
+    return Question(
+        title="Delete the endpoint" if name is None else "Forget the handler",
+        question=f"Delete the endpoint {endpoint.url}?" if name is None else f"Forget {name}?",
+        points=(
+            "What waits for it is cancelled.",
+            "What was sent to it stays on record until its retention ends.",
+            *comes_back,
+        ),
+        action=visit.link(f"{Ways(visit).endpoint(endpoint)}/delete"),
+        button="Delete the endpoint" if name is None else "Forget the handler",
+        back=visit.link(Ways(visit).endpoint(endpoint)),
+        tone="bad",
+        hidden={"sure": "yes"},
+    )
 
 
 def _whether_to_disable(visit: Visit, endpoint: Endpoint) -> Question:
