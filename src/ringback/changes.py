@@ -9,14 +9,15 @@ import msgspec
 
 from ringback import drafts, ids
 from ringback.errors import Conflict, InvalidInput, LimitReached, NotFound
-from ringback.model import Endpoint, EndpointSecret, EndpointState, Instant
+from ringback.model import Endpoint, EndpointSecret, EndpointState, EventType, Instant
 from ringback.secrecy import unmasked_url
-from ringback.store import Store
+from ringback.store import Idempotency, Page, Store
 
 T = TypeVar("T")
 D = TypeVar("D", bound=drafts.Draft)
 
 MAX_OLD_SECRETS = 10
+MAX_ENDPOINTS = 1_000
 
 
 def rotated(
@@ -134,14 +135,57 @@ def replaced(old: Endpoint, record: Endpoint) -> Endpoint:
     )
 
 
-def check_subscription(store: Store, owner: str, record: Endpoint) -> None:
-    """Refuse an endpoint that listens to event types which are not there; raises ``InvalidInput``."""
+def event_type_for(store: Store, name: str, flags: frozenset[str] | None) -> EventType:
+    """Return an event type for one with these feature *flags* (None: all), for whom those of others are not there.
+
+    Raises:
+        NotFound: There is none that this one may know of.
+    """
+    event_type = store.event_type(name)
+    if not event_type.is_known_to(flags):
+        raise NotFound
+    return event_type
+
+
+def check_subscription(
+    store: Store,
+    owner: str,
+    record: Endpoint,
+    flags: frozenset[str] | None = None,
+    before: Endpoint | None = None,
+) -> None:
+    """Refuse an endpoint that listens to event types which are not there for one with these feature *flags*.
+
+    What it has listened to *before*, it may go on to, whoever changes it.
+
+    Raises:
+        InvalidInput: One is not there, or is archived.
+    """
     if ids.is_id(ids.SOURCE, owner) or owner == ids.OPERATOR:
         return  # its event types are its provider's, or Ringback's, which nobody registers
+    kept = set() if before is None else set(before.event_types or ())
     for index, name in enumerate(record.event_types or ()):
         try:
-            state = "is archived" if store.event_type(name).archived else None
+            kind = event_type_for(store, name, None if name in kept else flags)
+            state = "is archived" if kind.archived else None
         except NotFound:
             state = "does not exist"
         if state is not None:
             raise InvalidInput.at("body", "eventTypes", index, msg=f"the event type {name} {state}")
+
+
+def add_endpoint(
+    store: Store, application: str, record: Endpoint, key: Idempotency | None, flags: frozenset[str] | None
+) -> Endpoint:
+    """Add an endpoint to an application, once for a *key*; for the feature *flags* see ``check_subscription``.
+
+    Raises:
+        InvalidInput: It listens to an event type that is not there.
+        LimitReached: There are as many endpoints as there may be.
+    """
+    owner = store.application(application).id
+    check_subscription(store, owner, record, flags)
+    if len(store.endpoints(owner, Page(limit=MAX_ENDPOINTS))) == MAX_ENDPOINTS:
+        raise LimitReached(f"an application has at most {MAX_ENDPOINTS} endpoints")
+    use = None if key is None else msgspec.structs.replace(key, scope=f"{key.scope}:{owner}")
+    return store.endpoint(owner, store.add(msgspec.structs.replace(record, application_id=owner), use))

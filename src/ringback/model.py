@@ -253,6 +253,10 @@ class EventType(msgspec.Struct, frozen=True, kw_only=True):
         single = () if self.feature_flag is None else (self.feature_flag,)
         return self.feature_flags or single
 
+    def is_known_to(self, flags: frozenset[str] | None) -> bool:
+        """Tell whether one with these feature *flags* (None: all) may know of it."""
+        return flags is None or not self.flags or not flags.isdisjoint(self.flags)
+
 
 class CustomAck(msgspec.Struct, frozen=True, kw_only=True):
     """What a source answers in place of its provider's usual acknowledgement. ``status`` is 200 to 299."""

@@ -18,6 +18,7 @@ from ringback import drafts, ids, redelivery
 from ringback.archive import Archive
 from ringback.audience import is_wanted
 from ringback.changes import (
+    add_endpoint,
     addressed,
     changed_headers,
     check_inline,
@@ -32,7 +33,7 @@ from ringback.changes import (
 )
 from ringback.delivery_options import DeliveryOptions
 from ringback.drafts import ApplicationDraft, EndpointDraft, EventTypeDraft, MessageDraft, SecretRotation
-from ringback.errors import Conflict, InvalidInput, LimitReached, NotFound
+from ringback.errors import Conflict, InvalidInput, NotFound
 from ringback.event_type_import import Import, importing, plan
 from ringback.model import (
     Application,
@@ -48,12 +49,11 @@ from ringback.publication import PUBLISHING, acceptance_of, draft_of, of_each
 from ringback.repetition import idempotency, rotated_once
 from ringback.replays import Replays
 from ringback.signing import standard
-from ringback.store import Acceptance, Accepted, Document, Idempotency, Page, Pending, Store, Task
+from ringback.store import Acceptance, Accepted, Document, Page, Pending, Store, Task
 from ringback.store.commit import Committer
 
 T = TypeVar("T")
 
-MAX_ENDPOINTS = 1_000
 MAX_DOCUMENTS = 1_000_000
 MAX_PAYLOAD = 1024 * 1024
 MANUALLY = "manual"
@@ -272,20 +272,34 @@ class Outbox:
     # --- Endpoints ----------------------------------------------------------------------------------------
 
     def create_endpoint(
-        self, application: str, draft: EndpointDraft, *, idempotency_key: str | None = None
+        self,
+        application: str,
+        draft: EndpointDraft,
+        *,
+        idempotency_key: str | None = None,
+        flags: frozenset[str] | None = None,
     ) -> Pending[Endpoint]:
-        """Create an endpoint; without a secret, one is generated."""
+        """Create an endpoint; without a secret, one is generated.
+
+        With feature *flags*, event types are not there which who has these may not know of.
+        """
         draft.check()
         record = self._endpoint_of(draft)
         key = idempotency("endpoint", idempotency_key, draft)
 
         def change(store: Store) -> Endpoint:
-            return self._add_endpoint(store, application, record, key)
+            return add_endpoint(store, application, record, key, flags)
 
         return self._committer.write(change)
 
     def put_endpoint(
-        self, application: str, ref: str, draft: EndpointDraft, *, keep: Collection[str] = ()
+        self,
+        application: str,
+        ref: str,
+        draft: EndpointDraft,
+        *,
+        keep: Collection[str] = (),
+        flags: frozenset[str] | None = None,
     ) -> Pending[tuple[Endpoint, bool]]:
         """Replace an endpoint, or create it, with *ref* as its uid, when there is none; tell which by True.
 
@@ -301,15 +315,23 @@ class Outbox:
 
         def change(store: Store) -> tuple[Endpoint, bool]:
             owner = store.application(application).id
-            if found(lambda: store.endpoint(owner, ref)) is None:
+            old = found(lambda: store.endpoint(owner, ref))
+            if old is None:
                 check_uid_of_path(ref, draft.uid, ids.ENDPOINT)
-                return self._add_endpoint(store, owner, msgspec.structs.replace(record, uid=ref), None), True
-            check_subscription(store, owner, record)
+                named = msgspec.structs.replace(record, uid=ref)
+                return add_endpoint(store, owner, named, None, flags), True
+            check_subscription(store, owner, record, flags, old)
             return store.change_endpoint(owner, ref, renew), False
 
         return self._committer.write(change)
 
-    def change_endpoint(self, application: str, ref: str, changes: Mapping[str, Any]) -> Pending[Endpoint]:
+    def change_endpoint(
+        self,
+        application: str,
+        ref: str,
+        changes: Mapping[str, Any],
+        flags: frozenset[str] | None = None,
+    ) -> Pending[Endpoint]:
         """Change the fields named in *changes* (as in ``EndpointDraft``, but not the secret); the others stay."""
 
         def change(store: Store) -> Endpoint:
@@ -317,7 +339,7 @@ class Outbox:
                 check_not_handler(old)
                 record = self._endpoint_of(patched(drafts.endpoint_draft(old), changes))
                 if "event_types" in changes:
-                    check_subscription(store, old.application_id, record)
+                    check_subscription(store, old.application_id, record, flags, old)
                 return replaced(old, record)
 
             return store.change_endpoint(store.application(application).id, ref, renew)
@@ -545,16 +567,6 @@ class Outbox:
             created_at=now,
             updated_at=now,
         )
-
-    def _add_endpoint(
-        self, store: Store, application: str, record: Endpoint, key: Idempotency | None
-    ) -> Endpoint:
-        owner = store.application(application).id
-        check_subscription(store, owner, record)
-        if len(store.endpoints(owner, Page(limit=MAX_ENDPOINTS))) == MAX_ENDPOINTS:
-            raise LimitReached(f"an application has at most {MAX_ENDPOINTS} endpoints")
-        use = None if key is None else msgspec.structs.replace(key, scope=f"{key.scope}:{owner}")
-        return store.endpoint(owner, store.add(msgspec.structs.replace(record, application_id=owner), use))
 
     def _move_endpoint(self, application: str, ref: str, state: EndpointState) -> Pending[Endpoint]:
         now = self._clock()

@@ -37,6 +37,11 @@ class Maker(msgspec.Struct, frozen=True):
     feature_flags: tuple[str, ...] | None = None
     session: str | None = None
 
+    @property
+    def flags(self) -> frozenset[str] | None:
+        """The feature flags, as those of a principal."""
+        return None if self.feature_flags is None else frozenset(self.feature_flags)
+
 
 ANYBODY = Maker()
 
@@ -64,6 +69,8 @@ class Pollers:
     ) -> Pending[tuple[Endpoint, str]]:
         """Create a poller; return it and the text of a token for it, which nothing keeps.
 
+        Event types which its *maker* may not know of are not there.
+
         Raises:
             InvalidInput: Something does not obey the rules.
             NotFound: There is no such application.
@@ -74,7 +81,7 @@ class Pollers:
 
         def change(store: Store) -> tuple[Endpoint, str]:
             owner = store.application(application).id
-            check_subscription(store, owner, record)
+            check_subscription(store, owner, record, maker.flags)
             if len(store.pollers(owner, Page(limit=MAX_POLLERS))) == MAX_POLLERS:
                 raise LimitReached(f"an application has at most {MAX_POLLERS} pollers")
             store.add_poller(msgspec.structs.replace(record, application_id=owner))
@@ -87,7 +94,13 @@ class Pollers:
         """Return a page of an application's pollers; raises ``NotFound``."""
         return self._committer.read(lambda store: store.pollers(store.application(application).id, page))
 
-    def change(self, application: str, poller: str, changes: Mapping[str, Any]) -> Pending[Endpoint]:
+    def change(
+        self,
+        application: str,
+        poller: str,
+        changes: Mapping[str, Any],
+        flags: frozenset[str] | None = None,
+    ) -> Pending[Endpoint]:
         """Change the fields named in *changes*, as in ``PollerDraft``; the others stay.
 
         Raises:
@@ -103,7 +116,7 @@ class Pollers:
                 fields["metadata"] = {}
             new = msgspec.structs.replace(old, **fields, updated_at=now)
             if "event_types" in changes:
-                check_subscription(store, old.application_id, new)
+                check_subscription(store, old.application_id, new, flags, old)
             return new
 
         def change(store: Store) -> Endpoint:

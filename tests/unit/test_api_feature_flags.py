@@ -78,6 +78,45 @@ def test_flags_of_both_generations(api):
     ]
 
 
+def test_what_one_may_not_know_of_cannot_be_listened_to(api):
+    """Endpoints and pollers are refused an event type of others as one that is not there, in the same words."""
+    api.event_type("beta.one", featureFlag="beta")
+    endpoint = api.endpoint("acme", uid="hook")["id"]
+    poller = api.post("/app/acme/poller", {}).json["id"]
+    token = access(api)
+
+    def refused(kind):
+        tries = [
+            api.post("/app/acme/endpoint", {"url": "https://a.example/", "eventTypes": [kind]}, token=token),
+            api.put("/app/acme/endpoint/x", {"url": "https://a.example/", "eventTypes": [kind]}, token=token),
+            api.put(
+                "/app/acme/endpoint/hook", {"url": "https://a.example/", "eventTypes": [kind]}, token=token
+            ),
+            api.patch(f"/app/acme/endpoint/{endpoint}", {"eventTypes": [kind]}, token=token),
+            api.post("/app/acme/poller", {"eventTypes": [kind]}, token=token),
+            api.patch(f"/app/acme/poller/{poller}", {"eventTypes": [kind]}, token=token),
+            api.get(f"/event-type/{kind}", token=token),
+        ]
+        assert [one.status_code for one in tries] == [422] * 6 + [404]
+        return [one.text.replace(kind, "KIND") for one in tries]
+
+    assert refused("beta.one") == refused("none.one")
+    insider = access(api, "beta")
+    assert (
+        api.patch(f"/app/acme/endpoint/{endpoint}", {"eventTypes": ["beta.one"]}, token=insider).status_code
+        == 200
+    )
+
+
+def test_what_an_endpoint_listens_to_stays_when_others_change_it(api):
+    """Operators may have it listen to more than its owners know of: these can change what else it listens to."""
+    api.event_type("open.one")
+    api.event_type("beta.one", featureFlag="beta")
+    api.endpoint("acme", uid="hook", eventTypes=["beta.one"])
+    both = {"eventTypes": ["beta.one", "open.one"]}
+    assert api.patch("/app/acme/endpoint/hook", both, token=access(api)).status_code == 200
+
+
 def test_only_who_may_creates_applications(api):
     """A key for publishing creates no application on the way, whatever it sends."""
     body = {"eventType": "a", "payload": {}, "application": {"name": "New", "uid": "new"}}

@@ -194,6 +194,33 @@ def test_event_types_of_others_are_not_offered(place):
         guest.open(f"/portal/event-types/beta.one{tail}", expect=404)
 
 
+def test_event_types_of_others_are_no_different_from_none(place):
+    """Neither a sample nor an endpoint tells that there is such an event type, whatever form is sent."""
+    api, _ = place
+    app = api.application()["id"]
+    api.event_type("beta.one", featureFlags=["beta"], schemas={"1": {"type": "object", "example": {"x": 1}}})
+    endpoint = api.endpoint(app)["id"]
+    guest, first = enter(place, app, featureFlags=[])
+    csrf = first.forms[0].fields[0][1]
+
+    def answers(kind):
+        forms = {
+            f"endpoints/{endpoint}/example": {"type": kind},
+            "endpoints/new": {"url": "https://a.example/", "eventTypes": kind},
+            f"endpoints/{endpoint}/edit": {"url": "https://a.example/", "eventTypes": kind},
+        }
+        sent = [guest.send("POST", f"/portal/{tail}", {"csrf": csrf, **form}) for tail, form in forms.items()]
+        return [(one.status_code, one.text.replace(kind, "KIND")) for one in sent]
+
+    hidden = answers("beta.one")
+    assert [status for status, _ in hidden] == [404, 400, 400]
+    assert hidden == answers("none.one")
+    assert api.get(f"/app/{app}/msg").json["data"] == []
+    insider, _ = enter(place, app, featureFlags=["beta"])
+    page = insider.open(f"/portal/endpoints/{endpoint}")
+    assert "is queued" in insider.press(page, "Send it", type="beta.one").text
+
+
 def test_no_application_sees_another(place):
     """Every address of the portal with another application's ids answers as if there were nothing."""
     api, _ = place

@@ -118,7 +118,8 @@ class Endpoints:
         parse(req, Query)
         draft = await self._bodies.decode(req, self.draft)
         key = req.get_header("idempotency-key")
-        endpoint = await self._outbox.create_endpoint(app, draft, idempotency_key=key)
+        flags = req.context.principal.feature_flags
+        endpoint = await self._outbox.create_endpoint(app, draft, idempotency_key=key, flags=flags)
         reply(resp, _shown_to(req)(endpoint), created(new=True))
 
     @operation("endpoint.get", {200: EndpointOut})
@@ -138,7 +139,11 @@ class Endpoints:
         parse(req, Query)
         fields = given(await self._bodies.decode(req, self.update))
         endpoint, new = await self._outbox.put_endpoint(
-            app, ep, self.kind(**fields), keep=self.kept.difference(fields)
+            app,
+            ep,
+            self.kind(**fields),
+            keep=self.kept.difference(fields),
+            flags=req.context.principal.feature_flags,
         )
         reply(resp, _shown_to(req)(endpoint), created(new=new))
 
@@ -147,7 +152,8 @@ class Endpoints:
         """Change the fields given."""
         parse(req, Query)
         changes = given(await self._bodies.decode(req, self.patch))
-        reply(resp, _shown_to(req)(await self._outbox.change_endpoint(app, ep, changes)))
+        flags = req.context.principal.feature_flags
+        reply(resp, _shown_to(req)(await self._outbox.change_endpoint(app, ep, changes, flags)))
 
     @operation("endpoint.delete", {204: None}, raises=(Conflict,))
     async def on_delete(self, req: Request, resp: Response, app: str, ep: str) -> None:

@@ -9,8 +9,9 @@ import msgspec
 from falcon import HTTP_201, HTTP_204
 from falcon.asgi import Response
 
+from ringback.changes import event_type_for
 from ringback.drafts import EventTypeDraft
-from ringback.errors import Conflict, MalformedRequest, NotFound
+from ringback.errors import Conflict, MalformedRequest
 from ringback.model import EventType
 from ringback.outbox import Outbox
 from ringback.server.bodies import Bodies
@@ -69,7 +70,7 @@ class EventTypes:
         """List event types by name."""
         query = parse(req, ListQuery)
         page = page_of_names(query)
-        flags = req.context.caller.principal.feature_flags
+        flags = req.context.principal.feature_flags
         rows = await self._outbox.read(
             lambda store: known(store, page, flags, archived=query.include_archived)
         )
@@ -110,9 +111,8 @@ class EventTypes:
     async def on_get(self, req: Request, resp: Response, name: str) -> None:
         """Show an event type."""
         parse(req, Query)
-        record = await self._outbox.read(lambda store: store.event_type(name))
-        if not may_know(record, req.context.caller.principal.feature_flags):
-            raise NotFound
+        flags = req.context.principal.feature_flags
+        record = await self._outbox.read(lambda store: event_type_for(store, name, flags))
         reply(resp, event_type_out(record))
 
     @operation("event-type.update", {200: EventTypeOut, 201: EventTypeOut}, body=UPDATE, raises=(Conflict,))
@@ -158,14 +158,9 @@ def known(store: Store, page: Page, flags: frozenset[str] | None, *, archived: b
     rest = page if flags is None else msgspec.structs.replace(page, limit=max(page.limit, AT_ONCE))
     while len(found) < page.limit:
         rows = store.event_types(rest, archived=archived)
-        shown = [row for row in rows if may_know(row, flags)]
+        shown = [row for row in rows if row.is_known_to(flags)]
         found = [*shown, *found] if page.backwards else [*found, *shown]
         if len(rows) < rest.limit:
             break
         rest = msgspec.structs.replace(rest, cursor=rows[0 if page.backwards else -1].name)
     return found[-page.limit :] if page.backwards else found[: page.limit]
-
-
-def may_know(event_type: EventType, flags: frozenset[str] | None) -> bool:
-    """Tell whether one with these feature *flags* (None: all) may know of an event type."""
-    return flags is None or not event_type.flags or not flags.isdisjoint(event_type.flags)

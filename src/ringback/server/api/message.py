@@ -12,6 +12,7 @@ from falcon.asgi import Response
 
 from ringback import ids, search
 from ringback.access import Right
+from ringback.changes import event_type_for
 from ringback.drafts import ApplicationDraft, ExampleDraft, MessageDraft
 from ringback.errors import Conflict, InProgress, InvalidInput, MissingPayload, NoExample
 from ringback.examples import PING, PING_PAYLOAD, example_payload
@@ -186,17 +187,18 @@ class Messages:
         parse(req, Query)
         asked = await self._bodies.decode(req, EXAMPLE)
         asked.check()
-        draft = MessageDraft(event_type=asked.event_type, payload=await self._example(asked))
+        draft = MessageDraft(event_type=asked.event_type, payload=await self._example(req, asked))
         key = req.get_header("idempotency-key")
         accepted = await self._outbox.publish_example(app, ep, draft, key)
         reply(resp, message_out(accepted.message))
 
-    async def _example(self, asked: ExampleDraft) -> msgspec.Raw:
+    async def _example(self, req: Request, asked: ExampleDraft) -> msgspec.Raw:
         if asked.payload is not None:
             return msgspec.Raw(encode(asked.payload))
         if asked.event_type == PING:
             return msgspec.Raw(PING_PAYLOAD)
-        event_type = await self._outbox.read(lambda store: store.event_type(asked.event_type))
+        flags = req.context.principal.feature_flags
+        event_type = await self._outbox.read(lambda store: event_type_for(store, asked.event_type, flags))
         return msgspec.Raw(example_payload(event_type, asked.example_index or 0))
 
     @operation("message.list", {200: Listing[MessageOut]}, query=HistoryQuery)

@@ -145,7 +145,8 @@ class MessagePollers:
         """Change the fields given, for messages that are published from now on."""
         parse(req, Query)
         changes = given(await self._bodies.decode(req, PATCH))
-        reply(resp, _shown(await self._pollers.change(app, poller, changes)))
+        flags = req.context.principal.feature_flags
+        reply(resp, _shown(await self._pollers.change(app, poller, changes, flags)))
 
     @operation("message-poller.delete", {204: None})
     async def on_delete(self, req: Request, resp: Response, app: str, poller: str) -> None:

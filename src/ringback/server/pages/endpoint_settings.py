@@ -69,7 +69,8 @@ class EndpointSettings:
         about = await self._about(visit)
         try:
             draft = EndpointDraft(**typed(visit, None))
-            endpoint = await self._behind.outbox.create_endpoint(about.application.id, draft)
+            flags = visit.who.principal.feature_flags
+            endpoint = await self._behind.outbox.create_endpoint(about.application.id, draft, flags=flags)
         except REFUSED as error:
             return _form(visit, about, _written(visit), error)
         # It is stored by now: whatever comes of this, it stays.
@@ -89,7 +90,8 @@ class EndpointSettings:
         try:
             changes = typed(visit, about.endpoint)
             changes["headers"] = _unmasked(changes["headers"], about.endpoint.headers)
-            await self._behind.outbox.change_endpoint(about.application.id, about.endpoint.id, changes)
+            flags = visit.who.principal.feature_flags
+            await self._behind.outbox.change_endpoint(about.application.id, about.endpoint.id, changes, flags)
         except REFUSED as error:
             return _form(visit, about, _written(visit), error)
         return see(visit, Ways(visit).endpoint(about.endpoint), Said("The settings are changed."))

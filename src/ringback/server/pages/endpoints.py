@@ -9,6 +9,7 @@ import msgspec
 from markupsafe import Markup
 
 from ringback import ids
+from ringback.changes import event_type_for
 from ringback.design.charts import Plot, Series, bars
 from ringback.design.contents import weight, within
 from ringback.design.writing import sentence
@@ -169,7 +170,7 @@ class Endpoints:
         application, endpoint = await pair_of(self._behind, visit)
         kind = visit.form.get("type") or PING
         try:
-            draft = MessageDraft(event_type=kind, payload=await self._example(kind))
+            draft = MessageDraft(event_type=kind, payload=await self._example(visit, kind))
             accepted = await self._behind.outbox.publish_example(application.id, endpoint.id, draft)
         except (*REFUSED, NoExample) as error:
             return see(visit, Ways(visit).endpoint(endpoint), Said(sentence(error.detail), "bad"))
@@ -187,10 +188,11 @@ class Endpoints:
             return see(visit, Ways(visit).application(application.id), Said("It is deleted."))
         return confirm(visit, _whether_to_delete(visit, endpoint))
 
-    async def _example(self, kind: str) -> msgspec.Raw:
+    async def _example(self, visit: Visit, kind: str) -> msgspec.Raw:
         if kind == PING:
             return msgspec.Raw(PING_PAYLOAD)
-        event_type = await self._behind.outbox.read(lambda store: store.event_type(kind))
+        flags = visit.who.principal.feature_flags
+        event_type = await self._behind.outbox.read(lambda store: event_type_for(store, kind, flags))
         return msgspec.Raw(example_payload(event_type, 0))
 
 

@@ -6,13 +6,14 @@ from typing import Any
 
 import msgspec
 
+from ringback.changes import event_type_for
 from ringback.design.contents import weight, within
 from ringback.drafts import EventTypeDraft
 from ringback.errors import InvalidInput, NoExample, NotFound, RingbackError
 from ringback.examples import example_payload
 from ringback.model import EventType
 from ringback.schemas import MAX_SCHEMA_BYTES, newest_first, newest_version
-from ringback.server.api.event_type import known, may_know
+from ringback.server.api.event_type import known
 from ringback.server.pages.behind import Behind
 from ringback.server.pages.confirming import Question, confirm
 from ringback.server.pages.forms import REFUSED, faults, names, status_of
@@ -134,10 +135,8 @@ class EventTypePages:
         )
 
     async def _kind(self, visit: Visit) -> EventType:
-        kind = await self._behind.outbox.read(lambda store: store.event_type(visit.parts["name"]))
-        if not may_know(kind, visit.who.principal.feature_flags):
-            raise NotFound  # said as of one that there is not
-        return kind
+        flags, name = visit.who.principal.feature_flags, visit.parts["name"]
+        return await self._behind.outbox.read(lambda store: event_type_for(store, name, flags))
 
 
 def _version(visit: Visit, kind: EventType) -> str:
