@@ -96,6 +96,7 @@ class DeliveryPostponed(Event, frozen=True):
 
     message_id: str
     endpoint_id: str
+    application_id: str
     reason: str
 
 

@@ -149,7 +149,9 @@ def test_each_event_is_one_line():
         finished(refused, "retry", due_at=NOW + 1_104),
         finished(Outcome(kind=OutcomeKind.SUCCESS, status=204), "succeed", number=2),
         finished(Outcome(kind=OutcomeKind.CONNECT, detail="refused"), "exhaust", number=4),
-        DeliveryPostponed(message_id="msg_2", endpoint_id="ep_2", reason="circuit_open"),
+        DeliveryPostponed(
+            message_id="msg_2", endpoint_id="ep_2", application_id="app_1", reason="circuit_open"
+        ),
         EndpointDisabled(endpoint=ENDPOINT, reason="gone"),
         StoreFailed(error="disk full"),
     )

@@ -94,7 +94,7 @@ def test_what_else_happens_is_counted():
     observer.emit(BatchTaken(count=3, seconds=0.004))
     observer.emit(StoreFailed(error="x"))
     observer.emit(LeaseLost(message_id="m", endpoint_id="e"))
-    observer.emit(DeliveryPostponed(message_id="m", endpoint_id="e", reason="circuit"))
+    observer.emit(DeliveryPostponed(message_id="m", endpoint_id="e", application_id="a", reason="circuit"))
     observer.emit(EndpointDisabled(endpoint=ENDPOINT, reason="gone"))
     observer.emit(CircuitChanged(endpoint=ENDPOINT, open=True))
     observer.emit(CircuitChanged(endpoint=ENDPOINT, open=False))

@@ -4,10 +4,19 @@ import asyncio
 import contextlib
 
 import pytest
-from visitors import visiting
+from visitors import enter, visiting
 
-from ringback.observe import BatchCommitted, MessagesPruned, Observer, StoreFailed
-from ringback.server.pages.live import Live, TooMany
+from ringback.model import Endpoint, Message
+from ringback.observe import (
+    BatchCommitted,
+    CircuitChanged,
+    DeliveryPostponed,
+    MessageAccepted,
+    MessagesPruned,
+    Observer,
+    StoreFailed,
+)
+from ringback.server.pages.live import Live, Reader, TooMany
 
 FOREVER = 60.0
 COOKIE = "__Host-ringback"
@@ -17,10 +26,13 @@ async def still():
     return True
 
 
+OPERATOR = Reader("session_of_an_operator")
+
+
 @contextlib.asynccontextmanager
-async def reading(live, goes_on=still):
+async def reading(live, goes_on=still, reader=OPERATOR):
     """Yield what reads the next event of a new stream."""
-    stream = live.stream(goes_on)
+    stream = live.stream(reader, goes_on)
     assert await anext(stream) == b"retry: 3000\n\n"
     try:
         yield lambda: asyncio.wait_for(anext(stream), 5)
@@ -92,17 +104,73 @@ def test_streams_are_few_and_end_with_the_server():
         live = Live(Observer(), most=1, pause=0, time=FOREVER)
         async with reading(live) as read:
             with pytest.raises(TooMany):
-                live.stream(still)
+                live.stream(OPERATOR, still)
             live.close()
             with pytest.raises(StopAsyncIteration):
                 await read()
         with pytest.raises(TooMany):
-            live.stream(still)
+            live.stream(OPERATOR, still)
 
     asyncio.run(watch())
 
 
-def asked(doors, cookie, method="GET"):
+@pytest.mark.parametrize(
+    ("limits", "others"),
+    [
+        ({"most_of_session": 1}, [Reader("s2", "app_1"), Reader("s3", "app_2"), OPERATOR]),
+        ({"most_of_application": 1}, [Reader("s3", "app_2"), OPERATOR]),
+    ],
+)
+def test_nobody_takes_all_streams(limits, others):
+    """A session has a few, and an application's people have some together: there is room for others."""
+
+    async def watch():
+        live = Live(Observer(), pause=0, time=FOREVER, **limits)
+        async with contextlib.AsyncExitStack() as open_streams:
+            for reader in (Reader("s1", "app_1"), *others):
+                await open_streams.enter_async_context(reading(live, reader=reader))
+            with pytest.raises(TooMany):
+                live.stream(Reader("s1", "app_1"), still)
+
+    asyncio.run(watch())
+
+
+def message_of(application_id):
+    message = Message(id="msg_1", application_id=application_id, event_type="a", payload=b"{}", created_at=0)
+    return MessageAccepted(message=message, deliveries=1, spilled=0, waited=0)
+
+
+def attempt_of(application_id):
+    postponed = {"message_id": "msg_1", "endpoint_id": "ep_1", "reason": "circuit_open"}
+    return DeliveryPostponed(**postponed, application_id=application_id)
+
+
+def circuit_of(application_id):
+    where = {"id": "ep_1", "url": "https://example.com", "application_id": application_id}
+    return CircuitChanged(endpoint=Endpoint(**where, created_at=0, updated_at=0, secrets=()), open=True)
+
+
+def test_an_applications_people_hear_of_nobody_else():
+    """What happens at others, at sources and in the store wakes no stream of theirs: not even when it happens."""
+
+    async def watch():
+        observer = Observer()
+        live = Live(observer, pause=0, time=FOREVER)
+        theirs = Reader("s1", "app_1")
+        async with reading(live, reader=theirs) as read, reading(live) as all_of_it:
+            waiting = asyncio.ensure_future(read())
+            for happened in (message_of, attempt_of, circuit_of):
+                observer.emit(happened("app_2"))
+            observer.emit(StoreFailed(error="x"))
+            assert await all_of_it() == b"data: deliveries endpoints messages store\n\n"
+            assert not waiting.done()
+            observer.emit(attempt_of("app_1"))
+            assert await waiting == b"data: deliveries\n\n"
+
+    asyncio.run(watch())
+
+
+def asked(doors, cookie, method="GET", path="/live", name=COOKIE):
     """Ask for the stream as a browser does that leaves when something has come; return the events of the answer."""
 
     async def ask():
@@ -117,8 +185,8 @@ def asked(doors, cookie, method="GET"):
             await came.wait()
             return {"type": "http.disconnect"}
 
-        headers = [(b"cookie", f"{COOKIE}={cookie}".encode()), (b"accept", b"text/event-stream")]
-        scope = {"type": "http", "method": method, "path": "/live", "query_string": b"", "headers": headers}
+        headers = [(b"cookie", f"{name}={cookie}".encode()), (b"accept", b"text/event-stream")]
+        scope = {"type": "http", "method": method, "path": path, "query_string": b"", "headers": headers}
         await asyncio.wait_for(doors(scope, receive, send), 10)
         return sent
 
@@ -143,3 +211,16 @@ def test_a_signed_in_browser_reads_the_stream_until_it_leaves(tmp_path):
         live.close()
         refused = asked(guest.doors, guest.cookies[COOKIE])[0]
         assert (refused["status"], dict(refused["headers"])[b"retry-after"]) == (503, b"5")
+
+
+def test_a_stream_is_for_whoever_is_signed_in(tmp_path):
+    """Streams of the portal are its application's: where that may have none, operators still have theirs."""
+    live = Live(Observer(), most_of_application=0)
+    with visiting(tmp_path, settings={"live": live}) as place:
+        api, visitor = place
+        customer, _ = enter(place, api.application()["id"])
+        guest = visitor()
+        guest.login()
+        cookie = f"{COOKIE}-portal"
+        portal = asked(customer.doors, customer.cookies[cookie], path="/portal/live", name=cookie)
+        assert (portal[0]["status"], asked(guest.doors, guest.cookies[COOKIE])[0]["status"]) == (503, 200)

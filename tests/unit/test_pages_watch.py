@@ -10,7 +10,7 @@ from visitors import knock, source, visiting
 from ringback.intake import NOT_STORED
 from ringback.model import OutcomeKind, Source
 from ringback.observe import Observer, RequestRefused, WebhookReceived
-from ringback.server.pages.live import Live
+from ringback.server.pages.live import Live, Reader
 from ringback.server.pages.recent import Recent
 
 EVIL = "</script><img src=x onerror=alert(1)>\"'"
@@ -264,7 +264,7 @@ def test_open_pages_hear_of_an_inbox_beside_the_node():
         async def still():
             return True
 
-        stream = live.stream(still)
+        stream = live.stream(Reader("session"), still)
         await anext(stream)
         told = asyncio.ensure_future(anext(stream))
         await asyncio.sleep(0)

@@ -511,7 +511,10 @@ class Committer:
             elif settlement.reason is not None:
                 self._observer.emit(
                     DeliveryPostponed(
-                        message_id=work.message_id, endpoint_id=work.endpoint.id, reason=settlement.reason
+                        message_id=work.message_id,
+                        endpoint_id=work.endpoint.id,
+                        application_id=work.endpoint.application_id,
+                        reason=settlement.reason,
                     )
                 )
             if still and settlement.health is not None and settlement.health.disable is not None:

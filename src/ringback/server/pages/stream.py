@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from ringback.design.rendering import HEADERS
 from ringback.server.pages.behind import Behind
-from ringback.server.pages.live import CONTENT_TYPE, TooMany
+from ringback.server.pages.live import CONTENT_TYPE, Reader, TooMany
 from ringback.server.pages.page import Answer, Page, Stream, Visit
 
 
@@ -23,6 +23,7 @@ class Streams:
     async def open(self, visit: Visit) -> Answer:
         """Answer with a stream, or where there are too many with 503: the page then looks by itself."""
         session = visit.who
+        reader = Reader(session.id, session.application_id)
 
         async def still() -> bool:
             return await self._behind.sessions.lasts(session)
@@ -30,7 +31,7 @@ class Streams:
         try:
             # Some proxies would keep back what comes, to send more at once.
             return Stream(
-                parts=self._behind.live.stream(still),
+                parts=self._behind.live.stream(reader, still),
                 content_type=CONTENT_TYPE,
                 headers=(*HEADERS, ("x-accel-buffering", "no")),
             )
