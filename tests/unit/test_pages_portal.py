@@ -10,7 +10,9 @@ from visitors import enter, visiting
 
 from ringback.config import load
 from ringback.design.rendering import HTML
+from ringback.design.writing import sentence
 from ringback.engine import probe_of
+from ringback.errors import Conflict, Unavailable
 from ringback.model import Outcome, OutcomeKind
 from ringback.outbox import system_clock
 from ringback.server.pages.advice import advice
@@ -139,6 +141,22 @@ def test_a_check_says_what_came_of_it_and_what_to_do(place, status, told):
     assert api.get(f"/app/{app}/msg").json["data"] == []
     refused = guest.press(checked, "Check again")
     assert "Nothing listens at that host and port" in refused.text
+
+
+@pytest.mark.parametrize("error", [Conflict("one is under way"), Unavailable("many are under way")])
+def test_a_check_that_cannot_be_made_now_says_when(tmp_path, error):
+    """Where one is under way, or too many are, the page says so, and the next press may do it."""
+
+    async def busy(_endpoint):
+        raise error
+
+    with visiting(tmp_path, settings={"probe": busy}) as place:
+        app = place[0].application()["id"]
+        endpoint = place[0].endpoint(app)["id"]
+        guest, _ = enter(place, app)
+        told = guest.press(guest.open(f"/portal/endpoints/{endpoint}/start"), "Only check the connection")
+        assert told.url.endswith("/start")
+        assert sentence(error.detail) in told.text
 
 
 def test_every_failure_has_advice():

@@ -37,7 +37,7 @@ class Behind(msgspec.Struct, frozen=True, kw_only=True):
         sources: Where webhooks come in.
         keys: The API keys.
         sessions: Who is signed in.
-        probe: Tries an endpoint out.
+        probe: Tries an endpoint out; raises ``Conflict`` or ``Unavailable`` where that is not to be done now.
         canary: Sends one message that waits for a paused endpoint.
         brand: How the portal looks.
         settings: How this node is set, for people to read.

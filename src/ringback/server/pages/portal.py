@@ -6,11 +6,12 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from ringback.errors import NotFound
+from ringback.design.writing import sentence
+from ringback.errors import Conflict, NotFound, Unavailable
 from ringback.model import Application, Attempt, Endpoint
 from ringback.server.pages.behind import Behind
 from ringback.server.pages.endpoints import latest_at, pair, pair_of, turned
-from ringback.server.pages.page import PORTAL, Answer, Page, Visit
+from ringback.server.pages.page import PORTAL, Answer, Page, Said, Visit, see
 from ringback.server.pages.rendering import page
 from ringback.server.pages.slices import Slice, part, sliced
 from ringback.server.pages.snippets import snippets
@@ -63,7 +64,11 @@ class Portal:
         application, endpoint = await pair_of(self._behind, visit)
         if endpoint.handler is not None:
             raise NotFound("this endpoint is a handler, to which nothing is sent")
-        probed = await self._behind.probe(endpoint)
+        try:
+            probed = await self._behind.probe(endpoint)
+        except (Conflict, Unavailable) as error:
+            there = f"{Ways(visit).endpoint(endpoint)}/start"
+            return see(visit, there, Said(sentence(error.detail), "wait"))
         given = {"application": application, "endpoint": endpoint, "probed": probed}
         return page(
             visit,
