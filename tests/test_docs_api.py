@@ -39,6 +39,7 @@ def routes():
         tokens=Tokens(ApiKeys(None), None),
         sessions=Sessions(None, b""),
         metrics=Metrics(Observer()),
+        observer=Observer(),
         readiness=lambda: None,
         canary=Canary(None, None, 1, clock=None, monotonic=None, entropy=None).send,
         max_body=1,

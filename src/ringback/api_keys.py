@@ -58,7 +58,10 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
 class Caller(msgspec.Struct, frozen=True):
     """Whoever has a key or a signed token, and by which names its one application goes (id and uid).
 
-    ``visit`` is the id of the token that let somebody into a portal, ``session`` what goes by its name.
+    ``visit`` is the id of the token that let somebody into a portal, or of a browser's session; ``session`` is what
+    goes by its name. ``who`` says to people whose doing something was: the id of a key, ``admin``, ``signed``, ``link``
+    for a session that a link began, or ``portal:`` with what a session of an application's people is named or began
+    with.
     """
 
     principal: Principal
@@ -66,6 +69,7 @@ class Caller(msgspec.Struct, frozen=True):
     expires_at: Instant | None = None
     visit: str | None = None
     session: str | None = None
+    who: str = ""
 
     def application(self, ref: str) -> str | None:
         """Return *ref*, or for one bound to an application the id of that, if *ref* names it; None if not."""
@@ -222,4 +226,12 @@ def unnamed(token: Token) -> Caller:
         expires_at=token.expires_at,
         visit=token.id if is_visit else None,
         session=token.session,
+        who=_who(token) if is_visit else token.id,
     )
+
+
+def _who(token: Token) -> str:
+    if token.application_id is not None:
+        return f"portal:{token.session}"
+    # What follows the point tells one administrator's token from another.
+    return (token.session or "").partition(".")[0] or "link"

@@ -7,6 +7,7 @@ never appear in an event.
 from __future__ import annotations
 
 import contextlib
+import enum
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
@@ -107,11 +108,29 @@ class EndpointDisabled(Event, frozen=True):
     reason: str
 
 
-class SecretShown(Event, frozen=True):
-    """Somebody was shown what an endpoint's messages are signed with, in the session of that id."""
+class Deed(enum.StrEnum):
+    """What somebody did that others may ask about later."""
 
-    endpoint: Endpoint
-    session_id: str
+    SECRET_SHOWN = "secret shown"  # noqa: S105 - what was done with one
+    SECRET_ROTATED = "secret rotated"  # noqa: S105 - as above
+    KEY_MADE = "key made"
+    KEY_REVOKED = "key revoked"
+    PORTAL_LINK_MADE = "portal link made"
+
+
+class Audited(Event, frozen=True):
+    """Somebody did something that others may ask about later.
+
+    ``who`` is as ``Caller`` has it, and ``session_id`` that of a browser's or a portal's session; ``endpoint_id`` or
+    ``token_id`` is what it was done to, and ``application_id`` whose that is.
+    """
+
+    deed: Deed
+    who: str
+    session_id: str | None = None
+    application_id: str | None = None
+    endpoint_id: str | None = None
+    token_id: str | None = None
 
 
 class CircuitChanged(Event, frozen=True):
@@ -172,7 +191,7 @@ CATALOGUE: tuple[type[Event], ...] = (
     AttemptFinished,
     DeliveryPostponed,
     EndpointDisabled,
-    SecretShown,
+    Audited,
     CircuitChanged,
     LeaseLost,
     BatchTaken,

@@ -16,7 +16,7 @@ from ringback.model import Duration, Endpoint, Instant, Outcome, Trigger
 from ringback.store import Lease, Work
 
 MAX_AT_ONCE = 4
-PATIENCE_SECONDS = 5.0
+PATIENCE_SECONDS = 3.0
 
 
 class Probed(msgspec.Struct, frozen=True):

@@ -86,6 +86,7 @@ def api(tmp_path_factory):
         tokens=tokens,
         sessions=Sessions(committer, bytes(32)),
         metrics=Metrics(observer),
+        observer=observer,
         readiness=lambda: None,
         canary=canary_of(load({}, {}, None), committer, system_clock).send,
         max_body=MAX_BODY,

@@ -22,6 +22,7 @@ from ringback.outbox import Outbox, system_clock
 from ringback.policy import DEFAULT_SCHEDULE
 from ringback.probing import Probed
 from ringback.server.app import create_app
+from ringback.server.audit import Audit
 from ringback.server.auth import Tokens
 from ringback.server.metrics import Metrics
 from ringback.server.pages.behind import Behind
@@ -221,6 +222,7 @@ def management(
         tokens=Tokens(keys, TOKEN, signer, **clock),
         sessions=Sessions(committer, bytes(32), admin=TOKEN, clock=now),
         metrics=Metrics(observer),
+        observer=observer,
         readiness=lambda: standing["reason"],
         canary=canary_of(committer, shop).send,
         max_body=MAX_BODY,
@@ -281,7 +283,7 @@ def site_of(api, **settings):
         "sources": Sources(api.committer),
         "keys": api.keys,
         "sessions": sessions,
-        "observer": api.observer,
+        "audit": Audit(api.observer),
         "live": Live(api.observer),
         "recent": Recent(api.observer, api.keys.clock),
         "readiness": lambda: api.standing["reason"],

@@ -4,7 +4,7 @@ from urllib.parse import urljoin
 
 import pytest
 
-from ringback.observe import SecretShown
+from ringback.observe import Audited
 from ringback.server.pages import endpoints, slices
 
 HOSTILE = "<script>alert(1)</script>"
@@ -246,12 +246,12 @@ def test_a_secret_is_shown_on_a_press_only_and_that_is_told(api, operator):
     """The page does not hold it until asked; whoever asked is told to the log; a new one signs with the old."""
     address = made(api, secret=SECRET)
     shown = []
-    api.observer.subscribe(SecretShown, shown.append)
+    api.observer.subscribe(Audited, shown.append)
     page = operator.open(f"{address}/secret")
     assert SECRET not in page.source
     assert not shown
     assert SECRET in operator.press(page, "Show it").text
-    assert shown[0].endpoint.id == address.rsplit("/", 1)[1]
+    assert shown[0].endpoint_id == address.rsplit("/", 1)[1]
     wrong = operator.press(page, "Make a new secret", key="whsec_short", expect=400)
     assert "whsec_" in wrong.text
     rotated = operator.press(page, "Make a new secret", grace="3600")

@@ -9,6 +9,7 @@ from typing import Any
 from falcon.asgi import App
 
 from ringback.canary import SendCanary
+from ringback.observe import Observer
 from ringback.outbox import Outbox
 from ringback.server.api.api_token import ApiTokens
 from ringback.server.api.application import Applications
@@ -30,6 +31,7 @@ from ringback.server.api.reference import Reference
 from ringback.server.api.replay import Replaying
 from ringback.server.api.source import SourceResource
 from ringback.server.api.source_endpoint import SourceEndpoints
+from ringback.server.audit import Audit
 from ringback.server.auth import Guard, Tokens
 from ringback.server.bodies import Bodies
 from ringback.server.cors import Sharing
@@ -77,6 +79,7 @@ def create_app(
     tokens: Tokens,
     sessions: Sessions,
     metrics: Metrics,
+    observer: Observer,
     readiness: Readiness,
     canary: SendCanary,
     max_body: int,
@@ -91,6 +94,7 @@ def create_app(
         tokens: Who may use it.
         sessions: Makes the links that let an application's own people into their portal.
         metrics: What ``/metrics`` shows.
+        observer: Is told who did what others may ask about.
         readiness: Says why this node should get no requests now; None when it should.
         canary: Sends one message that waits for a paused endpoint.
         max_body: The largest request body, in bytes.
@@ -103,29 +107,29 @@ def create_app(
     )
     app.req_options.strip_url_path_trailing_slash = True
     handle_errors(app)
-    bodies = Bodies(max_body)
+    bodies, audit = Bodies(max_body), Audit(observer)
     resources: dict[type, object] = {
-        ApiTokens: ApiTokens(tokens.keys, bodies),
+        ApiTokens: ApiTokens(tokens.keys, bodies, audit),
         Applications: Applications(outbox, bodies),
         Attempts: Attempts(outbox),
-        Authentication: Authentication(outbox, tokens, sessions, bodies, public_url),
+        Authentication: Authentication(outbox, tokens, sessions, bodies, audit=audit, public_url=public_url),
         BackgroundTasks: BackgroundTasks(outbox),
         Canaries: Canaries(canary),
         Contents: Contents(outbox, bodies),
         EndpointOptions: EndpointOptions(outbox, bodies),
-        Endpoints: Endpoints(outbox, bodies),
+        Endpoints: Endpoints(outbox, bodies, audit),
         EventTypes: EventTypes(outbox, bodies),
         Health: Health(outbox, readiness),
         Messages: Messages(outbox, bodies),
         MessagePollers: MessagePollers(outbox, bodies),
         MetricsPage: MetricsPage(metrics, outbox),
         Nodes: Nodes(outbox),
-        OperationalEndpoints: OperationalEndpoints(outbox, bodies),
+        OperationalEndpoints: OperationalEndpoints(outbox, bodies, audit),
         Precheck: Precheck(outbox, bodies),
         Received: Received(sources, bodies),
         Reference: Reference(functools.partial(document, routes())),
         Replaying: Replaying(outbox, bodies),
-        SourceEndpoints: SourceEndpoints(outbox, bodies),
+        SourceEndpoints: SourceEndpoints(outbox, bodies, audit),
         SourceResource: SourceResource(sources, bodies, public_url),
     }
     for path, kind, suffix in entries():

@@ -16,6 +16,7 @@ from ringback.access import ADMINISTRATOR, Verdict, decide
 from ringback.api_keys import ApiKeys, Caller, caller_of
 from ringback.errors import Forbidden, NotAuthenticated, NotFound
 from ringback.server.needs import need_of
+from ringback.sessions import ADMIN, SIGNED
 from ringback.signed_tokens import Signer, is_signed
 
 SCHEME = "bearer "
@@ -105,7 +106,7 @@ class Tokens:
         signed = self._signer.read(text, self.keys.clock())
         if signed is None:
             return None
-        return await self.fresh(Caller(signed.principal, expires_at=signed.until))
+        return await self.fresh(Caller(signed.principal, expires_at=signed.until, who=SIGNED))
 
     def _remember(self, digest: bytes, caller: Caller, began: float) -> None:
         known = self._known.get(digest)
@@ -151,7 +152,7 @@ class Tokens:
         return ""
 
 
-_ADMINISTRATOR = Caller(ADMINISTRATOR)
+_ADMINISTRATOR = Caller(ADMINISTRATOR, who=ADMIN)
 
 
 class Guard:

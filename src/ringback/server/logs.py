@@ -22,7 +22,9 @@ from ringback.config import Settings
 from ringback.model import Attempt, OutcomeKind, iso
 from ringback.observe import (
     AttemptFinished,
+    Audited,
     CircuitChanged,
+    Deed,
     DeliveryPostponed,
     EndpointDisabled,
     FoundByPoll,
@@ -32,7 +34,6 @@ from ringback.observe import (
     Observer,
     PollFinished,
     RequestRefused,
-    SecretShown,
     StepFailed,
     StoreFailed,
 )
@@ -129,7 +130,7 @@ def _subscribe(observer: Observer) -> None:
     observer.subscribe(FoundByPoll, _found_by_poll)
     observer.subscribe(AttemptFinished, _attempt)
     observer.subscribe(EndpointDisabled, _disabled)
-    observer.subscribe(SecretShown, _secret_shown)
+    observer.subscribe(Audited, _audited)
     observer.subscribe(CircuitChanged, _circuit)
     observer.subscribe(LeaseLost, _lease_lost)
     observer.subscribe(StoreFailed, _store_failed)
@@ -268,8 +269,11 @@ def _disabled(event: EndpointDisabled) -> None:
     _tell(logging.WARNING, "endpoint disabled", endpoint_id=event.endpoint.id, reason=event.reason)
 
 
-def _secret_shown(event: SecretShown) -> None:
-    _tell(logging.WARNING, "secret shown", endpoint_id=event.endpoint.id, session_id=event.session_id)
+def _audited(event: Audited) -> None:
+    # Platforms make links to portals all day long.
+    level = logging.INFO if event.deed is Deed.PORTAL_LINK_MADE else logging.WARNING
+    fields = msgspec.structs.asdict(event)
+    _tell(level, fields.pop("deed").value, **fields)
 
 
 def _circuit(event: CircuitChanged) -> None:

@@ -32,6 +32,7 @@ from ringback.policy import API, WORKER
 from ringback.probing import Probe
 from ringback.provisioning import provision
 from ringback.server.app import Doors, create_app, create_health_app
+from ringback.server.audit import Audit
 from ringback.server.auth import Tokens
 from ringback.server.express import Express, Lane
 from ringback.server.logs import start_logging
@@ -221,6 +222,7 @@ class Node:
             tokens=tokens,
             sessions=sessions,
             metrics=metrics,
+            observer=self.observer,
             readiness=self._reason_against,
             canary=canary.send,
             max_body=self._settings.max_payload + BODY_OVERHEAD,
@@ -264,7 +266,7 @@ class Node:
             sources=sources,
             keys=keys,
             sessions=sessions,
-            observer=self.observer,
+            audit=Audit(self.observer),
             live=self._live,
             recent=self._recent,
             readiness=self._reason_against,

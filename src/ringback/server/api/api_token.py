@@ -13,6 +13,8 @@ from ringback.access import Scope
 from ringback.api_keys import ApiKeyDraft, ApiKeys
 from ringback.errors import NotFound
 from ringback.model import Instant
+from ringback.observe import Deed
+from ringback.server.audit import Audit
 from ringback.server.bodies import Bodies
 from ringback.server.operation import operation
 from ringback.server.paging import PageQuery, Query, listing, optional_instant, page_of, parse
@@ -55,9 +57,10 @@ TOKEN = msgspec.json.Decoder(ApiTokenIn)
 class ApiTokens:
     """Tokens of programs."""
 
-    def __init__(self, keys: ApiKeys, bodies: Bodies) -> None:
+    def __init__(self, keys: ApiKeys, bodies: Bodies, audit: Audit) -> None:
         self._keys = keys
         self._bodies = bodies
+        self._audit = audit
 
     @operation("api-token.list", {200: Listing[ApiTokenCensoredOut]}, query=PageQuery)
     async def on_get_all(self, req: Request, resp: Response) -> None:
@@ -78,6 +81,7 @@ class ApiTokens:
             expires_at=optional_instant(body.expires_at),
         )
         token, text = await self._keys.create(draft)
+        self._audit.of_key(req.context.caller, Deed.KEY_MADE, token.id, token.application_id)
         shown = msgspec.structs.asdict(_censored(token))
         reply(resp, ApiTokenOut(**shown, token=text), HTTP_201)
 
@@ -86,6 +90,7 @@ class ApiTokens:
         """Revoke a token. It stops working within five seconds."""
         parse(req, Query)
         await self._keys.remove(token)
+        self._audit.of_key(req.context.caller, Deed.KEY_REVOKED, token)
         resp.status = HTTP_204
 
 

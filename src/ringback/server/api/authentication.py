@@ -17,6 +17,7 @@ from ringback.api_keys import Visit
 from ringback.drafts import ApplicationDraft
 from ringback.errors import Forbidden, NotFound
 from ringback.outbox import Outbox
+from ringback.server.audit import Audit
 from ringback.server.auth import Tokens
 from ringback.server.bodies import Bodies
 from ringback.server.operation import operation
@@ -69,16 +70,25 @@ class Authentication:
         tokens: Whom they let in.
         sessions: Makes links to the portal.
         bodies: Reads requests.
+        audit: Tells who let whom in.
         public_url: Where this server is reached; None to take the address of each request.
     """
 
     def __init__(
-        self, outbox: Outbox, tokens: Tokens, sessions: Sessions, bodies: Bodies, public_url: str | None
+        self,
+        outbox: Outbox,
+        tokens: Tokens,
+        sessions: Sessions,
+        bodies: Bodies,
+        *,
+        audit: Audit,
+        public_url: str | None,
     ) -> None:
         self._outbox = outbox
         self._tokens = tokens
         self._sessions = sessions
         self._bodies = bodies
+        self._audit = audit
         self._public_url = public_url
 
     @operation("authentication.app-portal-access", {200: AppPortalAccessOut}, body=ACCESS, without_body=True)
@@ -134,5 +144,6 @@ class Authentication:
             feature_flags=visit.feature_flags,
         )
         code = await self._sessions.link(grant, visit.lifetime)
+        self._audit.of_portal(req.context.caller, owner)
         # Not the token: what is in an address is logged on the way, and this is worth nothing after its first use.
         return AppPortalAccessOut(url=f"{self._public_url or req.prefix}{link_to_portal(code)}", token=token)

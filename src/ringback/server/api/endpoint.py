@@ -16,8 +16,10 @@ from ringback.access import Right
 from ringback.drafts import EndpointDraft, SecretRotation
 from ringback.errors import Conflict, InvalidRange, LimitReached, NotFound
 from ringback.model import Endpoint
+from ringback.observe import Deed
 from ringback.outbox import Outbox
 from ringback.secrecy import SENSITIVE_HEADERS
+from ringback.server.audit import Audit
 from ringback.server.bodies import Bodies
 from ringback.server.operation import operation
 from ringback.server.paging import OrderedQuery, Query, descending, listing, optional_instant, page_of, parse
@@ -98,9 +100,10 @@ class Endpoints:
     update: msgspec.json.Decoder[Any] = UPDATE
     patch: msgspec.json.Decoder[Any] = PATCH
 
-    def __init__(self, outbox: Outbox, bodies: Bodies) -> None:
+    def __init__(self, outbox: Outbox, bodies: Bodies, audit: Audit) -> None:
         self._outbox = outbox
         self._bodies = bodies
+        self._audit = audit
 
     @operation("endpoint.list", {200: Listing[EndpointOut]}, query=OrderedQuery)
     async def on_get_all(self, req: Request, resp: Response, app: str) -> None:
@@ -211,7 +214,10 @@ class Endpoints:
     async def on_get_secret(self, req: Request, resp: Response, app: str, ep: str) -> None:
         """Show the key that verifies signatures."""
         parse(req, Query)
-        reply(resp, _secret_out(await self._endpoint(app, ep)))
+        endpoint = await self._endpoint(app, ep)
+        shown = _secret_out(endpoint)
+        self._audit.of_secret(req.context.caller, Deed.SECRET_SHOWN, endpoint)
+        reply(resp, shown)
 
     @operation(
         "endpoint.rotate-secret",
@@ -226,7 +232,9 @@ class Endpoints:
         parse(req, Query)
         rotation = await self._bodies.decode_optional(req, ROTATION, SecretRotation())
         key = req.get_header("idempotency-key")
-        reply(resp, _secret_out(await self._outbox.rotate_secret(app, ep, rotation, idempotency_key=key)))
+        endpoint = await self._outbox.rotate_secret(app, ep, rotation, idempotency_key=key)
+        self._audit.of_secret(req.context.caller, Deed.SECRET_ROTATED, endpoint)
+        reply(resp, _secret_out(endpoint))
 
     @operation("endpoint.get-headers", {200: HeadersOut})
     async def on_get_headers(self, req: Request, resp: Response, app: str, ep: str) -> None:

@@ -9,9 +9,9 @@ import msgspec
 from ringback.api_keys import ApiKeys
 from ringback.canary import SendCanary
 from ringback.model import Endpoint
-from ringback.observe import Observer
 from ringback.outbox import Outbox
 from ringback.probing import Probed
+from ringback.server.audit import Audit
 from ringback.server.health import Readiness
 from ringback.server.pages.brand import PLAIN, Brand
 from ringback.server.pages.live import Live
@@ -41,7 +41,7 @@ class Behind(msgspec.Struct, frozen=True, kw_only=True):
         canary: Sends one message that waits for a paused endpoint.
         brand: How the portal looks.
         settings: How this node is set, for people to read.
-        observer: Is told what people did that others may ask about.
+        audit: Tells what people did that others may ask about.
         live: Tells open pages that something happened.
         recent: Remembers what no store keeps of the requests that came in lately.
         readiness: Says why this node should get no requests now; None when it should.
@@ -55,7 +55,7 @@ class Behind(msgspec.Struct, frozen=True, kw_only=True):
     sources: Sources
     keys: ApiKeys
     sessions: Sessions
-    observer: Observer
+    audit: Audit
     live: Live
     recent: Recent
     readiness: Readiness

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ringback.drafts import SecretRotation
 from ringback.errors import NotFound
 from ringback.model import Application, Endpoint
-from ringback.observe import SecretShown
+from ringback.observe import Deed
 from ringback.server.pages.behind import Behind
 from ringback.server.pages.endpoints import pair_of
 from ringback.server.pages.forms import REFUSED, faults, status_of
@@ -33,7 +33,7 @@ class EndpointSecrets:
         """Show the one that signs now: only on a press of a button, so that no link or prefetch does."""
         application, endpoint = await pair_of(self._behind, visit)
         _check_signed(endpoint)
-        self._behind.observer.emit(SecretShown(endpoint=endpoint, session_id=visit.who.id))
+        self._behind.audit.of_secret(visit.who.caller, Deed.SECRET_SHOWN, endpoint)
         return _page(visit, application, endpoint, secret=shown_key(endpoint.secrets[0].key))
 
     async def ask(self, visit: Visit) -> Page:
@@ -54,6 +54,7 @@ class EndpointSecrets:
             await self._behind.outbox.rotate_secret(application.id, endpoint.id, rotation)
         except REFUSED as error:
             return _page(visit, application, endpoint, faults=faults(error), status=status_of(error))
+        self._behind.audit.of_secret(visit.who.caller, Deed.SECRET_ROTATED, endpoint)
         return see(
             visit,
             f"{Ways(visit).endpoint(endpoint)}/secret",

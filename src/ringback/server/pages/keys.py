@@ -5,6 +5,7 @@ from __future__ import annotations
 from ringback.access import Scope
 from ringback.api_keys import ApiKeyDraft
 from ringback.errors import NotFound, RingbackError
+from ringback.observe import Deed
 from ringback.server.pages.behind import Behind
 from ringback.server.pages.confirming import Question, confirm
 from ringback.server.pages.forms import REFUSED, faults, moment, status_of
@@ -51,6 +52,7 @@ class KeyPages:
             token, text = await self._behind.keys.create(draft)
         except (*REFUSED, NotFound) as error:
             return await self._listed(visit, error)
+        self._behind.audit.of_key(visit.who.caller, Deed.KEY_MADE, token.id, token.application_id)
         return page(visit, "key_made.html", {"place": PLACE, "token": token, "text": text})
 
     async def revoke(self, visit: Visit) -> Page:
@@ -58,6 +60,7 @@ class KeyPages:
         token_id = visit.parts["token"]
         if visit.form.ticked("sure"):
             await self._behind.keys.remove(token_id)
+            self._behind.audit.of_key(visit.who.caller, Deed.KEY_REVOKED, token_id)
             return see(visit, PLACE, Said("The key is revoked. It stops working within five seconds."))
         return confirm(
             visit,

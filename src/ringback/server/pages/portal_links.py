@@ -62,6 +62,7 @@ class PortalLinks:
             feature_flags=flags,
         )
         code = await self._behind.sessions.link(grant, lifetime)
+        self._behind.audit.of_portal(visit.who.caller, application.id)
         base = self._behind.public_url or visit.origin
         values = {
             "application": application,
