@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ringback.cli import run
 from ringback.config import load
 from ringback.errors import ConfigurationError
-from ringback.secrecy import MASK, masked
+from ringback.secrecy import MASK, masked, masked_url, unmasked_url
 
 SECRET = "s3cret"
 ADDRESSES = [
@@ -86,3 +86,32 @@ def test_commands_that_fail_tell_no_password(command, capfd, monkeypatch, tmp_pa
     told = capfd.readouterr()
     assert SECRET not in told.out + told.err
     assert "127.0.0.1" in told.out + told.err
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://me:s3cret@a.example/x", "https://me:********@a.example/x"),
+        ("https://me:@a.example:8443?q=1", "https://me:********@a.example:8443?q=1"),
+        ("https://:s3:cret@a.example#x@y", "https://:********@a.example#x@y"),
+        ("https://me@a.example/", "https://me@a.example/"),
+        ("https://a.example:8443/of/@me?to=you@b.example", "https://a.example:8443/of/@me?to=you@b.example"),
+        ("handler:orders", "handler:orders"),
+    ],
+)
+def test_the_password_of_a_url_is_masked_and_comes_back(url, shown):
+    """Nothing behind the host is taken for a password; what is given back as it was shown is what it was."""
+    assert masked_url(url) == shown
+    assert unmasked_url(shown, url) == url
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["https://me:********@b.example/", "https://you:********@a.example/", "http://me:********@a.example/"],
+)
+def test_a_mask_stands_for_a_password_where_it_was_alone(typed):
+    """To another host, as another user or over another scheme it goes nowhere."""
+    with pytest.raises(ValueError, match="type the password again"):
+        unmasked_url(typed, "https://me:s3cret@a.example/")
+    with pytest.raises(ValueError, match="type the password again"):
+        unmasked_url(typed)

@@ -13,6 +13,7 @@ from ringback.design.differences import Difference, difference
 from ringback.design.writing import brief
 from ringback.model import Application, Attempt, Message, iso
 from ringback.outbox import found
+from ringback.secrecy import masked_url
 from ringback.server.pages.behind import Behind
 from ringback.server.pages.message import couple, pair
 from ringback.server.pages.page import Page, Visit, segment
@@ -200,7 +201,7 @@ def _attempt_facts(attempt: Attempt) -> dict[str, str]:
         "Begun": iso(attempt.started_at),
         "Made": trigger(attempt.trigger),
         "Endpoint": attempt.endpoint_id,
-        "URL": attempt.url,
+        "URL": masked_url(attempt.url),
         "Outcome": outcome(attempt.outcome.kind),
         "Detail": attempt.outcome.detail.replace("_", " ") or NOTHING,
         "HTTP status": str(attempt.outcome.status or NOTHING),

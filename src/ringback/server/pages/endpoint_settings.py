@@ -11,7 +11,7 @@ from ringback.drafts import EndpointDraft
 from ringback.errors import InvalidInput, RingbackError
 from ringback.model import Application, Duration, Endpoint, EventType
 from ringback.policy import parse_duration
-from ringback.secrecy import SENSITIVE_HEADERS
+from ringback.secrecy import SENSITIVE_HEADERS, masked_url, unmasked_url
 from ringback.server.api.event_type import known
 from ringback.server.pages.behind import Behind
 from ringback.server.pages.first_look import first_look
@@ -89,7 +89,6 @@ class EndpointSettings:
         assert about.endpoint is not None  # noqa: S101 - as above
         try:
             changes = typed(visit, about.endpoint)
-            changes["headers"] = _unmasked(changes["headers"], about.endpoint.headers)
             flags = visit.who.principal.feature_flags
             await self._behind.outbox.change_endpoint(about.application.id, about.endpoint.id, changes, flags)
         except REFUSED as error:
@@ -107,21 +106,22 @@ class EndpointSettings:
         return await self._behind.outbox.read(look_up)
 
 
-def typed(visit: Visit, endpoint: Endpoint | None) -> dict[str, Any]:
-    """Return what the form says, as a draft has it, about an *endpoint* or a new one.
+def typed(visit: Visit, before: Endpoint | None) -> dict[str, Any]:
+    """Return what the form says, as a draft has it; what it does not show is as it was *before*.
 
     Raises:
         InvalidInput: A line of it cannot be read.
     """
     form = visit.form
+    headers = pairs("headers", form.get("headers"))
     return {
-        "url": form.get("url"),
+        "url": _url(form.get("url"), "" if before is None else before.url),
         "description": form.get("description"),
         "uid": form.get("uid") or None,
         "event_types": names(" ".join(form.all("eventTypes"))),
         "channels": names(form.get("channels")),
-        "headers": pairs("headers", form.get("headers")),
-        "metadata": pairs("metadata", form.get("metadata"), None if endpoint is None else endpoint.metadata),
+        "headers": headers if before is None else _unmasked(headers, before.headers),
+        "metadata": pairs("metadata", form.get("metadata"), None if before is None else before.metadata),
         # A number that is none is left to the draft's rules, which say what it may be.
         "throttle_rate": (form.number("throttleRate") or 0) if form.get("throttleRate") else None,
         "ordered": form.ticked("ordered"),
@@ -139,6 +139,13 @@ def _schedule(text: str) -> tuple[float, ...] | None:
     return found or None
 
 
+def _url(text: str, before: str) -> str:
+    try:
+        return unmasked_url(text, before)
+    except ValueError as error:
+        raise InvalidInput.at("url", msg=str(error)) from None
+
+
 def _unmasked(headers: dict[str, str], before: Mapping[str, str]) -> dict[str, str]:
     """Return headers as typed, with what they were where dots still stand for it."""
     return {name: before.get(name, value) if value == DOTS else value for name, value in headers.items()}
@@ -147,7 +154,7 @@ def _unmasked(headers: dict[str, str], before: Mapping[str, str]) -> dict[str, s
 def _values(endpoint: Endpoint) -> dict[str, Any]:
     delays = endpoint.retry_schedule
     return {
-        "url": endpoint.url,
+        "url": masked_url(endpoint.url),
         "description": endpoint.description,
         "uid": endpoint.uid or "",
         "eventTypes": "\n".join(endpoint.event_types or ()),

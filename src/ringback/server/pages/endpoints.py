@@ -18,6 +18,7 @@ from ringback.errors import NoExample, NotFound
 from ringback.examples import PING, PING_PAYLOAD, example_payload
 from ringback.model import Application, Attempt, Delivery, Endpoint, Instant, Message, Standing
 from ringback.search import LOOK
+from ringback.secrecy import masked_url
 from ringback.server.api.event_type import known
 from ringback.server.pages.behind import Behind
 from ringback.server.pages.confirming import Question, confirm
@@ -284,7 +285,7 @@ def _whether_to_delete(visit: Visit, endpoint: Endpoint) -> Question:
     )
     return Question(
         title="Delete the endpoint" if name is None else "Forget the handler",
-        question=f"Delete the endpoint {endpoint.url}?" if name is None else f"Forget {name}?",
+        question=f"Delete the endpoint {masked_url(endpoint.url)}?" if name is None else f"Forget {name}?",
         points=(
             "What waits for it is cancelled.",
             "What was sent to it stays on record until its retention ends.",
@@ -301,7 +302,7 @@ def _whether_to_delete(visit: Visit, endpoint: Endpoint) -> Question:
 def _whether_to_disable(visit: Visit, endpoint: Endpoint) -> Question:
     return Question(
         title="Disable the endpoint",
-        question=f"Disable {endpoint.url}?",
+        question=f"Disable {masked_url(endpoint.url)}?",
         points=(
             "What is accepted from now on is not kept for it; the record says why.",
             "What waits for it is cancelled. To keep messages for later, pause it instead.",

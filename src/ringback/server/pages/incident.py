@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ringback.design.writing import counted, span
 from ringback.model import Attempt, Endpoint, Instant, iso
+from ringback.secrecy import masked_url
 from ringback.server.pages.fare import Fare, Trouble
 from ringback.server.pages.wording import OUTCOMES, badge, failure
 
@@ -19,7 +20,7 @@ def summary(endpoint: Endpoint, fare: Fare, now: Instant) -> str:
 
 
 def _lines(endpoint: Endpoint, fare: Fare, now: Instant) -> Iterator[str]:
-    yield f"## Webhook endpoint {plain(endpoint.url)}"
+    yield f"## Webhook endpoint {plain(masked_url(endpoint.url))}"
     yield ""
     yield f"- Endpoint: `{endpoint.id}` of application `{endpoint.application_id}`"
     yield f"- As of {iso(now)}: {badge(endpoint.state).word.lower()}"

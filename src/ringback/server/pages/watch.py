@@ -20,6 +20,7 @@ from ringback.model import (
     Source,
     Standing,
 )
+from ringback.secrecy import masked_url
 from ringback.server.pages.behind import Behind
 from ringback.server.pages.checklist import Checklist
 from ringback.server.pages.message import pair
@@ -59,7 +60,8 @@ class Run(msgspec.Struct, frozen=True):
     @property
     def place(self) -> str:
         """Where it was made: the handler's name, or the endpoint's URL without its scheme."""
-        return self.attempt.url.removeprefix(HANDLER_SCHEME).removeprefix("https://").removeprefix("http://")
+        url = masked_url(self.attempt.url)
+        return url.removeprefix(HANDLER_SCHEME).removeprefix("https://").removeprefix("http://")
 
     @property
     def said(self) -> str:

@@ -21,6 +21,7 @@ from ringback.model import (
 )
 from ringback.policy import SECOND
 from ringback.schemas import newest_version
+from ringback.secrecy import masked_url
 from ringback.server.pages.advice import advice
 from ringback.store import TaskState
 
@@ -212,6 +213,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "standing": standing,
     "stands": stands,
     "failure": failure,
+    "masked": masked_url,
     "skipped": skipped,
     "trigger": trigger,
     "why": why,
