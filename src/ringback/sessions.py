@@ -171,6 +171,16 @@ class Sessions:
 
         return self._committer.write(change)
 
+    def goal(self, code: str) -> Pending[str | None]:
+        """Return the application whose portal a link leads into, without using it up; None where it leads nowhere."""
+        digest, now = _digest(self._key, LINK, code[:MAX_TEXT]), self.clock()
+
+        def query(store: Store) -> str | None:
+            good = (token for token in store.tokens_of([digest]) if _is_good(token, now))
+            return next((token.application_id for token in good), None)
+
+        return self._committer.read(query)
+
     async def find(self, cookie: str | None) -> Session | None:
         """Return the session that a cookie is for; None where it is for none, or for one that has ended."""
         secret, _, signature = (cookie or "").partition(".")

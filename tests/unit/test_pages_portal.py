@@ -76,6 +76,31 @@ def test_a_link_lets_in_once(place):
     assert "Ask for a new link" in other.open("/portal").headings
 
 
+def test_a_link_takes_nobody_elsewhere_by_itself(place):
+    """Who is signed in for another application is asked, and told for which; for the same one it goes on at once."""
+    api, _ = place
+    mine, theirs = api.application(name="Mine & Co")["id"], api.application(name="Theirs")["id"]
+    guest, _ = enter(place, mine)
+
+    def offered(app):
+        url = urlsplit(api.post(f"/auth/app-portal-access/{app}").json["url"])
+        page = guest.open(f"{url.path}?{url.query}")
+        return page, "data-submit" in page.source
+
+    page, goes_on = offered(theirs)
+    assert not goes_on
+    assert "You are signed in for Mine & Co." in page.text
+    assert guest.follow(page, "Stay there").headings[0] == "Endpoints"
+    assert "Theirs" not in page.text
+    guest.press(page, "Go on")
+    assert offered(theirs)[1]
+    assert not offered(mine)[1]
+    # What is used up changes nothing, and leads to where one is.
+    url = page.url
+    assert "data-submit" in guest.open(url).source
+    assert "Endpoints" in guest.press(guest.open(url), "Go on").headings
+
+
 def test_an_operator_opens_a_portal_and_stays_an_operator(place):
     """From the application's page; both sessions live side by side."""
     api, visitor = place

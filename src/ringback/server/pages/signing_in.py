@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from ringback.errors import Forbidden, NotAuthenticated, NotFound
+from ringback.outbox import found
 from ringback.server.pages.behind import Behind
 from ringback.server.pages.cookies import THEMES
 from ringback.server.pages.page import PORTAL, Page, Visit, see
@@ -46,16 +47,24 @@ class SigningIn:
         return _welcome(visit, begun, goal)
 
     async def enter(self, visit: Visit) -> Page:
-        """Offer to use a link to the portal, which the page's script does at once; or say how to get one."""
+        """Offer to use a link to the portal, which the page's script does at once; or say how to get one.
+
+        Whoever is signed in for another application is asked: a link that somebody sent takes nobody elsewhere.
+        """
         code = visit.query.get("link")
         if visit.session is not None and not code:
             return see(visit, PORTAL)
-        return page(visit, "enter.html", {"code": code, "fault": "", "may_keep": self._may_keep(visit)})
+        whose = await self._whose(visit, code)
+        return page(
+            visit,
+            "enter.html",
+            {"code": code, "whose": whose, "fault": "", "may_keep": self._may_keep(visit)},
+        )
 
     async def begin_in_portal(self, visit: Visit) -> Page:
         """Begin a session in the portal with a link for one use."""
         code = visit.form.get("link")
-        values = {"code": code, "fault": "", "may_keep": self._may_keep(visit)}
+        values = {"code": code, "whose": "", "fault": "", "may_keep": self._may_keep(visit)}
         if not values["may_keep"]:
             return page(visit, "enter.html", values, status=HTTPStatus.FORBIDDEN)
         try:
@@ -100,6 +109,15 @@ class SigningIn:
     async def _begun(self, code: str, token: str) -> Begun:
         sessions = self._behind.sessions
         return await (sessions.redeem(code) if code else sessions.login(token))
+
+    async def _whose(self, visit: Visit, code: str) -> str:
+        """Return the name of the application that somebody is signed in for, where a link leads to another."""
+        own = None if visit.session is None else visit.session.application_id
+        goal = await self._behind.sessions.goal(code)
+        if own is None or goal in {None, own}:
+            return ""
+        owner = await self._behind.outbox.read(lambda store: found(lambda: store.application(own)))
+        return own if owner is None else owner.name
 
     def _may_keep(self, visit: Visit) -> bool:
         return visit.safe or self._behind.plain_http
