@@ -8,6 +8,7 @@ import pytest
 from management import gateway_of
 
 from ringback.entrance import Entrance
+from ringback.ids import OPERATOR
 from ringback.intake import Intake
 from ringback.observe import Observer
 from ringback.outbox import system_clock
@@ -220,3 +221,29 @@ def test_who_may_only_look_changes_no_source(place, operator, source):
         assert f"/{tail}" not in page.source
         reader.open(f"{source.url}/{tail}", expect=403)
         assert reader.send("POST", f"{source.url}/{tail}", {"csrf": page.csrf}).status_code == 403
+
+
+def test_a_source_is_no_application(api, operator, source):
+    """Its id opens no application's page, makes no way into a portal, and is not found among applications."""
+    ref, csrf = source.url.rpartition("/")[2], source.csrf
+    for owner in (ref, OPERATOR):
+        one = f"/applications/{owner}"
+        for tail in ("", "/edit", "/endpoints/new"):
+            operator.open(one + tail, expect=404)
+        for tail in ("/portal", "/delete", "/edit", "/endpoints/new"):
+            form = {"csrf": csrf, "url": "https://a.example/", "name": "x"}
+            assert operator.send("POST", one + tail, form).status_code == 404, tail
+        assert "There is no application" in operator.open(f"/applications?find={owner}").text
+
+
+def test_a_replay_of_a_source_leads_to_it(api, operator, source):
+    """Tasks of sources are listed with the others; from their pages the way leads to the source."""
+    ref = source.url.rpartition("/")[2]
+    hook = {"url": "https://a.example/", "eventTypes": ["*"]}
+    endpoint = api.send("POST", f"/ingest/api/v1/source/{ref}/endpoint", hook).json["id"]
+    path = f"/ingest/api/v1/source/{ref}/endpoint/{endpoint}/replay-missing"
+    task = api.send("POST", path, {"since": "2026-01-01T00:00:00Z"}).json["id"]
+    page = operator.open(f"/replays/{task}")
+    assert "https://a.example/" in page.text
+    assert operator.follow(page, "Shop").headings[0] == "Shop"
+    assert operator.follow(page, "https://a.example/").status == 200

@@ -13,6 +13,7 @@ from ringback.server.pages.forms import REFUSED, faults, pairs, status_of, writt
 from ringback.server.pages.page import Page, Said, Visit, see, segment
 from ringback.server.pages.rendering import page
 from ringback.server.pages.slices import Slice, part, sliced
+from ringback.server.pages.tenants import tenant
 from ringback.server.pages.ways import APPLICATIONS
 from ringback.store import Store
 
@@ -39,7 +40,7 @@ class Applications:
         asked = part(visit)
 
         def look_up(store: Store) -> tuple[Application, list[Endpoint]]:
-            found = store.application(visit.parts["app"])
+            found = tenant(store, visit.parts["app"])
             return found, store.endpoints(found.id, asked)
 
         application, endpoints = await self._behind.outbox.read(look_up)
@@ -110,11 +111,11 @@ class Applications:
         )
 
     async def _application(self, visit: Visit) -> Application:
-        return await self._behind.outbox.read(lambda store: store.application(visit.parts["app"]))
+        return await self._behind.outbox.read(lambda store: tenant(store, visit.parts["app"]))
 
     async def _find(self, visit: Visit, sought: str) -> Page:
         try:
-            found = await self._behind.outbox.read(lambda store: store.application(sought))
+            found = await self._behind.outbox.read(lambda store: tenant(store, sought))
         except (NotFound, InvalidInput):
             return await self._listed(visit, sought)
         return see(visit, f"{APPLICATIONS}/{segment(found.id)}")

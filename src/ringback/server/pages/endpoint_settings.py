@@ -14,10 +14,12 @@ from ringback.policy import parse_duration
 from ringback.secrecy import SENSITIVE_HEADERS, masked_url, unmasked_url
 from ringback.server.api.event_type import known
 from ringback.server.pages.behind import Behind
+from ringback.server.pages.endpoints import pair
 from ringback.server.pages.first_look import first_look
 from ringback.server.pages.forms import REFUSED, faults, names, pairs, status_of, written_pairs
 from ringback.server.pages.page import Page, Said, Visit, see
 from ringback.server.pages.rendering import page
+from ringback.server.pages.tenants import tenant
 from ringback.server.pages.ways import Ways
 from ringback.store import Page as Part
 from ringback.store import Store
@@ -99,8 +101,9 @@ class EndpointSettings:
         flags, few = visit.who.principal.feature_flags, Part(limit=MAX_BOXES + 1)
 
         def look_up(store: Store) -> About:
-            application = store.application(visit.parts["app"])
-            endpoint = store.endpoint(application.id, visit.parts["ep"]) if "ep" in visit.parts else None
+            application, endpoint = (
+                pair(store, visit) if "ep" in visit.parts else (tenant(store, visit.parts["app"]), None)
+            )
             return About(application, endpoint, tuple(known(store, few, flags, archived=False)))
 
         return await self._behind.outbox.read(look_up)

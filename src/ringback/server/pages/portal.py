@@ -15,6 +15,7 @@ from ringback.server.pages.page import PORTAL, Answer, Page, Said, Visit, see
 from ringback.server.pages.rendering import page
 from ringback.server.pages.slices import Slice, part, sliced
 from ringback.server.pages.snippets import snippets
+from ringback.server.pages.tenants import tenant
 from ringback.server.pages.ways import Ways
 from ringback.signing.standard import SYMMETRIC_PREFIX
 from ringback.store import Store
@@ -37,7 +38,7 @@ class Portal:
         asked = part(visit)
 
         def look_up(store: Store) -> tuple[Application, list[Endpoint]]:
-            application = store.application(visit.parts["app"])
+            application = tenant(store, visit.parts["app"])
             return application, store.endpoints(application.id, asked)
 
         application, found = await self._behind.outbox.read(look_up)

@@ -10,6 +10,7 @@ from ringback.server.pages.behind import Behind
 from ringback.server.pages.forms import faults, names
 from ringback.server.pages.page import Page, Visit
 from ringback.server.pages.rendering import page
+from ringback.server.pages.tenants import tenant
 from ringback.server.pages.ways import APPLICATIONS
 from ringback.server.portal_access import HOUR, WEEK, Capability, Flags, link_to_portal, scopes_of
 from ringback.sessions import LINK_LIFETIME, Grant
@@ -75,7 +76,7 @@ class PortalLinks:
         return page(visit, "portal_link.html", {"place": APPLICATIONS, **values})
 
     async def _application(self, visit: Visit) -> Application:
-        return await self._behind.outbox.read(lambda store: store.application(visit.parts["app"]))
+        return await self._behind.outbox.read(lambda store: tenant(store, visit.parts["app"]))
 
 
 def _flags(text: str) -> tuple[str, ...]:

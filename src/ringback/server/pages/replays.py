@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from ringback import ids
 from ringback.design.writing import sentence
 from ringback.errors import InvalidInput, NotFound, RingbackError
 from ringback.model import Application, Duration, Endpoint, Instant, Standing
@@ -51,6 +52,11 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     task: Task
     application: Application
     endpoint: Endpoint | None
+
+    @property
+    def is_of_source(self) -> bool:
+        """Whether it is a source's."""
+        return ids.is_id(ids.SOURCE, self.application.id)
 
 
 class Found(msgspec.Struct, frozen=True):

@@ -34,12 +34,9 @@ class Ways:
         return SOURCES if ids.is_id(ids.SOURCE, owner_id) and not self._in_portal else self.place
 
     def application(self, application_id: str) -> str:
-        """Return the way to the page with an application's or a source's endpoints."""
-        if self._in_portal:
-            return PORTAL
-        return (
-            f"{SOURCES if ids.is_id(ids.SOURCE, application_id) else APPLICATIONS}/{segment(application_id)}"
-        )
+        """Return the way to the page with the endpoints of an application, or to that of a source."""
+        above = SOURCES if ids.is_id(ids.SOURCE, application_id) else APPLICATIONS
+        return PORTAL if self._in_portal else f"{above}/{segment(application_id)}"
 
     def endpoint(self, endpoint: Endpoint) -> str:
         """Return the way to an endpoint."""
