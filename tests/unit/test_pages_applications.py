@@ -319,3 +319,11 @@ def test_names_from_outside_are_text(api, operator):
     page = operator.open(f"/applications/{app}")
     assert HOSTILE in page.text
     assert HOSTILE not in page.source
+
+
+def test_browsers_keep_no_secret_that_is_typed(api, operator):
+    """Where a secret is typed, the browser offers nothing and remembers nothing, and no spelling is looked up."""
+    for path, name in ((f"{made(api)}/secret", "key"), ("/sources/new", "secrets")):
+        fields = [attrs for tag, attrs in operator.open(path).elements if tag in {"input", "textarea"}]
+        (field,) = [attrs for attrs in fields if attrs.get("name") == name]
+        assert (field.get("autocomplete"), field.get("spellcheck")) == ("off", "false"), path
