@@ -97,10 +97,13 @@ def test_it_is_sent_again_and_the_page_does_not_promise_more(api, guest):
     assert "Queued" not in guest.open(address).text
 
 
-def test_what_waits_is_cancelled(api, guest):
-    """One button cancels what waits; then there is nothing to cancel, and no button."""
+def test_what_waits_is_cancelled_when_that_is_confirmed(api, guest):
+    """It is asked about first; then nothing of it waits, and there is no button."""
     address, _ = sent(api, 500)
-    page = guest.press(guest.open(address), "Cancel what waits")
+    asked = guest.press(guest.open(address), "Cancel what waits")
+    assert "What is being sent just now is not stopped." in asked.text
+    assert guest.open(address).rows[1][1] == "Retrying"
+    page = guest.press(asked, "Cancel what waits")
     assert "One delivery was cancelled." in page.text
     assert page.rows[1][1] == "Cancelled"
     assert page.rows[1][4] == "It was cancelled on request."

@@ -110,8 +110,7 @@ def test_an_operator_opens_a_portal_and_stays_an_operator(place):
     made = operator.press(
         operator.follow(operator.open(f"/applications/{app}"), "Portal link"), "Make the link"
     )
-    url = urlsplit(made.link("Open it yourself"))
-    operator.press(operator.open(f"{url.path}?{url.query}"), "Go on")
+    operator.press(operator.follow(made, "Open it yourself"), "Go on")
     assert "Endpoints" in operator.open("/portal").headings
     assert "Applications" in operator.open("/applications").headings
     operator.press(operator.open("/portal"), "Sign out")
@@ -218,6 +217,16 @@ def test_capabilities_are_heeded(place):
     page = viewer.open(f"/portal/endpoints/{endpoint}/secret")
     assert "whsec_MfKQ" in viewer.press(page, "Show it").text
     assert "Make a new secret" not in page.text
+
+
+def test_who_may_not_do_something_is_told_by_whom_to_be_let(place):
+    """Customers have links, not tokens: the page speaks of these."""
+    api, _ = place
+    guest, _ = enter(place, api.application()["id"], readOnly=True)
+    told = guest.open("/portal/endpoints/new", expect=403).text
+    assert "token" not in told
+    assert "Your link does not allow this." in told
+    assert "Ask whoever gave you the link for one that does." in told
 
 
 def test_event_types_of_others_are_not_offered(place):

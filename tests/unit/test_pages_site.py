@@ -3,6 +3,7 @@
 import hashlib
 import re
 
+import pytest
 from management import TOKEN
 from visitors import visiting
 
@@ -56,6 +57,51 @@ def test_links_work_below_any_prefix(place):
         page = guest.ask("GET", path)[1].text
         assert re.findall(r'(?:href|src|action)="(/[^"]*)"', page) == []
         assert f'src="{"../" * (path.count("/") - 1) or "./"}assets/ringback-' in page
+
+
+@pytest.mark.parametrize(
+    ("prefix", "base"),
+    [
+        ("/hooks/", "https://acme.example/hooks"),
+        ("/a/b-c", "https://acme.example/a/b-c"),
+        ("", "https://acme.example"),
+        ("//evil.example", "https://acme.example"),
+        ("/<script>", "https://acme.example"),
+        ("/a?b", "https://acme.example"),
+    ],
+)
+def test_addresses_to_be_copied_have_the_prefix_that_a_proxy_tells(place, prefix, base):
+    """Those of portals and sources, and of commands; where none is told, the page's script knows where it is."""
+    api, visitor = place
+    guest = visitor("https://acme.example")
+    guest.login()
+    app = api.application()["id"]
+    csrf = guest.open("/").forms[0].fields[0][1]
+    form = {"csrf": csrf, "name": "Shop", "provider": "xendit", "secret": "x" * 20}
+    behind = {"x-forwarded-prefix": prefix}
+    assert guest.send("POST", "/sources/new", form).status_code == 303
+    source = api.send("GET", "/ingest/api/v1/source").json["data"][0]["id"]
+    for method, path, tail in (
+        ("GET", "/", "/api/v1/app"),
+        ("GET", "/watch", "/api/v1/app"),
+        ("GET", f"/sources/{source}", "/in/"),
+        ("POST", f"/applications/{app}/portal", "/portal/enter?link="),
+    ):
+        page = guest.send(method, path, {"csrf": csrf} if method == "POST" else None, headers=behind)
+        assert f"{base}{tail}" in page.text, path
+        assert f'data-base="{base}"' in page.text
+        assert "data-address" in page.text
+    assert "https://acme.example/hooks" not in guest.send("GET", "/").text
+
+
+def test_addresses_that_are_set_stay_as_they_are(tmp_path):
+    """Where the setting says how this server is reached, neither a proxy nor a script knows better."""
+    with visiting(tmp_path, settings={"public_url": "https://hooks.acme.example/x/"}) as (_, visitor):
+        guest = visitor()
+        guest.login()
+        page = guest.send("GET", "/watch", headers={"x-forwarded-prefix": "/hooks"})
+        assert "https://hooks.acme.example/x/api/v1/app" in page.text
+        assert "data-base" not in page.text
 
 
 def test_files_are_kept_for_ever_under_a_name_that_is_never_used_again(place):

@@ -49,6 +49,17 @@ function showLocally(element) {
   element.textContent = text;
 }
 
+// --- Addresses ---------------------------------------------------------------------------------------------
+
+// Behind a prefix that a proxy takes off, only the browser knows where the first page is.
+const { base, root } = document.body.dataset;
+const there = base && new URL(root, location.href).href.replace(/\/$/, "");
+
+function showWhole(element) {
+  const text = element.textContent;
+  if (base && base !== there && !text.includes(there)) element.textContent = text.replaceAll(base, there);
+}
+
 // --- Copying -----------------------------------------------------------------------------------------------
 
 const copying = new WeakSet();
@@ -183,6 +194,7 @@ function onKey(event) {
 function dress(root) {
   each(root, "time[datetime]", showLocally);
   each(root, "[data-copy], [data-text]", copyOnPress);
+  each(root, "[data-address]", showWhole);
 }
 
 each(document, "[data-left]", countDown);

@@ -61,13 +61,11 @@ class Checklist:
         known = self._done
         found = await self._behind.outbox.read(lambda store: _look_up(store, known))
         self._done |= found.done
-        base = (self._behind.public_url or visit.origin).rstrip("/")
         return {
             "steps": found,
-            "commands": _commands(found, base, may_see=visit.may(Right.OPERATE)),
+            "commands": _commands(found, visit.base, may_see=visit.may(Right.OPERATE)),
             "receiving": [step in found.done for step in RECEIVING],
             "sending": [step in found.done for step in SENDING],
-            "base": base,
         }
 
 

@@ -129,8 +129,10 @@ class MessagePages:
         )
 
     async def cancel(self, visit: Visit) -> Page:
-        """Cancel what waits of it."""
+        """Cancel what waits of it, when that is confirmed."""
         owner, message = await self._behind.outbox.read(lambda store: pair(store, visit))
+        if not visit.form.ticked("sure"):
+            return confirm(visit, _whether_to_cancel(visit, Ways(visit).message(owner.id, message.id)))
         count = await self._behind.outbox.archive.cancel_message(owner.id, message.id)
         said = Said(f"{count} deliveries were cancelled." if count != 1 else "One delivery was cancelled.")
         return see(
@@ -163,6 +165,22 @@ class MessagePages:
         owner, message = await self._behind.outbox.read(lambda store: pair(store, visit))
         await self._behind.outbox.archive.expunge_message(owner.id, message.id)
         return see(visit, Ways(visit).message(owner.id, message.id), Said("The payload is forgotten."))
+
+
+def _whether_to_cancel(visit: Visit, there: str) -> Question:
+    return Question(
+        title="Cancel what waits",
+        question="Cancel what waits to be delivered of this message?",
+        points=(
+            "No endpoint that it waits for gets it, unless it is sent again from its page.",
+            "What is being sent just now is not stopped.",
+        ),
+        action=visit.link(f"{there}/cancel"),
+        button="Cancel what waits",
+        back=visit.link(there),
+        tone="bad",
+        hidden={"sure": "yes"},
+    )
 
 
 def pair(store: Store, visit: Visit) -> tuple[Application, Message]:

@@ -84,7 +84,6 @@ class Overview:
             "most_troubles": TROUBLES,
             "trouble_badge": trouble_badge,
             "way": lambda one: _way(visit, one),
-            "address": (self._behind.public_url or visit.origin).rstrip("/"),
         }
         return page(visit, "overview.html", values)
 

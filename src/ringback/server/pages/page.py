@@ -90,6 +90,8 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
         said: What came of the form before.
         partial: Whether a script asks, to renew a part of a page.
         origin: The scheme and host that the browser asked for, as far as it tells.
+        base: Where the first page is, without the slash at its end, to be told to others.
+        is_settled: Whether a setting says so; otherwise it is what can be told of the request.
         safe: Whether nobody can listen between the browser and this server, as far as the browser knows.
         headers: The headers of the request, for what is seldom asked.
         brand: How the portal looks, where the page is one of it.
@@ -105,6 +107,8 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
     said: Said | None = None
     partial: bool = False
     origin: str = ""
+    base: str = ""
+    is_settled: bool = False
     safe: bool = True
     headers: Mapping[str, str] = {}
     brand: Brand | None = None

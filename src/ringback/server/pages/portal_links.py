@@ -64,10 +64,10 @@ class PortalLinks:
         )
         code = await self._behind.sessions.link(grant, lifetime)
         self._behind.audit.of_portal(visit.who.caller, application.id)
-        base = self._behind.public_url or visit.origin
         values = {
             "application": application,
-            "url": f"{base}{link_to_portal(code)}",
+            "url": f"{visit.base}{link_to_portal(code)}",
+            "way": link_to_portal(code).removeprefix("/"),
             "lifetime": lifetime,
             "allowed": [OFFERED[one] for one in allowed],
             "everything": everything,

@@ -21,7 +21,7 @@ HEADINGS: dict[int, str] = {
     HTTPStatus.INTERNAL_SERVER_ERROR: "Something went wrong",
 }
 ADVICE: dict[int, str] = {
-    HTTPStatus.UNAUTHORIZED: "Sign in, then try again.",
+    HTTPStatus.UNAUTHORIZED: "Sign in, then send the form again.",
     HTTPStatus.FORBIDDEN: "Ask whoever runs this server for a token that may do this.",
     HTTPStatus.NOT_FOUND: "It may have been removed, or its address is misspelt. Messages are kept for as long as the "
     "retention setting says.",
@@ -29,6 +29,13 @@ ADVICE: dict[int, str] = {
     HTTPStatus.SERVICE_UNAVAILABLE: "Wait a moment, then load the page again. Nothing that was accepted is lost.",
     HTTPStatus.INTERNAL_SERVER_ERROR: "The fault is in Ringback, and its log says what it is. Load the page again; if "
     "that does not help, look into the log.",
+}
+# And to customers, who have links instead of tokens, and no log.
+IN_PORTAL: dict[int, str] = {
+    HTTPStatus.UNAUTHORIZED: "Open this page again from where you came from: the link there signs you in.",
+    HTTPStatus.FORBIDDEN: "Ask whoever gave you the link for one that does.",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "The fault is on our side. Load the page again; if that does not help, tell "
+    "whoever gave you the link.",
 }
 OTHERWISE = "Go back, change what was asked for, and try again."
 UNSAID = "an error that nobody foresaw"
@@ -46,7 +53,7 @@ def problem(visit: Visit, error: Exception) -> Page:
         "heading": HEADINGS.get(status, "This did not work"),
         "told": told,
         "faults": list(_faults(error)),
-        "advice": ADVICE.get(status, OTHERWISE),
+        "advice": (ADVICE if visit.brand is None else ADVICE | IN_PORTAL).get(status, OTHERWISE),
     }
     shown = page(visit, "problem.html", values, status=status)
     return msgspec.structs.replace(shown, headers=(*shown.headers, *_told_to_programs(error)))

@@ -10,6 +10,7 @@ import asyncio
 import hmac
 import http
 import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -40,6 +41,7 @@ FORM = "application/x-www-form-urlencoded"
 MAX_FIELDS = 1_000
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 BODY_SECONDS = 30.0
+_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 
 Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -91,6 +93,8 @@ class Site:
             look=jar.look,
             partial=headers.get("hx-request") == "true",
             origin=origin,
+            base=(self._behind.public_url or f"{origin}{_prefix(headers)}").rstrip("/"),
+            is_settled=self._behind.public_url is not None,
             safe=safe,
             headers=headers,
             brand=brand,
@@ -148,7 +152,7 @@ class Site:
             # The script that asks for a part of a page is to load all of it, which leads to where people sign in.
             return Page(status=HTTPStatus.UNAUTHORIZED, headers=(*HEADERS, ("hx-refresh", "true")))
         if entry.method not in SAFE_METHODS:
-            raise NotAuthenticated("you are signed out, so nothing was done; sign in and send the form again")
+            raise NotAuthenticated("you are signed out, so nothing was done")
         if visit.brand is not None:
             return see(visit, f"{PORTAL}/enter")
         return see(visit, "login", next=visit.here().removeprefix(visit.root))
@@ -163,7 +167,11 @@ class Site:
         own = session.application_id if need.place is Place.APPLICATION else None
         verdict = decide(session.principal, need, own)
         if verdict is Verdict.FORBIDDEN:
-            raise Forbidden("your session does not allow this; sign in with a token that does")
+            raise Forbidden(
+                "your session does not allow this; sign in with a token that does"
+                if visit.brand is None
+                else "your link does not allow this"
+            )
         if verdict is Verdict.HIDDEN:
             raise NotFound
         if entry.method not in SAFE_METHODS and not hmac.compare_digest(
@@ -226,6 +234,12 @@ class Site:
 
 def _headers(scope: Scope) -> dict[str, str]:
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+def _prefix(headers: Mapping[str, str]) -> str:
+    """Return what a proxy took from the beginning of the address, where it says so."""
+    told = headers.get("x-forwarded-prefix", "").rstrip("/")
+    return told if _PREFIX.fullmatch(told) else ""
 
 
 def _raw_path(scope: Scope) -> str:

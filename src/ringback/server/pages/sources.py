@@ -70,11 +70,10 @@ class SourcePages:
             return Found(source=source, fare=fare, endpoints=endpoints, latest=latest, look=look)
 
         found = await self._behind.sources.read(look_up)
-        base = (self._behind.public_url or visit.origin).rstrip("/")
         # Whoever knows the address may knock: it is shown to those who could change it.
         shown = visit.may(Right.OPERATE)
         given = {
-            "address": f"{base}/in/{source.token}" if shown else "",
+            "address": f"{visit.base}/in/{source.token}" if shown else "",
             "has_address": source.token is not None,
         }
         endpoints: Slice[Endpoint] = sliced(visit, found.endpoints, asked, lambda one: one.id)
