@@ -303,3 +303,19 @@ def test_a_customer_comes_to_the_portal(place, visit, hand, application):
     late.visit.expect_fault("status of 401")
     late.open(link)
     late.arrives("Ask for a new link")
+
+
+def test_what_is_copied_has_the_prefix_that_only_the_browser_knows(place, visit, application):
+    """Behind a proxy that takes off how addresses begin and tells nobody, links and addresses still lead there."""
+    guest = visit(place.url, cookies=place.cookies)
+    guest.page.route(
+        "**/hooks/**", lambda route: route.continue_(url=route.request.url.replace("/hooks/", "/", 1))
+    )
+    guest.open(f"/hooks/applications/{application}")
+    guest.page.get_by_role("button", name="Portal link").click()
+    expect(guest.page.locator("#link")).to_have_text(re.compile(f"^{place.url}/hooks/portal/enter"))
+    way = guest.page.get_by_role("link", name="Open it yourself")
+    assert re.match(f"{place.url}/hooks/portal/enter", way.evaluate("link => link.href"))
+    guest.open("/hooks/watch")
+    expect(guest.page.locator("#checklist pre").first).to_contain_text(f"{place.url}/hooks")
+    assert "/hooks/hooks" not in guest.page.content()
