@@ -77,7 +77,7 @@ def test_addresses_to_be_copied_have_the_prefix_that_a_proxy_tells(place, prefix
     guest.login()
     app = api.application()["id"]
     csrf = guest.open("/").forms[0].fields[0][1]
-    form = {"csrf": csrf, "name": "Shop", "provider": "xendit", "secret": "x" * 20}
+    form = {"csrf": csrf, "name": "Shop", "provider": "xendit", "secrets": "x" * 20}
     behind = {"x-forwarded-prefix": prefix}
     assert guest.send("POST", "/sources/new", form).status_code == 303
     source = api.send("GET", "/ingest/api/v1/source").json["data"][0]["id"]
