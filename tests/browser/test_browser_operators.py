@@ -311,8 +311,8 @@ def test_what_is_copied_has_the_prefix_that_only_the_browser_knows(place, visit,
     guest.page.route(
         "**/hooks/**", lambda route: route.continue_(url=route.request.url.replace("/hooks/", "/", 1))
     )
-    guest.open(f"/hooks/applications/{application}")
-    guest.page.get_by_role("button", name="Portal link").click()
+    guest.open(f"/hooks/applications/{application}/portal")
+    guest.page.get_by_role("button", name="Make the link").click()
     expect(guest.page.locator("#link")).to_have_text(re.compile(f"^{place.url}/hooks/portal/enter"))
     way = guest.page.get_by_role("link", name="Open it yourself")
     assert re.match(f"{place.url}/hooks/portal/enter", way.evaluate("link => link.href"))

@@ -1,7 +1,5 @@
 """Links to a portal that an operator makes by hand: what whoever opens one may do there, and how long it is good."""
 
-from urllib.parse import urlsplit
-
 import pytest
 from visitors import visiting
 
@@ -19,8 +17,8 @@ def made(operator, app, **typed):
 
 def opened(visitor, page, *, expect=200):
     """Open the link that a page shows, as somebody else; return them and the first page."""
-    guest, url = visitor(), urlsplit(page.link("Open it yourself"))
-    return guest, guest.press(guest.open(f"{url.path}?{url.query}"), "Go on", expect=expect)
+    guest = visitor()
+    return guest, guest.press(guest.follow(page, "Open it yourself"), "Go on", expect=expect)
 
 
 @pytest.fixture
