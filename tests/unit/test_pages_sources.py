@@ -13,6 +13,7 @@ from ringback.intake import Intake
 from ringback.observe import Observer
 from ringback.outbox import system_clock
 from ringback.reconciler import Reconciler
+from ringback.server.pages import sources as pages
 from ringback.signing import Request
 from ringback.testing.samples import sample_of
 
@@ -63,6 +64,14 @@ def ask(api, source, fetch):
     )
     intake = Intake(api.committer, Observer(), clock=system_clock)
     return asyncio.run(reconciler.look(intake, Entrance(record)))
+
+
+def test_what_is_counted_so_far_only_says_so(operator, source, monkeypatch):
+    """Counting stops where it would take long; what is told then is no exact number."""
+    monkeypatch.setattr(pages, "CEILING", 1)
+    assert "Received 0 in 28 days" in operator.open(source.url).text
+    knock(operator, source, PAID)
+    assert "Received 1 or more in 28 days" in operator.open(source.url).text
 
 
 def test_an_empty_list_leads_to_the_form(operator):

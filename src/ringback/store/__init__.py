@@ -33,6 +33,7 @@ from ringback.store.survey import SurveyVerbs
 from ringback.store.tasks import REPLAYING, Lane, Survey, Task, TaskFilter, TaskKind, TaskState, TaskVerbs
 from ringback.store.values import (
     BROWSER,
+    CEILING,
     EVERY_APPLICATION,
     EXPIRING,
     NOBODY,
@@ -554,6 +555,7 @@ class Store(TaskVerbs, SurveyVerbs, PollerVerbs, Protocol):
 
 __all__ = [
     "BROWSER",
+    "CEILING",
     "EVERY_APPLICATION",
     "EXPIRING",
     "NOBODY",

@@ -212,6 +212,10 @@ class AttemptFilter(msgspec.Struct, frozen=True, kw_only=True):
     answers: bool = True
 
 
+# Where counting stops: more is "many", and a count must not cost a scan.
+CEILING = 10_000
+
+
 class Tally(msgspec.Struct, frozen=True, kw_only=True):
     """How an endpoint fares in a window of time: attempts by outcome, and deliveries that are not at rest.
 

@@ -15,7 +15,7 @@ from ringback.server.pages.page import Page, Said, Visit, see, segment
 from ringback.server.pages.rendering import page
 from ringback.server.pages.slices import Slice, part, sliced
 from ringback.sources import Fare
-from ringback.store import MessageFilter, Store
+from ringback.store import CEILING, MessageFilter, Store
 from ringback.store import Page as Part
 
 PLACE = "sources"
@@ -72,12 +72,16 @@ class SourcePages:
         found = await self._behind.sources.read(look_up)
         # Whoever knows the address may knock: it is shown to those who could change it.
         shown = visit.may(Right.OPERATE)
+        endpoints: Slice[Endpoint] = sliced(visit, found.endpoints, asked, lambda one: one.id)
         given = {
+            "place": PLACE,
+            "found": found,
+            "endpoints": endpoints,
+            "ceiling": CEILING,
             "address": f"{visit.base}/in/{source.token}" if shown else "",
             "has_address": source.token is not None,
         }
-        endpoints: Slice[Endpoint] = sliced(visit, found.endpoints, asked, lambda one: one.id)
-        return page(visit, "source.html", {"place": PLACE, "found": found, "endpoints": endpoints, **given})
+        return page(visit, "source.html", given)
 
     async def listed(self, visit: Visit) -> Page:
         """Show what was refused, or what is left over, newest first."""

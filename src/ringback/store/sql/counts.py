@@ -7,10 +7,9 @@ from typing import Any
 
 from ringback import ids
 from ringback.model import Duration, Held, Instant
-from ringback.store import Census, Spell, Tally
+from ringback.store import CEILING, Census, Spell, Tally
 from ringback.store.sql.catalog import Catalog
 
-CEILING = 10_000
 # What a paused endpoint keeps, or a poller, is not late.
 NOT_PAUSED = (
     "endpoint_key NOT IN (SELECT key FROM ringback_endpoint WHERE state = 'paused' AND deleted_at IS NULL)"
