@@ -18,7 +18,7 @@ from page_table import PAGES, Shown  # noqa: E402 - what tests look at, too
 from playwright.sync_api import Browser  # noqa: E402 - as above
 from running_site import Site  # noqa: E402 - as above
 from scripts.chromium import absence, found  # noqa: E402 - as above
-from sites import SITES  # noqa: E402 - as above
+from sites import PICTURED  # noqa: E402 - as above
 from visits import SCHEMES, SCREENS, started, visiting  # noqa: E402 - as above
 
 FOLDER = ROOT / "screenshots"
@@ -34,7 +34,7 @@ def main() -> None:
         sys.exit(f"no page is called so; there are: {' '.join(shown.name for shown in PAGES)}")
     FOLDER.mkdir(exist_ok=True)
     with started() as browser:
-        faults = [fault for name in SITES for fault in _taken(browser, name, pages)]
+        faults = [fault for name in PICTURED for fault in _taken(browser, name, pages)]
     _say(f"Pictures of {len(pages)} pages are in {FOLDER.name}/")
     if faults:
         sys.exit("\n".join(faults))
@@ -46,7 +46,7 @@ def _taken(browser: Browser, name: str, pages: list[Shown]) -> list[str]:
     if not there:
         return []
     faults = []
-    with SITES[name]() as site:
+    with PICTURED[name]() as site:
         for shown in there:
             try:
                 _take(browser, site, shown)

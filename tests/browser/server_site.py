@@ -1,11 +1,10 @@
-"""A server whose customers' endpoints are well, slow, broken, paused and gone, with messages of the last minutes."""
+"""A server whose customers' endpoints are well, slow, broken, paused and gone, with or without a past."""
 
 from __future__ import annotations
 
 import contextlib
 import http.client
 import http.cookies
-import json
 import urllib.parse
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -13,8 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from orders import COURSE, KINDS, event
+from past import Past
+from provider import TOKEN, Provider, add_source
 from running import ADMIN_TOKEN, ANYWHERE, LOOPBACK, PATIENCE, Api, Ringback, receiving, running
-from running_site import HANGS, Site, folder, shop
+from running_site import HANGS, Site, folder, shop, unhurried
 
 from ringback.demo.payloads import fresh, samples
 from ringback.handlers import Message
@@ -39,8 +41,16 @@ ENDPOINTS: Mapping[str, tuple[str, str]] = {
     "disabled": ("/old", "The shop before this one"),
     "picky": ("/refunds", "Refunds only"),
 }
+PAYMENT, REFUNDED = "invoice.paid", "refund.paid"
+# What some of the endpoints have of their own.
+MORE = {
+    "disabled": {"disabled": True},
+    "picky": {"filterTypes": [REFUNDED]},
+    "stranger": {"retrySchedule": [60, 300]},
+}
+# How many messages are published while the server runs.
 PUBLISHED = 40
-CALLBACK_TOKEN = "the callback token"
+LATELY = 12
 HANDLER = "ring-up"
 
 
@@ -53,27 +63,45 @@ def new_server() -> Iterator[Site]:
 
 @contextlib.contextmanager
 def used_server() -> Iterator[Site]:
-    """Run a server that has been used."""
+    """Run a server that has been used within the last moments."""
+    with folder() as place, receiving(shop) as receiver, _serving(place) as (node, api):
+        open_up(api, receiver.url)
+        places = _used(api, place, PUBLISHED)
+        receiver.until(lambda: receiver.succeeded.total() >= 2 * PUBLISHED)
+        yield _site(node, api, places)
+
+
+@contextlib.contextmanager
+def old_server() -> Iterator[Site]:
+    """Run a server that has been used for days."""
+    with folder() as place, receiving(unhurried) as receiver:
+        Past(place, SETTINGS).live(lambda api: open_up(api, receiver.url))
+        with _serving(place) as (node, api):
+            yield _site(node, api, _used(api, place, LATELY))
+
+
+@contextlib.contextmanager
+def _serving(place: Path) -> Iterator[tuple[Ringback, Api]]:
     with (
-        folder() as place,
-        receiving(shop) as receiver,
         running("serve", "--listen", ANYWHERE, folder=place, **SETTINGS) as node,
         node.api() as api,
     ):
-        places = _used(api, receiver.url, place)
-        receiver.until(lambda: receiver.succeeded.total() >= 2 * PUBLISHED)
-        customer = api.post("/auth/app-portal-access/northwind", {})["token"]
-        onlooker = api.post("/auth/app-portal-access/northwind", {"readOnly": True})["token"]
-        newcomer = api.post("/auth/app-portal-access/quiet", {})["token"]
-        reader = api.post("/auth/api-token", {"name": "On call", "scopes": ["read"]})["token"]
-        sessions = {
-            "operator": signed_in(node.port),
-            "reader": signed_in(node.port, reader),
-            "customer": signed_in(node.port, customer),
-            "onlooker": signed_in(node.port, onlooker),
-            "newcomer": signed_in(node.port, newcomer),
-        }
-        yield Site(address(node), places, sessions)
+        yield node, api
+
+
+def _site(node: Ringback, api: Api, places: Mapping[str, str]) -> Site:
+    customer = api.post("/auth/app-portal-access/northwind", {})["token"]
+    onlooker = api.post("/auth/app-portal-access/northwind", {"readOnly": True})["token"]
+    newcomer = api.post("/auth/app-portal-access/quiet", {})["token"]
+    reader = api.post("/auth/api-token", {"name": "On call", "scopes": ["read"]})["token"]
+    sessions = {
+        "operator": signed_in(node.port),
+        "reader": signed_in(node.port, reader),
+        "customer": signed_in(node.port, customer),
+        "onlooker": signed_in(node.port, onlooker),
+        "newcomer": signed_in(node.port, newcomer),
+    }
+    return Site(address(node), places, sessions)
 
 
 def address(node: Ringback) -> str:
@@ -112,46 +140,36 @@ def signed_in(port: int, token: str = ADMIN_TOKEN) -> tuple[Mapping[str, Any], .
     )
 
 
-def _used(api: Api, shop_url: str, folder: Path) -> dict[str, str]:
-    """Let things happen; return what the pages about them are called."""
-    kinds = list({sample.event_type: sample for sample in samples()}.values())
-    for sample in kinds:
-        schemas = {"1": {"type": "object", "required": sorted(sample.body)[:2]}}
-        api.post(
-            "/event-type", {"name": sample.event_type, "description": sample.description, "schemas": schemas}
-        )
+def open_up(api: Api, shop_url: str) -> None:
+    """Make event types, applications, endpoints and a source."""
+    for name, kind in KINDS.items():
+        schemas = {"1": {"type": "object", "required": list(kind.told)}}
+        api.post("/event-type", {"name": name, "description": kind.description, "schemas": schemas})
     for uid, name in APPLICATIONS.items():
         api.post("/app", {"uid": uid, "name": name, "metadata": {"plan": "team"}})
     for name, (path, description) in ENDPOINTS.items():
-        only = (
-            {"filterTypes": [kinds[-1].event_type]} if name == "picky" else {"disabled": name == "disabled"}
-        )
-        api.post(
-            "/app/northwind/endpoint",
-            {"uid": name, "url": shop_url + path, "description": description} | only,
-        )
+        draft = {"uid": name, "url": shop_url + path, "description": description}
+        api.post("/app/northwind/endpoint", draft | MORE.get(name, {}))
     api.post("/app/kopi-tiga/endpoint", {"uid": "till", "url": f"{shop_url}/till"})
+    add_source(api, shop_url)
+
+
+def _used(api: Api, place: Path, published: int) -> dict[str, str]:
+    """Let things happen; return what the pages about them are called."""
     api.post("/app/northwind/endpoint/paused/pause", {})
     messages = []
-    for number in range(PUBLISHED):
-        sample = kinds[number % len(kinds)]
-        body = {
-            "eventType": sample.event_type,
-            "eventId": f"order-{1000 + number}-{sample.event_type}",
-            "payload": fresh(sample, 1000 + number, system_clock()),
-            "tags": ["checkout"],
-        }
+    for number in range(published):
+        body = event(COURSE[number % len(COURSE)], 4711 + number, system_clock())
         messages.append(api.post("/app/northwind/msg", body)["id"])
         api.post("/app/kopi-tiga/msg", {name: body[name] for name in ("eventType", "payload")})
     day = {"since": datetime.fromtimestamp(system_clock() / 1000 - 86_400, UTC).isoformat()}
     replay = api.post("/app/northwind/endpoint/healthy/bulk-replay", day | {"rate": 1})
-    unheard = api.post("/app/quiet/msg", {"eventType": kinds[0].event_type, "payload": {"order": 1}})["id"]
-    source = _received(api, shop_url, folder)
+    unheard = api.post("/app/quiet/msg", event(PAYMENT, 1, system_clock()))["id"]
     return {
-        "source": source,
+        "source": _received(api, place),
         "handler": HANDLER,
         "replay": replay["id"],
-        "kind": kinds[0].event_type,
+        "kind": PAYMENT,
         "message": messages[-1],
         "first": messages[0],
         "unheard": unheard,
@@ -160,35 +178,25 @@ def _used(api: Api, shop_url: str, folder: Path) -> dict[str, str]:
     } | {name: name for name in ENDPOINTS}
 
 
-def _received(api: Api, shop_url: str, folder: Path) -> str:
+def _received(api: Api, place: Path) -> str:
     """Let a provider send what verifies, what does so again, and what does not; return the source's id.
 
     One endpoint books it, another gives up at once, and a handler fails.
     """
-    made = json.dumps(
-        {"name": "Payments", "uid": "payments", "type": "xendit", "config": {"secret": CALLBACK_TOKEN}}
-    )
-    _, source = api.ask("POST", "/ingest/api/v1/source", made.encode())
-    for forward in (
-        {"url": f"{shop_url}/orders/payments", "description": "Books each payment"},
-        {"url": f"{shop_url}/broken", "description": "Gives up at once", "retrySchedule": []},
-    ):
-        path = f"/ingest/api/v1/source/{source['id']}/endpoint"
-        api.ask("POST", path, json.dumps(forward).encode())
-    place = urllib.parse.urlsplit(source["ingestUrl"]).path
-    with contextlib.closing(_till(folder)) as till:
+    provider = Provider(api)
+    with contextlib.closing(_till(place)) as till:
         for sample in samples():
-            body = json.dumps(fresh(sample, 2000, system_clock())).encode()
-            for token in (CALLBACK_TOKEN, CALLBACK_TOKEN, "an older token"):
-                api.ask("POST", place, body, x_callback_token=token)
+            body = fresh(sample, 2000, system_clock())
+            for token in (TOKEN, TOKEN, "an older token"):
+                provider.send(body, token)
         _drain(till)
-    return str(source["id"])
+    return provider.source_id
 
 
 def _till(folder: Path) -> Inbox:
     """Return an inbox beside the server, whose handler fails at all that comes; the store knows of it."""
     inbox = Inbox(f"sqlite:///{folder / 'ringback.db'}")
-    inbox.source("payments", secrets=[CALLBACK_TOKEN], provider="xendit")
+    inbox.source("payments", secrets=[TOKEN], provider="xendit")
 
     @inbox.on("payments", name=HANDLER)
     def ring_up(message: Message) -> None:

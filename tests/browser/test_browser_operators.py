@@ -210,6 +210,8 @@ def test_what_comes_in_shows_by_itself_and_is_sent_again_with_a_key(place, visit
         hand.page.get_by_role("row").filter(has=hand.page.get_by_role("link", name=name)) for name in named
     ]
     expect(rows[0]).to_contain_text("Retrying")
+    # Of what came today, only the time is told.
+    expect(rows[0].locator("time")).not_to_contain_text("GMT")
     expect(hand.page.get_by_text("Refused by the receiver: 500").first).to_be_visible()
     before = [arrival.path for arrival in place.shop.ledger].count("/broken")
     for key in "jj":

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from ringback.model import Attempt, Outcome, OutcomeKind, Trigger
 from ringback.server.pages.fare import BINS, fare
-from ringback.server.pages.wording import went
+from ringback.server.pages.wording import failure, went
 
 NOW = 10_000_000
 KINDS = st.sampled_from([OutcomeKind.SUCCESS, OutcomeKind.REFUSED, OutcomeKind.TIMEOUT])
@@ -70,3 +70,9 @@ def test_what_changed_is_the_first_failure_after_the_last_success(attempts):
         place = attempts.index(found.since)
         assert not any(one.outcome.ok for one in attempts[: place + 1])
         assert attempts[place + 1] is found.last_success
+
+
+def test_a_timeout_is_said_with_what_it_was_at():
+    """Whoever reads that time was over learns what of an attempt had not ended."""
+    assert failure(OutcomeKind.TIMEOUT, 0, "wait") == "Timed out while waiting for the answer"
+    assert failure(OutcomeKind.TIMEOUT, 0, "of_another_day") == "Timed out: of another day"

@@ -100,6 +100,19 @@ def test_acknowledging_and_handling_are_two_numbers(api, guest):
     assert page.link("Payments") == f"./sources/{kept.id}"
 
 
+def test_of_several_places_the_longest_time_is_told(api, guest):
+    """A row stays short, however many endpoints a message went to; what failed at one of them stands below."""
+    app = api.application()["id"]
+    for _ in range(3):
+        api.endpoint(app)
+    api.message(app)
+    for status in (200, 503, 200):
+        api.attempt(status)
+    several, told = guest.open("/watch").rows[1:]
+    assert several[5] == "12 ms longest of 3"
+    assert told == ["Refused by the receiver: 503 example.com/hook"]
+
+
 def test_what_another_process_acknowledged_is_said_to_be_so(tmp_path):
     """No time is made up for what this process did not acknowledge itself."""
     with visiting(tmp_path, settings={"recent": Recent(Observer(), lambda: 0)}) as (api, visitor):

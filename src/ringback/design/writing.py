@@ -28,8 +28,11 @@ def amount(value: Any, currency: str) -> str:
     return f"{SIGNS.get(currency, currency)}\N{NO-BREAK SPACE}{value:,.{decimals if exact else 2}f}"
 
 
-def moment(instant: Instant | str | None) -> Markup:
-    """Write an instant as an element that a script may put into the reader's own time zone."""
+def moment(instant: Instant | str | None, *, near: bool = False) -> Markup:
+    """Write an instant as an element that a script may put into the reader's own time zone.
+
+    Of one that is *near*, the script leaves the date out while it is today's.
+    """
     if instant is None:
         return Markup("\N{EN DASH}")
     text = iso(instant) if isinstance(instant, int) else str(instant)
@@ -37,7 +40,9 @@ def moment(instant: Instant | str | None) -> Markup:
         written = datetime.fromisoformat(text).astimezone(UTC).strftime("%d %b %Y, %H:%M:%S UTC")
     except (ValueError, OverflowError):
         return Markup("{}").format(text)
-    return Markup('<time datetime="{}">{}</time>').format(text, written)
+    return Markup('<time datetime="{}"{}>{}</time>').format(
+        text, Markup(" data-near") if near else "", written
+    )
 
 
 def span(milliseconds: float) -> str:

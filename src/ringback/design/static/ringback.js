@@ -42,7 +42,8 @@ const localized = new WeakMap();
 function showLocally(element) {
   const moment = new Date(element.dateTime);
   if (Number.isNaN(moment.getTime())) return;
-  const text = moment.toLocaleString(undefined, LOCAL);
+  const isToday = "near" in element.dataset && moment.toDateString() === new Date().toDateString();
+  const text = isToday ? moment.toLocaleTimeString() : moment.toLocaleString(undefined, LOCAL);
   if (localized.get(element) === text && element.textContent === text) return;
   localized.set(element, text);
   element.title = `${element.dateTime} (UTC)`;

@@ -97,6 +97,11 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         """The runs that failed."""
         return [run for run in self.runs if not run.attempt.outcome.ok]
 
+    @property
+    def longest(self) -> Run | None:
+        """The run that took longest; None where there is none."""
+        return max(self.runs, key=lambda run: run.attempt.duration, default=None)
+
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """What the store has of it: messages with their latest runs, refusals, and the types of events that came again."""

@@ -103,6 +103,16 @@ OUTCOMES = {
     OutcomeKind.AGAIN: "The handler asked to be called again",
     OutcomeKind.DISCARDED: "The handler wants nothing more of it",
 }
+# What an attempt was at when its time was over.
+PHASES = {
+    "dns": "looking up the name",
+    "connect": "connecting",
+    "tls": "agreeing on TLS",
+    "write": "sending",
+    "wait": "waiting for the answer",
+    "read": "reading the answer",
+    "handler": "handling",
+}
 SKIPPED = {
     SkipReason.EVENT_TYPE: "The endpoint does not listen to this event type.",
     SkipReason.CHANNEL: "The endpoint listens to other channels.",
@@ -184,8 +194,17 @@ def standing(value: str) -> Badge:
 
 def failure(kind: OutcomeKind, status: int, detail: str) -> str:
     """Return what happened, with what there is to refine it, such as ``Refused by the receiver: 503``."""
-    more = str(status) if status else detail.replace("_", " ")
+    if kind is OutcomeKind.TIMEOUT and detail in PHASES:
+        return f"{OUTCOMES[kind]} {refinement(kind, detail)}"
+    more = str(status) if status else refinement(kind, detail)
     return f"{OUTCOMES[kind]}: {more}" if more else OUTCOMES[kind]
+
+
+def refinement(kind: OutcomeKind, detail: str) -> str:
+    """Return what a detail says beside the outcome that it refines."""
+    if kind is OutcomeKind.TIMEOUT and detail in PHASES:
+        return f"while {PHASES[detail]}"
+    return detail.replace("_", " ")
 
 
 def skipped(reason: SkipReason) -> str:
@@ -214,6 +233,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "stands": stands,
     "failure": failure,
     "masked": masked_url,
+    "refinement": refinement,
     "skipped": skipped,
     "trigger": trigger,
     "why": why,
