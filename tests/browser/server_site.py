@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import http.client
 import http.cookies
+import secrets
 import urllib.parse
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,14 @@ from provider import TOKEN, Provider, add_source
 from running import ADMIN_TOKEN, ANYWHERE, LOOPBACK, PATIENCE, Api, Ringback, receiving, running
 from running_site import HANGS, Site, folder, shop, unhurried
 
+from ringback import ids
+from ringback.config import load
 from ringback.demo.payloads import fresh, samples
-from ringback.handlers import Message
-from ringback.inbox import Inbox
+from ringback.engine import open_checked_store
+from ringback.model import Attempt, Endpoint, Outcome, OutcomeKind
 from ringback.outbox import system_clock
+from ringback.policy import MINUTE, Decision, Step
+from ringback.store import Lease, Quota, Settlement, Work
 
 SETTINGS = {
     "admin_token": ADMIN_TOKEN,
@@ -52,6 +56,11 @@ MORE = {
 PUBLISHED = 40
 LATELY = 12
 HANDLER = "ring-up"
+TRACEBACK = """Traceback (most recent call last):
+  File "/srv/shop/till.py", line 41, in ring_up
+    till = TILLS[message.data["branch"]]
+KeyError: 'bandung'
+"""
 
 
 @contextlib.contextmanager
@@ -184,29 +193,52 @@ def _received(api: Api, place: Path) -> str:
     One endpoint books it, another gives up at once, and a handler fails.
     """
     provider = Provider(api)
-    with contextlib.closing(_till(place)) as till:
+    with _failing_handler(place, provider.source_id):
         for sample in samples():
             body = fresh(sample, 2000, system_clock())
             for token in (TOKEN, TOKEN, "an older token"):
                 provider.send(body, token)
-        _drain(till)
     return provider.source_id
 
 
-def _till(folder: Path) -> Inbox:
-    """Return an inbox beside the server, whose handler fails at all that comes; the store knows of it."""
-    inbox = Inbox(f"sqlite:///{folder / 'ringback.db'}")
-    inbox.source("payments", secrets=[TOKEN], provider="xendit")
+@contextlib.contextmanager
+def _failing_handler(folder: Path, source_id: str) -> Iterator[None]:
+    """Have the source know of a handler, and at the end a traceback of it for all that came: no program is run."""
+    now = system_clock()
+    handler = Endpoint(
+        id=_new_id(ids.ENDPOINT),
+        uid=HANDLER,
+        application_id=source_id,
+        url=f"handler:payments/{HANDLER}",
+        created_at=now,
+        updated_at=now,
+        secrets=(),
+    )
+    settings = load({"store": f"sqlite:///{folder / 'ringback.db'}"}, {}, None)
+    with contextlib.closing(open_checked_store(settings)) as store:
+        with store.transaction():
+            store.add(handler)
+        yield
+        with store.transaction():
+            now = system_clock()
+            works = store.take([Quota(handler.id, 100)], Lease(1, now + MINUTE), now)
+            store.settle([_raised(work, now) for work in works])
 
-    @inbox.on("payments", name=HANDLER)
-    def ring_up(message: Message) -> None:
-        raise KeyError(f"no till for {message.event_type}")
 
-    _drain(inbox)
-    return inbox
+def _raised(work: Work, now: int) -> Settlement:
+    attempt = Attempt(
+        id=_new_id(ids.ATTEMPT),
+        message_id=work.message_id,
+        endpoint_id=work.endpoint.id,
+        number=1,
+        trigger=work.trigger,
+        url=work.endpoint.url,
+        started_at=now,
+        duration=6,
+        outcome=Outcome(kind=OutcomeKind.RAISED, detail="KeyError", body=TRACEBACK.encode()),
+    )
+    return Settlement(work=work, decision=Decision(Step.RETRY, now + MINUTE), attempt=attempt)
 
 
-def _drain(inbox: Inbox) -> None:
-    """Handle what is due, on a thread of its own: what steers a browser has a loop on this one."""
-    with ThreadPoolExecutor(1) as apart:
-        apart.submit(inbox.drain).result()
+def _new_id(prefix: str) -> str:
+    return ids.new_id(prefix, system_clock(), secrets.token_bytes(ids.ENTROPY_BYTES))
