@@ -1,6 +1,7 @@
 """Takes the picture of ``make run`` for the README: runs the demonstration in a terminal and draws what it shows.
 
-The token is masked, and where the checkout is. The picture is an SVG that needs no fonts from anywhere.
+The token and the link's code are masked, and where the checkout is. The picture is an SVG that needs no fonts from
+anywhere.
 """  # noqa: INP001 - a script, not a package
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ FONT = "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace"
 
 
 def shown() -> str:
-    """Return what the demonstration writes to a terminal, the token masked."""
+    """Return what the demonstration writes to a terminal, what is secret masked."""
     written = io.BytesIO()
 
     def read(descriptor: int) -> bytes:
@@ -45,7 +46,8 @@ def shown() -> str:
     if status:
         sys.exit("the demonstration failed; see above")
     text = written.getvalue().decode().replace("\r\n", "\n")
-    return re.sub(r"ringback_[\w-]{43}", "$TOKEN", text).replace(f"{ROOT}{os.sep}", "")
+    text = re.sub(r"ringback_[\w-]{43}", "$TOKEN", text).replace(f"{ROOT}{os.sep}", "")
+    return re.sub(r"link=[\w-]{43}", "link=$CODE", text)
 
 
 def picture(text: str) -> str:

@@ -171,8 +171,8 @@ def _used(api: Api, place: Path, published: int) -> dict[str, str]:
         body = event(COURSE[number % len(COURSE)], 4711 + number, system_clock())
         messages.append(api.post("/app/northwind/msg", body)["id"])
         api.post("/app/kopi-tiga/msg", {name: body[name] for name in ("eventType", "payload")})
-    day = {"since": datetime.fromtimestamp(system_clock() / 1000 - 86_400, UTC).isoformat()}
-    replay = api.post("/app/northwind/endpoint/healthy/bulk-replay", day | {"rate": 1})
+    hour = {"since": datetime.fromtimestamp(system_clock() / 1000 - 3_600, UTC).isoformat()}
+    replay = api.post("/app/northwind/endpoint/healthy/bulk-replay", hour | {"rate": 1})
     unheard = api.post("/app/quiet/msg", event(PAYMENT, 1, system_clock()))["id"]
     return {
         "source": _received(api, place),

@@ -279,6 +279,18 @@ def test_without_a_stream_a_page_asks_by_itself(place, visit, application):
     expect(page.get_by_role("row").filter(has_text="msg_")).to_have_count(1)
 
 
+def test_what_can_be_copied_stays_so_when_the_page_is_renewed(place, visit, application):
+    """A part that is renewed keeps its buttons, also those that only a script makes of use."""
+    to = endpoint(place, application, "/shop")
+    message = place.api.post(f"/app/{application}/msg", PUBLISHED)["id"]
+    page = visit(place.url, cookies=place.cookies).open(f"/messages/{application}/{message}")
+    copy = page.locator("[data-live] [data-text]").first
+    expect(copy).to_be_visible()
+    place.api.post(f"/app/{application}/msg/{message}/endpoint/{to}/resend", {})
+    expect(page.get_by_text("by hand")).to_be_visible()
+    expect(copy).to_be_visible()
+
+
 @by("hand")
 def test_a_customer_comes_to_the_portal(place, visit, hand, application):
     """By a link for one use: an endpoint, a signed test, code with its headers - and nobody else's data."""

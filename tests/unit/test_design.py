@@ -150,3 +150,4 @@ def test_sizes_and_counts_are_written_for_people():
     assert counted(1, "delivery", "deliveries") == "1\N{NO-BREAK SPACE}delivery"
     assert counted(2_000, "message") == "2,000\N{NO-BREAK SPACE}messages"
     assert ago(0, 3_723_000) == "1 hour"
+    assert ago(0, 420) == "1 second"

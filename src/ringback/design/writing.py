@@ -59,8 +59,8 @@ def span(milliseconds: float) -> str:
 
 
 def ago(instant: Instant, now: Instant) -> str:
-    """Write how long something has been, such as ``3 minutes``: in its largest unit alone."""
-    return " ".join(span(now - instant).split()[:2])
+    """Write how long something has been, such as ``3 minutes``: in its largest unit alone, and at least a second."""
+    return " ".join(span(max(UNITS[-1][1], now - instant)).split()[:2])
 
 
 def counted(number: int, word: str, words: str = "") -> str:

@@ -64,11 +64,11 @@ function showWhole(element) {
 // --- Copying -----------------------------------------------------------------------------------------------
 
 const copying = new WeakSet();
+// Said where nothing is renewed: what is, comes as the server wrote it.
+if (navigator.clipboard) document.documentElement.dataset.copies = "";
 
 function copyOnPress(button) {
-  if (!navigator.clipboard) return;
-  button.classList.remove("needs-script");
-  if (copying.has(button)) return;
+  if (!navigator.clipboard || copying.has(button)) return;
   copying.add(button);
   const label = button.firstElementChild;
   const said = document.getElementById("said");
