@@ -175,9 +175,10 @@ def test_leaving_out_by_endpoints(api):
 
     def left(*names):
         query = "&".join(f"exclude_apps_with_{name}_endpoints=true" for name in names)
-        return [row["uid"] for row in listed(api.get("/app", query))["data"]]
+        # Those that are made at one moment are in no order.
+        return {row["uid"] for row in listed(api.get("/app", query))["data"]}
 
-    assert left("svix_play") == ["none", "idle", "half", "gone"]
-    assert left("no") == ["idle", "half"]
-    assert left("disabled") == ["none", "half", "gone"]
-    assert left("no", "disabled") == ["half"]
+    assert left("svix_play") == {"none", "idle", "half", "gone"}
+    assert left("no") == {"idle", "half"}
+    assert left("disabled") == {"none", "half", "gone"}
+    assert left("no", "disabled") == {"half"}
