@@ -67,6 +67,7 @@ PAGES = (
     Shown("messages-filtered", "server", "/messages?status=failed&type=invoice.paid"),
     Shown("messages-none", "server", "/messages?text=nothing"),
     Shown("message", "server", "/messages/{app}/{message}"),
+    Shown("message-for-one", "server", "/messages/{app}/{example}", seldom=True),
     Shown("message-first", "server", "/messages/{app}/{first}"),
     Shown("message-unheard", "server", "/messages/{quiet}/{unheard}"),
     Shown("message-compare", "server", "/messages/{app}/{message}/compare?with={first}"),
@@ -168,6 +169,7 @@ PAGES = (
     Shown("portal", "server", "/portal", who="customer"),
     Shown("portal-new", "server", "/portal", who="newcomer"),
     Shown("portal-enter", "server", "/portal/enter", who="nobody"),
+    Shown("portal-elsewhere", "server", "/portal/enter?link={elsewhere}", who="customer"),
     Shown("portal-messages", "server", "/portal/messages", who="customer"),
     Shown(
         "portal-messages-filtered",

@@ -174,6 +174,8 @@ def _used(api: Api, place: Path, published: int) -> dict[str, str]:
     hour = {"since": datetime.fromtimestamp(system_clock() / 1000 - 3_600, UTC).isoformat()}
     replay = api.post("/app/northwind/endpoint/healthy/bulk-replay", hour | {"rate": 1})
     unheard = api.post("/app/quiet/msg", event(PAYMENT, 1, system_clock()))["id"]
+    example = api.post("/app/northwind/endpoint/healthy/send-example", {"eventType": "svix.ping"})
+    elsewhere = api.post("/auth/app-portal-access/quiet", {})["url"]
     return {
         "source": _received(api, place),
         "handler": HANDLER,
@@ -182,6 +184,8 @@ def _used(api: Api, place: Path, published: int) -> dict[str, str]:
         "message": messages[-1],
         "first": messages[0],
         "unheard": unheard,
+        "example": example["id"],
+        "elsewhere": elsewhere.partition("link=")[2],
         "app": "northwind",
         "quiet": "quiet",
     } | {name: name for name in ENDPOINTS}
