@@ -73,6 +73,15 @@ def test_what_cannot_be_meant_is_said_at_its_field(operator, failed, typed, told
     assert "Nothing has been replayed" in operator.open("/replays").headings
 
 
+@pytest.mark.parametrize(
+    ("asked", "shown"), [("<b>", ""), ("2026-03-02T04:05:06%2B01:00", "2026-03-02T03:05:06")]
+)
+def test_the_fields_for_times_hold_times(operator, failed, asked, shown):
+    """What the address says is shown where it is one, as browsers take it; another text they would complain of."""
+    form = operator.open(f"{failed}/replay?which=nothing&since={asked}", expect=400)
+    assert dict(form.button("Preview")[0].fields)["since"] == shown
+
+
 def test_what_cannot_begin_keeps_what_was_typed(api, operator, failed):
     """Between the preview and the press the endpoint was disabled: that is said on the form, as it was filled in."""
     preview = previewed(operator, failed, rate="7", type="invoice.paid")

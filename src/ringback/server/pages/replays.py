@@ -175,6 +175,8 @@ class ReplayPages:
     ) -> Page:
         fields = visit.query if typed is None else typed
         given = {name: fields.typed(name) for name in FIELDS}
+        # A field for a time holds no other text.
+        given |= {name: _shown_time(given[name]) for name in ("since", "until")}
         now = self._behind.clock()
         if preview is not None and (length := WINDOWS.get(given["window"])):
             # What was previewed is what is begun, however long somebody thinks about it.
@@ -218,6 +220,14 @@ def _told(store: Store, visit: Visit) -> Told:
 
 def _written(instant: Instant) -> str:
     return datetime.fromtimestamp(instant / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _shown_time(text: str) -> str:
+    try:
+        found = moment("time", text)
+    except InvalidInput:
+        return ""
+    return "" if found is None else _written(found)
 
 
 def _number(name: str, text: str) -> int | None:
