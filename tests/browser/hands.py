@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
+import pytest
 from playwright.sync_api import Locator, expect
 from visits import DESKTOP, PHONE, Screen, Visit
 
@@ -51,6 +53,13 @@ class Mouse:
         expect(field).to_have_count(1)
         self._type(field, text)
 
+    def choose(self, label: str | re.Pattern[str], option: str) -> None:
+        """Choose *option* in the field with that label."""
+        field = self.page.get_by_label(label, exact=isinstance(label, str))
+        expect(field).to_have_count(1)
+        self._choose(field, option)
+        expect(field.locator("option:checked")).to_have_text(option)
+
     def unfold(self, text: str | re.Pattern[str], *, within: Locator | None = None) -> None:
         """Open what is folded away under *text*."""
         self._press((within or self.page).locator("summary").filter(has_text=text).first)
@@ -65,6 +74,9 @@ class Mouse:
 
     def _type(self, field: Locator, text: str) -> None:
         field.fill(text)
+
+    def _choose(self, field: Locator, option: str) -> None:
+        field.select_option(label=option)
 
 
 class Plain(Mouse):
@@ -95,6 +107,12 @@ class Keyboard(Mouse):
         self.page.keyboard.press("ControlOrMeta+A")
         self.page.keyboard.insert_text(text)
 
+    def _choose(self, field: Locator, option: str) -> None:
+        self._reach(field)
+        options = [text.strip() for text in field.locator("option").all_text_contents()]
+        for key in ("Home", *["ArrowDown"] * options.index(option)):
+            self.page.keyboard.press(key)
+
     def _reach(self, target: Locator) -> None:
         element = target.element_handle()
         for _ in range(MOST_TABS):
@@ -107,3 +125,8 @@ class Keyboard(Mouse):
 
 PAYERS = {"no scripts": Plain, "phone": Finger, "keyboard": Keyboard}
 DEVELOPERS = {"phone": Finger, "keyboard": Keyboard}
+
+
+def by(name: str, kinds: Mapping[str, type[Mouse]] = DEVELOPERS) -> pytest.MarkDecorator:
+    """Let each kind of visitor, as the fixture *name*, walk."""
+    return pytest.mark.parametrize(name, kinds.values(), ids=kinds.keys(), indirect=True)

@@ -51,10 +51,10 @@ def folder() -> Iterator[Path]:
 
 
 def shop(arrival: Arrival) -> Answer:
-    """Answer a webhook as its address says; what is below an unknown one is taken without a word."""
+    """Answer a webhook as the path of its address says; what comes to an unknown one is taken without a word."""
     if arrival.path.startswith(HANGS):
         return Answer(0)
-    status, body = SHOP.get(arrival.path, (204, ""))
+    status, body = SHOP.get(arrival.path.partition("?")[0], (204, ""))
     head = f"HTTP/1.1 {status} As told\r\ncontent-type: text/plain\r\ncontent-length: {len(body)}\r\n\r\n"
     return Answer(status, raw=(head + body).encode())
 

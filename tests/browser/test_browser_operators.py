@@ -1,62 +1,17 @@
 """The journeys of operators, and of the customers that they let into the portal."""
 
 import re
-from types import SimpleNamespace
 
-import pytest
-from hands import DEVELOPERS, Keyboard, Plain
+from hands import Keyboard, Plain, by
 from playwright.sync_api import expect
-from running import ADMIN_TOKEN, ANYWHERE, receiving, running
-from running_site import folder, shop
-from server_site import SETTINGS, address, signed_in
+from running import ADMIN_TOKEN
 
 PUBLISHED = {"eventType": "invoice.paid", "payload": {"order": 1001, "amount": 75_000}}
 
 
-@pytest.fixture(scope="module")
-def place():
-    """A server, its API, and the shop that it delivers to."""
-    with (
-        folder() as data,
-        receiving(shop) as receiver,
-        running("serve", "--listen", ANYWHERE, folder=data, **SETTINGS) as node,
-        node.api() as api,
-    ):
-        api.post("/event-type", {"name": "invoice.paid", "description": "An invoice was paid"})
-        yield SimpleNamespace(
-            node=node, api=api, shop=receiver, url=address(node), cookies=signed_in(node.port)
-        )
-
-
-@pytest.fixture
-def application(place, request):
-    """An application of the test's own, by its name."""
-    name = re.sub(r"\W+", "-", request.node.name)
-    place.api.post("/app", {"uid": name, "name": name})
-    return name
-
-
-@pytest.fixture
-def stranger(request, visit, place):
-    """Somebody who has not signed in."""
-    return request.param(visit(place.url, screen=request.param.screen))
-
-
-@pytest.fixture
-def hand(request, visit, place):
-    """An operator who has signed in."""
-    way = request.param
-    return way(visit(place.url, screen=way.screen, scripts=way.scripts, cookies=place.cookies))
-
-
-def by(name, kinds=DEVELOPERS):
-    """Return the parameters that let each kind of visitor walk."""
-    return pytest.mark.parametrize(name, kinds.values(), ids=kinds.keys(), indirect=True)
-
-
-def endpoint(place, application, path):
+def endpoint(place, application, path, **more):
     """Add an endpoint to an application; return its id."""
-    return place.api.post(f"/app/{application}/endpoint", {"url": place.shop.url + path})["id"]
+    return place.api.post(f"/app/{application}/endpoint", {"url": place.shop.url + path, **more})["id"]
 
 
 @by("stranger")
@@ -305,6 +260,10 @@ def test_a_customer_comes_to_the_portal(place, visit, hand, application):
     customer.type("URL", f"{place.shop.url}/customer/{application}")
     customer.press("button", "Add the endpoint")
     customer.arrives("Make it work")
+    customer.press("button", "Only check the connection")
+    customer.arrives("The endpoint answered well")
+    customer.press("link", "Make it work")
+    customer.reads("Waiting for your first 2xx.")
     customer.press("button", "Send a signed test")
     customer.reads("It works.")
     expect(customer.page.locator("#code-python")).to_contain_text("webhook-signature")

@@ -5,7 +5,7 @@ import re
 from types import SimpleNamespace
 
 import pytest
-from hands import DEVELOPERS, PAYERS, Keyboard
+from hands import PAYERS, Keyboard, by
 from playwright.sync_api import expect
 from running import receiving
 from running_site import folder, shop
@@ -45,11 +45,6 @@ def told(place):
     return about
 
 
-def visitors(kinds):
-    """Return the parameters that let each kind of visitor walk through the sandbox."""
-    return pytest.mark.parametrize("hand", kinds.values(), ids=kinds.keys(), indirect=True)
-
-
 @pytest.fixture
 def hand(request, visit, place):
     kind = request.param
@@ -61,7 +56,7 @@ def invoice(place, **more):
     return place.box.ok("POST", "/v2/invoices", DRAFT | more)["id"]
 
 
-@visitors(PAYERS)
+@by("hand", PAYERS)
 def test_a_payer_pays(place, told, hand):
     """From the invoice's page over the choice of a bank to the end; the shop is told."""
     made = invoice(place)
@@ -73,7 +68,7 @@ def test_a_payer_pays(place, told, hand):
     assert told(made)[0]["status"] == "PAID"
 
 
-@visitors(PAYERS)
+@by("hand", PAYERS)
 def test_a_payment_fails_and_is_tried_again(place, told, hand):
     """What fails says so, and leads back to where it can be tried again."""
     made = invoice(place)
@@ -87,7 +82,7 @@ def test_a_payment_fails_and_is_tried_again(place, told, hand):
     assert [body["status"] for body in told(made)] == ["PAID"]
 
 
-@visitors(PAYERS)
+@by("hand", PAYERS)
 def test_a_payer_approves(place, hand):
     """A wallet asks, the payer approves, and is led back to the merchant."""
     back = {"channel_properties": {"success_redirect_url": f"{place.box.url}/dashboard"}}
@@ -98,7 +93,7 @@ def test_a_payer_approves(place, hand):
     assert place.box.ok("GET", f"/ewallets/charges/{charge}")["status"] == "SUCCEEDED"
 
 
-@visitors(PAYERS)
+@by("hand", PAYERS)
 def test_an_invoice_expires(place, hand, request):
     """Made with the form and expired with the button, it says to its payer that it can no longer be paid."""
     name = f"for {request.node.callspec.id}"
@@ -123,7 +118,7 @@ def test_a_page_notices_that_it_is_paid(place, visit):
     expect(page.get_by_role("heading", name=re.compile("You have paid"))).to_be_visible()
 
 
-@visitors(DEVELOPERS)
+@by("hand")
 def test_settings_are_tested_and_saved(place, hand):
     """A URL is tested, and the page says what the receiver answered, what is wrong with a URL, and what to do."""
     place.box.ok("PUT", SLOT, {"url": None})
@@ -146,7 +141,7 @@ def test_settings_are_tested_and_saved(place, hand):
     assert place.box.ok("GET", SLOT)["url"] == f"{place.shop.url}/broken"
 
 
-@visitors(DEVELOPERS)
+@by("hand")
 def test_a_webhook_is_sent_again(place, told, hand):
     """From the list to one webhook: what was sent, what was answered; sent again, its history grows by itself."""
     made = invoice(place)
@@ -163,7 +158,7 @@ def test_a_webhook_is_sent_again(place, told, hand):
     assert first == second
 
 
-@visitors(DEVELOPERS)
+@by("hand")
 def test_many_are_sent_again(place, told, hand):
     """By a filter, after a preview of which and how many."""
     made = invoice(place)
@@ -180,7 +175,7 @@ def test_many_are_sent_again(place, told, hand):
     told(made, times=2)
 
 
-@visitors(DEVELOPERS)
+@by("hand")
 def test_an_event_of_the_catalogue(place, told, hand, request):
     """Any event is sent with other values, and the page says what the receiver answered."""
     name = f"order {request.node.callspec.id}"
