@@ -1,74 +1,20 @@
 """Whatever strangers write, wherever they can, is text on every page: it runs, loads and breaks nothing."""
 
-import json
-import re
-from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import quote
 
 import pytest
-from running import ADMIN_TOKEN, ANYWHERE, Answer, Refused, receiving, running
+from hostile_texts import FAULTS, HOSTILE, TOLD, answer, look, look_at_each, look_through, taken
+from running import ADMIN_TOKEN, ANYWHERE, receiving, running
 from running_site import folder
 from sandbox_process import sandbox
 from server_site import SETTINGS, address, signed_in
 from visits import PHONE
 
-HOSTILE = [
-    one if isinstance(one, str) else one["text"] * one["times"]
-    for one in json.loads(Path(__file__).with_name("hostile.json").read_text("utf-8"))
-]
-# What fits into an address.
-SHORT = [text for text in HOSTILE if len(text) <= 255]
-# What reads on a page as it is written, so that a test can see that it is there.
-PLAIN = {text for text in SHORT if text.isprintable() and text == " ".join(text.split())}
-# The same in addresses, a few at a time.
-FEW = 3
-TOLD = [
-    quote(" ".join(SHORT[begin : begin + FEW]), safe="", errors="replace")
-    for begin in range(0, len(SHORT), FEW)
-]
-# What leads on in a list.
-OLDER = re.compile("^(Older|Next)$")
-# What a page may never hold, whatever the texts in it: things that run, load or lead elsewhere, or that do not fit.
-FAULTS = """() => {
-  const faults = [];
-  for (const one of document.querySelectorAll("*")) {
-    const name = one.localName, shown = one.outerHTML.slice(0, 150);
-    if (["iframe", "object", "embed", "base", "style", "marquee", "video", "audio"].includes(name)) faults.push(shown);
-    if (name === "script" && new URL(one.src).origin !== location.origin) faults.push(shown);
-    for (const { name: attribute, value } of one.attributes) {
-      if (/^on|^style$|^hx-on|^srcdoc$/.test(attribute)) faults.push(shown);
-      if (/^(href|src|action|formaction|xlink:href|hx-get|data-watch|data-then)$/.test(attribute)
-          && !["http:", "https:"].includes(new URL(value, location.href).protocol)) faults.push(shown);
-    }
-  }
-  if (document.documentElement.scrollWidth > document.documentElement.clientWidth) faults.push("wider than the window");
-  return faults;
-}"""
-
 
 def test_there_are_enough():
     """There are a hundred different ones and more."""
     assert len(set(HOSTILE)) == len(HOSTILE) >= 100
-
-
-def taken(api, path, *drafts):
-    """Make something of the first draft that is not refused; return it."""
-    for draft in drafts[:-1]:
-        try:
-            return api.post(path, draft)
-        except Refused:
-            continue
-    return api.post(path, drafts[-1])
-
-
-def answer(arrival):
-    """Answer with the text whose number is in the address, and a failure."""
-    body = HOSTILE[int(arrival.path.split("?")[0].rpartition("/")[2])].encode("utf-8", "replace")
-    return Answer(
-        500,
-        raw=b"HTTP/1.1 500 No\r\ncontent-type: text/html\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body),
-    )
 
 
 @pytest.fixture(scope="module")
@@ -109,15 +55,6 @@ def published(api, url, number, text):
     return {"app": application["id"], "ep": endpoint["id"], "msg": message["id"]}
 
 
-def look(visitor, path, text=None):
-    """Open a page; return what is wrong with it. Where *text* reads as it is written, it must be there."""
-    visitor.page.goto(visitor.site + path, wait_until="domcontentloaded")
-    faults = visitor.page.evaluate(FAULTS)
-    if text in PLAIN and text not in " ".join(visitor.page.evaluate("document.body.textContent").split()):
-        faults.append("does not show the text")
-    return [f"{path} {text!r:.100}: {fault}" for fault in faults]
-
-
 def test_what_would_be_noticed(server, visit):
     """A page that let such a text through would be noticed, and so would what runs."""
     visitor = visit(server.url, screen=PHONE)
@@ -143,9 +80,7 @@ PAGES = {
 def test_pages_about_one(server, visit, name):
     """On the pages about an application, an endpoint and a message that strangers have written."""
     visitor = visit(server.url, screen=PHONE, cookies=server.cookies)
-    every = zip(HOSTILE, server.places, strict=True)
-    faults = [fault for text, place in every for fault in look(visitor, PAGES[name].format(**place), text)]
-    assert faults == []
+    assert look_at_each(visitor, PAGES[name], server.places, HOSTILE) == []
 
 
 def test_forms(server, visit):
@@ -159,16 +94,14 @@ def test_forms(server, visit):
 
 
 def test_lists(server, visit):
-    """On the lists, to their end, on the first page and in the live view."""
+    """On the lists, to their end, and on the first page."""
     visitor = visit(server.url, screen=PHONE, cookies=server.cookies)
-    faults = look(visitor, "/") + look(visitor, "/watch")
-    for path in ("/messages", "/applications", "/event-types"):
-        faults += look(visitor, path)
-        while (older := visitor.page.get_by_role("link", name=OLDER)).count():
-            older.first.click()
-            visitor.page.wait_for_load_state()
-            faults += visitor.page.evaluate(FAULTS)
-    assert faults == []
+    assert look(visitor, "/") == []
+    assert [
+        fault
+        for path in ("/messages", "/applications", "/event-types")
+        for fault in look_through(visitor, path)
+    ] == []
 
 
 @pytest.mark.parametrize(
@@ -251,11 +184,7 @@ def test_lists_of_the_sandbox(box, visit):
     visitor.expect_fault("status of 4")
     faults = look(visitor, "/dashboard")
     for path in ("/dashboard/invoices", "/dashboard/webhooks"):
-        faults += look(visitor, path)
-        while (older := visitor.page.get_by_role("link", name=OLDER)).count():
-            older.first.click()
-            visitor.page.wait_for_load_state()
-            faults += visitor.page.evaluate(FAULTS)
+        faults += look_through(visitor, path)
     for told in TOLD:
         faults += look(visitor, f"/dashboard/webhooks?text={told}&product={told}&event={told}&since={told}")
     assert faults == []

@@ -1,0 +1,157 @@
+"""Whatever comes in at a source, with a right signature or a wrong one, is text on its pages and in the live view."""
+
+import contextlib
+import itertools
+import json
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from urllib.parse import quote
+
+import pytest
+from hostile_texts import (
+    HOSTILE,
+    PRINTABLE,
+    SHORT,
+    answer,
+    look,
+    look_again,
+    look_at_each,
+    look_through,
+    packed,
+)
+from running import ADMIN_TOKEN, ANYWHERE, MAIN_KEY, receiving, running
+from running_site import folder
+from server_site import SETTINGS, address, signed_in
+from visits import PHONE
+
+from ringback import Inbox
+from ringback.outbox import system_clock
+from ringback.signing import Request
+
+KEY = "what the sender shows"
+HOUR = 3_600_000
+# As long as lists show of an event type and of a source's name, and the page of a message of its event type.
+LISTED, TYPES = packed(80), packed(120)
+# No event type may be like these: such a webhook is kept as one that is not understood.
+STRANGE = [text for text in HOSTILE if text not in PRINTABLE]
+# As much as is kept of a traceback.
+TRACES = packed(1_500, [text for text in SHORT if text in PRINTABLE])
+
+
+@pytest.fixture(scope="module")
+def server():
+    """A server whose sources have received every text, wherever a sender writes; a handler has failed over them."""
+    settings = SETTINGS | {"retry_schedule": "none", "main_key": MAIN_KEY}
+    with folder() as place, receiving(answer) as receiver:
+        # On a thread of its own: the browser's has a loop that runs.
+        with ThreadPoolExecutor(1) as own:
+            own.submit(receive, f"sqlite:///{place}/ringback.db").result()
+        with running("serve", "--listen", ANYWHERE, folder=place, **settings) as node, node.api() as api:
+            yield SimpleNamespace(
+                url=address(node), api=api, shop=receiver.url, cookies=signed_in(node.port, ADMIN_TOKEN)
+            )
+
+
+@pytest.fixture
+def visitor(server, visit):
+    """An operator with a phone."""
+    return visit(server.url, screen=PHONE, cookies=server.cookies)
+
+
+def receive(store):
+    """Refuse a request with each text, and receive a webhook with each: for nobody, and for a handler that fails."""
+    # A few refusals a second are kept, so time passes quickly here.
+    ticking = itertools.count(system_clock() - HOUR, 1_000).__next__
+    with contextlib.closing(Inbox(store, clock=ticking, main_key=MAIN_KEY)) as door:
+        door.source("refusing", provider="api-key", secrets=[KEY])
+        for text in HOSTILE:
+            headers = {"x-api-key": "another", "content-encoding": text, text[:100]: text}
+            assert door.accept("refusing", Request(text, text, headers, b"")).result().status == 401
+    with contextlib.closing(Inbox(store, main_key=MAIN_KEY)) as door:
+        for name in ("idle", "failing"):
+            door.source(name, provider="api-key", secrets=[KEY])
+        door.on("failing", retries="none")(fail)
+        for name, texts in {"idle": LISTED + STRANGE, "failing": TYPES + TRACES}.items():
+            for text in texts:
+                assert door.accept(name, webhook(text)).result().status == 200
+        drained = door.drain()
+        assert (drained.succeeded, drained.more) == (0, False)
+
+
+def fail(message):
+    """Fail over what a message says."""
+    raise ValueError(message.data["text"])
+
+
+def webhook(text):
+    """Return a webhook with a text wherever a sender writes one; one that is long is of an ordinary event."""
+    headers = {"x-api-key": KEY, "webhook-id": text, "x-text": text, text[:100]: text}
+    body = {"type": "everything" if text in TRACES else text, "text": text, text: [text, {text: text}]}
+    return Request("POST", text, headers, json.dumps(body).encode())
+
+
+def source(server, name):
+    """Make a source with a name; return it."""
+    made = json.dumps({"name": name, "type": "api-key", "config": {"secret": KEY}})
+    status, kept = server.api.ask("POST", "/ingest/api/v1/source", made.encode())
+    assert status == 201, kept
+    return kept
+
+
+def forward(server, kept, text):
+    """Have a source forward what is called like a text to an address with the same in it."""
+    draft = {"url": f"{server.shop}/0?{quote(text)}", "description": text, "eventTypes": [text]}
+    way = f"/ingest/api/v1/source/{kept['id']}/endpoint"
+    status, answered = server.api.ask("POST", way, json.dumps(draft).encode())
+    assert status == 201, answered
+
+
+LISTS = {
+    "/sources/refusing/refused": [text for text in HOSTILE if len(text) <= 100],
+    "/sources/failing/dead": [],
+    "/dead-letters": [],
+    "/sources/idle/unhandled": LISTED,
+    "/sources/idle/quarantined": [],
+}
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_lists_of_what_came(visitor, path):
+    """Where what was refused is told, what was given up, and what nothing handles or understands."""
+    assert look_through(visitor, path, *LISTS[path]) == []
+
+
+@pytest.mark.parametrize("path", ["/sources/failing/dead", "/sources/idle/quarantined"])
+def test_pages_about_what_came(visitor, path):
+    """With the provider's id, headers, the payload, and what a handler said when it failed."""
+    ways = []
+    look(visitor, path)
+    while True:
+        ways += visitor.page.locator("tbody th a").evaluate_all("all => all.map(one => one.pathname)")
+        if not (older := visitor.page.get_by_role("link", name="Older")).count():
+            break
+        older.click()
+        visitor.page.wait_for_load_state()
+    assert len(ways) >= len(STRANGE)
+    assert [fault for way in ways for fault in look(visitor, way)] == []
+    assert look(visitor, f"{ways[0]}/compare?with={ways[-1].rpartition('/')[2]}") == []
+
+
+def test_pages_of_sources(server, visitor):
+    """That are named so, and forward elsewhere what is called so; with what came last."""
+    made = [source(server, name) for name in LISTED]
+    for one, name in zip(made, LISTED, strict=True):
+        forward(server, one, name)
+    assert look_at_each(visitor, "/sources/{id}", made, LISTED) == []
+    assert look_through(visitor, "/sources", *LISTED) == []
+    for path in ("/sources/refusing", "/sources/idle", "/sources/failing"):
+        assert look(visitor, path) == []
+    visitor.page.get_by_role("rowheader").get_by_role("link", name="fail").click()
+    visitor.page.get_by_role("heading", name="How it fails").wait_for()
+    assert look_again(visitor) == []
+
+
+def test_the_live_view(visitor):
+    """What was received and what failed, with what handlers said."""
+    for path in ("/watch", "/watch?show=failed"):
+        assert look(visitor, path, *(text for text in SHORT if text in PRINTABLE)) == []
