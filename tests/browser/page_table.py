@@ -74,7 +74,7 @@ PAGES = (
     Shown(
         "message-compare-attempts",
         "server",
-        "/messages/{app}/{message}/compare",
+        "/messages/{app}/{first}/compare",
         press=Press("Compare"),
     ),
     Shown("message-forget", "server", "/messages/{app}/{message}/forget"),
