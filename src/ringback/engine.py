@@ -58,14 +58,15 @@ def open_checked_store(settings: Settings, *, shared: bool = False) -> Store:
     return store
 
 
-async def until_there(settings: Settings, patience: float = ABSENCE_SECONDS) -> None:
+async def until_there(settings: Settings, patience: float | None = None) -> None:
     """Wait until the server of the store takes connections, where it has one, and say that it is waited for.
 
     A machine that starts everything at once may start this first; a database that has crashed recovers for a while.
 
     Raises:
-        ConfigurationError: It does not take any within *patience* seconds.
+        ConfigurationError: It does not take any within *patience* seconds, a minute if that is None.
     """
+    patience = ABSENCE_SECONDS if patience is None else patience
     end, told = time.monotonic() + patience, False
     while (absent := await asyncio.to_thread(absence, settings.store)) is not None:
         if time.monotonic() >= end:

@@ -1,5 +1,7 @@
 """The dashboard's webhook settings: URLs by slot and mode, tests, the token, options, mishaps."""
 
+import gzip
+
 import pytest
 from receivers import answering
 from sandbox_receivers import BROKEN, invoice, received, tell
@@ -235,3 +237,13 @@ def test_slots_that_are_not_there(play, browser):
     page = browser.open(f"{PLACE}?done=nope&slot=nope&tested=nope")
     assert "saved" not in page.text.split("URLs")[0].replace("Save a URL", "")
     assert OWNER.business_id not in page.url
+
+
+def test_a_large_page_is_sent_compressed_to_who_takes_that(play):
+    """The page of all slots is small on its way; who takes nothing compressed gets it as it is."""
+    plain = play.call("GET", PLACE)
+    packed = play.call("GET", PLACE, headers={"accept-encoding": "gzip, br"})
+    assert dict(packed.headers)["content-encoding"] == "gzip"
+    assert len(packed.body) < 20_000
+    assert gzip.decompress(packed.body) == plain.body
+    assert "content-encoding" not in dict(plain.headers)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ringback import engine
 from ringback.cli import run
 from ringback.config import load
 from ringback.errors import ConfigurationError
@@ -81,6 +82,7 @@ def test_refusals_tell_no_password():
 def test_commands_that_fail_tell_no_password(command, capfd, monkeypatch, tmp_path):
     """What cannot be reached is told of, its password is not."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(engine, "ABSENCE_SECONDS", 0.1)
     monkeypatch.setenv("RINGBACK_MAIN_KEY", "A" * 43 + "=")
     assert run([command, "--store", f"postgresql://u:{SECRET}@127.0.0.1:1/x"]) != 0
     told = capfd.readouterr()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gzip
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from pathlib import Path
@@ -16,6 +17,8 @@ from ringback.sandbox.xendit.pages import assets
 from ringback.sandbox.xendit.pages.advice import advice
 from ringback.sandbox.xendit.pages.ways import channel_name
 
+# From that size on a page is sent compressed to who takes that.
+LARGE = 20_000
 TEMPLATES = Path(__file__).parent / "templates"
 LIVE = "live"
 PROBLEMS: dict[int, str] = {
@@ -38,8 +41,11 @@ def page(call: Call, template: str, values: Mapping[str, Any], *, status: int = 
         status: The HTTP status.
     """
     given = {"call": call, "link": link_of(call), "live": viewed(call).live, **values}
-    content = ENVIRONMENT.get_template(template).render(given)
-    return Answer(encoded(content), status, HTML, PAGE_HEADERS)
+    content = encoded(ENVIRONMENT.get_template(template).render(given))
+    if len(content) < LARGE or "gzip" not in call.headers.get("accept-encoding", ""):
+        return Answer(content, status, HTML, PAGE_HEADERS)
+    packed = (("content-encoding", "gzip"), ("vary", "accept-encoding"))
+    return Answer(gzip.compress(content, mtime=0), status, HTML, (*PAGE_HEADERS, *packed))
 
 
 def see(path: str) -> Answer:
