@@ -5,7 +5,7 @@ import itertools
 import json
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pytest
 from hostile_texts import (
@@ -19,6 +19,7 @@ from hostile_texts import (
     look_through,
     packed,
 )
+from playwright.sync_api import expect
 from running import ADMIN_TOKEN, ANYWHERE, MAIN_KEY, receiving, running
 from running_site import folder
 from server_site import SETTINGS, address, signed_in
@@ -30,12 +31,14 @@ from ringback.signing import Request
 
 KEY = "what the sender shows"
 HOUR = 3_600_000
-# As long as lists show of an event type and of a source's name, and the page of a message of its event type.
-LISTED, TYPES = packed(80), packed(120)
+# As long as the narrowest place shows of a source's name; of an event type in lists, and on the page of a message.
+NAMES, LISTED, TYPES = packed(40), packed(80), packed(120)
 # No event type may be like these: such a webhook is kept as one that is not understood.
 STRANGE = [text for text in HOSTILE if text not in PRINTABLE]
 # As much as is kept of a traceback.
 TRACES = packed(1_500, [text for text in SHORT if text in PRINTABLE])
+# Of the rows of the live view, each time: of each source there a webhook, the same again, and one that is refused.
+AT_ONCE = 6
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +109,14 @@ def forward(server, kept, text):
     assert status == 201, answered
 
 
+def knock(server, kept, text, key=KEY):
+    """Send a webhook of a type to a source's address; return the status."""
+    body = json.dumps({"type": text, "text": text}).encode()
+    written = text.encode().decode("latin-1")
+    headers = {"x_api_key": key, "webhook_id": "the same", "content_encoding": written, "x_text": written}
+    return server.api.ask("POST", urlsplit(kept["ingestUrl"]).path, body, **headers)[0]
+
+
 LISTS = {
     "/sources/refusing/refused": [text for text in HOSTILE if len(text) <= 100],
     "/sources/failing/dead": [],
@@ -151,7 +162,23 @@ def test_pages_of_sources(server, visitor):
     assert look_again(visitor) == []
 
 
-def test_the_live_view(visitor):
-    """What was received and what failed, with what handlers said."""
+def test_the_live_view(server, visitor):
+    """What came, what came again, what was refused and what failed, with tracebacks: on a page, and as it comes."""
     for path in ("/watch", "/watch?show=failed"):
         assert look(visitor, path, *(text for text in SHORT if text in PRINTABLE)) == []
+    batches = [NAMES[begin : begin + AT_ONCE] for begin in range(0, len(NAMES), AT_ONCE)]
+    for batch in batches[1:]:
+        come(server, batch)
+        assert look(visitor, "/watch", *batch) == []
+    come(server, batches[0])
+    refused = visitor.page.get_by_role("row").filter(has_text="Refused request")
+    expect(refused).to_have_count(AT_ONCE)
+    assert look_again(visitor, batches[0]) == []
+
+
+def come(server, names):
+    """Have sources with these names receive what is called so, twice, and refuse it once."""
+    for name in names:
+        kept = source(server, name)
+        assert knock(server, kept, name, "another key") == 401
+        assert [knock(server, kept, name) for _ in range(2)] == [200, 200]
