@@ -9,6 +9,7 @@ import http.client
 import json
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -51,10 +52,21 @@ class Api:
     ) -> tuple[int, dict[str, Any]]:
         """Return an answer's status and body; ``OSError`` or ``HTTPException`` when there is none."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        self._connection.request(method, path, body, self._headers | named)
-        answer = self._connection.getresponse()
-        content = answer.read()
+        self._leave_what_has_ended()
+        try:
+            self._connection.request(method, path, body, self._headers | named)
+            answer = self._connection.getresponse()
+            content = answer.read()
+        except (OSError, http.client.HTTPException):
+            self._connection.close()  # the next request opens another
+            raise
         return answer.status, json.loads(content) if content else {}
+
+    def _leave_what_has_ended(self) -> None:
+        """Close a connection that the server has ended: it does so with those that are idle."""
+        socket = self._connection.sock
+        if socket is not None and select.select([socket], [], [], 0)[0]:
+            self._connection.close()
 
     def get(self, path: str) -> dict[str, Any]:
         """Return what is at an address under /api/v1."""
