@@ -150,7 +150,8 @@ class Accepting(Documents):
             use = _use_in(route, acceptance)
             if use is not None and (replayed := self._replayed(use, route, intake, earlier)) is not None:
                 return replayed
-            earlier.refuse_held(_names(acceptance, route))
+            if earlier.held:
+                earlier.refuse_held(_names(acceptance, route))
             if acceptance.event_id is not None:
                 earlier.take_event(route.key, acceptance.event_id)
             accepted = intake.add(acceptance, route)
