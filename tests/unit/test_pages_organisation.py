@@ -5,6 +5,7 @@ import json
 import pytest
 from visitors import visiting
 
+from ringback import __version__
 from ringback.server.pages.behind import SettingShown
 
 HOSTILE = "<script>alert(1)</script>"
@@ -80,6 +81,12 @@ def test_what_is_wrong_with_an_event_type_is_said(operator, typed, told):
     assert told in again.text
     kept = dict(again.button("Make the event type")[0].fields)
     assert {name: kept[name] for name in typed} == typed
+
+
+def test_versions_of_a_schema_and_of_the_server_are_two_things(api, operator):
+    """At the foot of an event type's page is the server's version, whichever the schema's is."""
+    api.event_type("invoice.paid", schemas={"7": {"type": "object"}})
+    assert f"Ringback {__version__}" in operator.open("/event-types/invoice.paid").text
 
 
 def test_a_schema_may_be_as_long_as_the_api_takes_it(api, operator):

@@ -59,7 +59,7 @@ class EventTypePages:
             "place": Ways(visit).event_types,
             "kind": kind,
             "versions": within(newest_first(kind.schemas or {}), _weight, MAX_VERSIONS),
-            "version": version,
+            "shown_version": version,
         }
         contents = (_sample(kind), _schema(kind, version))
         return page(visit, "event_type.html", values, contents=contents)
