@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from management import gateway_of
+from visitors import until_refused
 
 from ringback.entrance import Entrance
 from ringback.ids import OPERATOR
@@ -97,8 +98,7 @@ def test_what_came_is_shown_and_what_nothing_handles_can_be_replayed(operator, s
 def test_what_was_refused_is_told_with_the_reason_and_what_to_do(api, operator, source):
     """A wrong token is a refusal on the page, without the token."""
     assert knock(operator, source, PAID, "wrong-token-of-somebody").status_code in {401, 403}
-    # Nobody waits for the record of it; what is written after it is.
-    api.committer.write(lambda store: None).result()
+    until_refused(api, source.url.rsplit("/", 1)[1])
     page = operator.follow(operator.open(source.url), "Refused requests")
     assert "1" in operator.open(source.url).text
     assert "token" in page.text.lower()

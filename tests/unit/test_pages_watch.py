@@ -5,7 +5,7 @@ import json
 import re
 
 import pytest
-from visitors import knock, source, visiting
+from visitors import knock, source, until_refused, visiting
 
 from ringback.intake import NOT_STORED
 from ringback.model import OutcomeKind, Source
@@ -29,7 +29,7 @@ def guest(place):
 def refused(api, visitor, kept, token):
     """Send a webhook that does not verify, and wait until its refusal is written."""
     assert knock(visitor, kept, "ev-9", token) in {401, 403}
-    api.committer.write(lambda store: None).result()
+    until_refused(api, kept.id)
 
 
 def steps(page):

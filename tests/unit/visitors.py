@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from types import SimpleNamespace
 from urllib.parse import urlencode, urljoin, urlsplit
 
@@ -14,7 +15,10 @@ from ringback import ids
 from ringback.adapters.asgi import ASGIAdapter
 from ringback.model import Endpoint
 from ringback.server.app import Doors
+from ringback.store import Page as Slice
 from ringback.testing import signed_request
+
+PATIENCE = 30
 
 SITE = "http://127.0.0.1:8400"
 FORM = "application/x-www-form-urlencoded"
@@ -136,6 +140,15 @@ def source(api, *handlers, name="Payments"):
         )
         api.committer.write(lambda store, endpoint=endpoint: store.add(endpoint)).result()
     return kept
+
+
+def until_refused(api, source_id):
+    """Wait until a refusal of a source's is on record and told of: who is refused does not wait for that."""
+    end = time.monotonic() + PATIENCE
+    while not api.committer.read(lambda store: store.refusals(source_id, Slice())).result():
+        assert time.monotonic() < end, "no refusal is on record"
+    # What is told of a commit has been told when the next one answers.
+    api.committer.write(lambda store: None).result()
 
 
 def knock(visitor, kept, event="ev-1", token=CALLBACK):
