@@ -6,10 +6,11 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
 
-from ringback import ids, policy
+from ringback import policy
 from ringback.courier import Courier
 from ringback.errors import Conflict, NotFound
-from ringback.model import Attempt, Duration, Instant, Outcome
+from ringback.job import attempt_of
+from ringback.model import Attempt, Duration, Instant
 from ringback.policy import Decision, RetrySchedule, Step
 from ringback.store import Lease, Settlement, Store, Work
 from ringback.store.commit import TOKEN_BITS, Committer
@@ -77,7 +78,10 @@ class Canary:
             work = await self._take(application, endpoint)
             now, started = self._clock(), self._monotonic()
             outcome = await self._courier.send(work, work.endpoint, now)
-            attempt = self._attempt(work, outcome, now, round((self._monotonic() - started) * 1000))
+            seconds = self._monotonic() - started
+            attempt = attempt_of(
+                work, work.endpoint, outcome, started_at=now, seconds=seconds, entropy=self._entropy
+            )
             await self._committer.settle_surely(self._settlement(work, attempt))
             return attempt
 
@@ -114,17 +118,4 @@ class Canary:
             # No delivery ends here for want of success, so that after how long one would be disabled plays no part.
             health=policy.judge_endpoint(work.endpoint, outcome, decision, now, policy.DAY),
             reason=reason,
-        )
-
-    def _attempt(self, work: Work, outcome: Outcome, now: Instant, took: Duration) -> Attempt:
-        return Attempt(
-            id=ids.new_id(ids.ATTEMPT, now, self._entropy(ids.ENTROPY_BYTES)),
-            message_id=work.message_id,
-            endpoint_id=work.endpoint.id,
-            number=work.attempts + 1,
-            trigger=work.trigger,
-            url=work.endpoint.url,
-            started_at=now,
-            duration=took,
-            outcome=outcome,
         )

@@ -8,7 +8,7 @@ import msgspec
 
 from ringback import ids
 from ringback.lanes import Lane
-from ringback.model import Attempt, Instant, Outcome
+from ringback.model import Attempt, Endpoint, Instant, Outcome
 from ringback.policy import Decision
 from ringback.store import Pending, Settlement, Work
 
@@ -29,15 +29,34 @@ class Job(msgspec.Struct, gc=False):
 
     def attempt(self, outcome: Outcome, seconds: float, entropy: Callable[[int], bytes]) -> Attempt:
         """Return the record of the attempt; *entropy* returns that many random bytes."""
-        work, endpoint = self.work, self.lane.endpoint
-        return Attempt(
-            id=ids.new_id(ids.ATTEMPT, self.started_at, entropy(ids.ENTROPY_BYTES)),
-            message_id=work.message_id,
-            endpoint_id=endpoint.id,
-            number=work.attempts + 1,
-            trigger=work.trigger,
-            url=endpoint.url,
+        return attempt_of(
+            self.work,
+            self.lane.endpoint,
+            outcome,
             started_at=self.started_at,
-            duration=round(seconds * 1000),
-            outcome=outcome,
+            seconds=seconds,
+            entropy=entropy,
         )
+
+
+def attempt_of(
+    work: Work,
+    endpoint: Endpoint,
+    outcome: Outcome,
+    *,
+    started_at: Instant,
+    seconds: float,
+    entropy: Callable[[int], bytes],
+) -> Attempt:
+    """Return the record of an attempt at an endpoint as it was then; *entropy* returns that many random bytes."""
+    return Attempt(
+        id=ids.new_id(ids.ATTEMPT, started_at, entropy(ids.ENTROPY_BYTES)),
+        message_id=work.message_id,
+        endpoint_id=endpoint.id,
+        number=work.attempts + 1,
+        trigger=work.trigger,
+        url=endpoint.url,
+        started_at=started_at,
+        duration=round(seconds * 1000),
+        outcome=outcome,
+    )

@@ -51,12 +51,9 @@ async def addressed(
         owner = store.application(application).id
         return store.addressed(owner, store.endpoint(owner, endpoint).id, where, page, standings)
 
-    def horizon(store: Store, page: Page) -> str | None:
-        owner = store.application(application).id
-        return store.horizon(owner, where, page, LOOK, endpoint_id=store.endpoint(owner, endpoint).id)
-
     is_sparse = _is_sparse(where) or standings is not None
-    return await _searched(read, find, horizon if is_sparse else _no_horizon, page)
+    horizon = _horizon_at(application, endpoint, where) if is_sparse else _no_horizon
+    return await _searched(read, find, horizon, page)
 
 
 async def attempts(
@@ -69,16 +66,21 @@ async def attempts(
         at = msgspec.structs.replace(where, endpoint_id=store.endpoint(owner, endpoint).id)
         return store.attempts(owner, at, page)
 
-    def horizon(store: Store, page: Page) -> str | None:
-        owner = store.application(application).id
-        return store.horizon(owner, where, page, LOOK, endpoint_id=store.endpoint(owner, endpoint).id)
-
     is_sparse = _is_sparse(where) or where.ok is not None or where.status_class is not None
-    return await _searched(read, find, horizon if is_sparse else _no_horizon, page)
+    horizon = _horizon_at(application, endpoint, where) if is_sparse else _no_horizon
+    return await _searched(read, find, horizon, page)
 
 
 def _is_sparse(where: MessageFilter | AttemptFilter) -> bool:
     return where.event_types is not None or where.channel is not None
+
+
+def _horizon_at(application: str, endpoint: str, where: MessageFilter | AttemptFilter) -> Horizon:
+    def horizon(store: Store, page: Page) -> str | None:
+        owner = store.application(application).id
+        return store.horizon(owner, where, page, LOOK, endpoint_id=store.endpoint(owner, endpoint).id)
+
+    return horizon
 
 
 def _no_horizon(_store: Store, _page: Page) -> None:

@@ -29,12 +29,6 @@ def database(tmp_path):
     return PostgresDatabase(tmp_path)
 
 
-@pytest.fixture
-def scene(database):
-    with contextlib.closing(database.open()) as store:
-        yield Scene(store)
-
-
 def tables(database):
     with database.application() as connection:
         found = connection.execute(

@@ -5,7 +5,7 @@ import statistics
 
 import psycopg
 import pytest
-from scene import LEASE, PostgresDatabase, Scene
+from scene import LEASE, PostgresDatabase
 
 from ringback.policy import Step
 from ringback.store.postgres import floors
@@ -17,12 +17,6 @@ BATCH = 5
 @pytest.fixture
 def database(tmp_path):
     return PostgresDatabase(tmp_path)
-
-
-@pytest.fixture
-def scene(database):
-    with contextlib.closing(database.open()) as store:
-        yield Scene(store)
 
 
 def publish(scene, application, count, *, late=0):

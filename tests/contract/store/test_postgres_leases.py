@@ -1,9 +1,7 @@
 """PostgreSQL alone: what is left of a lease goes to the queue, whoever is about to settle some of it and does not."""
 
-import contextlib
-
 import pytest
-from scene import LEASE, PostgresDatabase, Scene
+from scene import LEASE, PostgresDatabase
 
 from ringback.model import DeliveryState
 from ringback.policy import LEASE_MARGIN, Step
@@ -14,12 +12,6 @@ IDLE = "SELECT current_setting('idle_in_transaction_session_timeout')"
 @pytest.fixture
 def database(tmp_path):
     return PostgresDatabase(tmp_path)
-
-
-@pytest.fixture
-def scene(database):
-    with contextlib.closing(database.open()) as store:
-        yield Scene(store)
 
 
 def settling(scene, connection, work):
