@@ -1,9 +1,11 @@
 """The journeys of operators, and of the customers that they let into the portal."""
 
+import json
 import re
 
 from hands import Keyboard, Plain, by
 from playwright.sync_api import expect
+from provider import SOURCES, TOKEN
 from running import ADMIN_TOKEN
 
 PUBLISHED = {"eventType": "invoice.paid", "payload": {"order": 1001, "amount": 75_000}}
@@ -289,6 +291,8 @@ def test_what_is_copied_has_the_prefix_that_only_the_browser_knows(place, visit,
     expect(guest.page.locator("#link")).to_have_text(re.compile(f"^{place.url}/hooks/portal/enter"))
     way = guest.page.get_by_role("link", name="Open it yourself")
     assert re.match(f"{place.url}/hooks/portal/enter", way.evaluate("link => link.href"))
-    guest.open("/hooks/watch")
-    expect(guest.page.locator("#checklist pre").first).to_contain_text(f"{place.url}/hooks")
+    draft = {"uid": application, "name": application, "type": "xendit", "config": {"secret": TOKEN}}
+    assert place.api.ask("POST", SOURCES, json.dumps(draft).encode())[0] == 201
+    guest.open(f"/hooks/sources/{application}")
+    expect(guest.page.locator("#address")).to_have_text(re.compile(f"^{place.url}/hooks/in/"))
     assert "/hooks/hooks" not in guest.page.content()

@@ -61,7 +61,7 @@ def test_an_event_type_is_archived(place, hand, name):
 
 
 @by("hand")
-def test_a_key(place, hand, name):
+def test_a_key(place, hand, application, name):
     """Made for one purpose, it is seen once and works for that; revoked when that is confirmed, it is gone."""
     hand.open("/")
     hand.press("link", "API keys")
@@ -71,7 +71,7 @@ def test_a_key(place, hand, name):
     hand.arrives("The key is made")
     text = hand.page.locator("#text").inner_text()
     with Api(place.node.port, text) as reader:
-        assert reader.get("/app")["data"]
+        assert reader.get(f"/app/{application}")["name"] == name
         assert reader.ask("POST", "/api/v1/app", b'{"name": "no"}')[0] == 403
     hand.press("link", "I have it")
     hand.arrives("Make a key")

@@ -53,6 +53,8 @@ class TestApiTokens:
         token = made(api.post("/auth/api-token", {**body, "expiresAt": iso(clock.now() + HOUR)}))
         assert (token["scopes"], token["appId"], token["lastUsedAt"]) == (["read", "publish"], app, None)
         assert api.get("/app/acme", token=token["token"]).status_code == 200
+        # Nobody waits for its use to be noted; whatever is written after that has been waited for.
+        api.application(uid="other")
         (shown,) = listed(api.get("/auth/api-token"))["data"]
         text = token.pop("token")
         assert shown == token | {"lastUsedAt": shown["createdAt"]}
