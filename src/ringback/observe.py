@@ -116,6 +116,8 @@ class Deed(enum.StrEnum):
     KEY_MADE = "key made"
     KEY_REVOKED = "key revoked"
     PORTAL_LINK_MADE = "portal link made"
+    FORWARD_MADE = "forward made"
+    FORWARD_CHANGED = "forward changed"
 
 
 class Audited(Event, frozen=True):

@@ -18,7 +18,7 @@ def add_source(api: Api, shop_url: str) -> None:
     draft = {"name": "Payments", "uid": UID, "type": "xendit", "config": {"secret": TOKEN}}
     api.ask("POST", SOURCES, json.dumps(draft).encode())
     for forward in (
-        {"url": f"{shop_url}/orders/payments", "description": "Books each payment"},
+        {"uid": "books", "url": f"{shop_url}/orders/payments", "description": "Books each payment"},
         {"url": f"{shop_url}/broken", "description": "Gives up at once", "retrySchedule": []},
     ):
         api.ask("POST", f"{SOURCES}/{UID}/endpoint", json.dumps(forward).encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ringback import ids
 from ringback.api_keys import Caller
 from ringback.model import Endpoint
 from ringback.observe import Audited, Deed, Observer
@@ -20,6 +21,11 @@ class Audit:
     def of_secret(self, caller: Caller, deed: Deed, endpoint: Endpoint) -> None:
         """Tell what was done with what an endpoint's messages are signed with."""
         self._tell(caller, deed, application_id=endpoint.application_id, endpoint_id=endpoint.id)
+
+    def of_forward(self, caller: Caller, deed: Deed, endpoint: Endpoint) -> None:
+        """Tell where somebody had a source's messages forwarded; nothing of other endpoints."""
+        if ids.is_id(ids.SOURCE, endpoint.application_id):
+            self._tell(caller, deed, application_id=endpoint.application_id, endpoint_id=endpoint.id)
 
     def of_key(self, caller: Caller, deed: Deed, token_id: str, application_id: str | None = None) -> None:
         """Tell what was done with an API key, that is perhaps for one application."""

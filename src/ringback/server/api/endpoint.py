@@ -123,6 +123,7 @@ class Endpoints:
         key = req.get_header("idempotency-key")
         flags = req.context.principal.feature_flags
         endpoint = await self._outbox.create_endpoint(app, draft, idempotency_key=key, flags=flags)
+        self._audit.of_forward(req.context.caller, Deed.FORWARD_MADE, endpoint)
         reply(resp, _shown_to(req)(endpoint), created(new=True))
 
     @operation("endpoint.get", {200: EndpointOut})
@@ -148,6 +149,8 @@ class Endpoints:
             keep=self.kept.difference(fields),
             flags=req.context.principal.feature_flags,
         )
+        deed = Deed.FORWARD_MADE if new else Deed.FORWARD_CHANGED
+        self._audit.of_forward(req.context.caller, deed, endpoint)
         reply(resp, _shown_to(req)(endpoint), created(new=new))
 
     @operation("endpoint.patch", {200: EndpointOut}, body="patch", raises=(Conflict,))
@@ -156,7 +159,9 @@ class Endpoints:
         parse(req, Query)
         changes = given(await self._bodies.decode(req, self.patch))
         flags = req.context.principal.feature_flags
-        reply(resp, _shown_to(req)(await self._outbox.change_endpoint(app, ep, changes, flags)))
+        endpoint = await self._outbox.change_endpoint(app, ep, changes, flags)
+        self._audit.of_forward(req.context.caller, Deed.FORWARD_CHANGED, endpoint)
+        reply(resp, _shown_to(req)(endpoint))
 
     @operation("endpoint.delete", {204: None}, raises=(Conflict,))
     async def on_delete(self, req: Request, resp: Response, app: str, ep: str) -> None:

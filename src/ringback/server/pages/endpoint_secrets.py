@@ -77,7 +77,7 @@ def _page(
     status: int = 200,
 ) -> Page:
     given = {
-        "place": Ways(visit).place,
+        "place": Ways(visit).place_of(application.id),
         "application": application,
         "endpoint": endpoint,
         "secret": secret,

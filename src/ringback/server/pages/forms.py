@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 
@@ -18,6 +18,15 @@ _SEPARATORS = re.compile(r"[\s,]+")
 def names(text: str) -> tuple[str, ...] | None:
     """Return the names in a field, written with commas, spaces or on lines of their own; None for an empty one."""
     found = tuple(dict.fromkeys(name for name in _SEPARATORS.split(text) if name))
+    return found or None
+
+
+def lines(text: str, before: Sequence[str] | None = None) -> tuple[str, ...] | None:
+    """Return what stands in a field, one on each line, where *before* was written; None for an empty one."""
+    if before and text == "\n".join(before).strip():
+        # Nobody has touched it, and a program may begin what it writes with a space.
+        return tuple(before)
+    found = tuple(dict.fromkeys(line for line in map(str.strip, text.splitlines()) if line))
     return found or None
 
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from ringback import ids
 from ringback.design.writing import sentence
 from ringback.errors import Conflict, NotFound, Unavailable
 from ringback.model import Application, Attempt, Endpoint
@@ -58,7 +59,9 @@ class Portal:
         given = {"application": application, "endpoint": endpoint, "newest": newest, "works": works}
         is_shared = endpoint.secrets[0].key.startswith(SYMMETRIC_PREFIX)
         code = snippets(endpoint.header_family) if is_shared else ()
-        return page(visit, "endpoint_start.html", {"place": Ways(visit).place, "snippets": code, **given})
+        of_source = ids.is_id(ids.SOURCE, application.id)
+        told = {"place": Ways(visit).place_of(application.id), "of_source": of_source}
+        return page(visit, "endpoint_start.html", {**told, "snippets": code, **given})
 
     async def probe(self, visit: Visit) -> Page:
         """Send one signed request now, and show what came of it: of that nothing is kept."""
@@ -74,7 +77,7 @@ class Portal:
         return page(
             visit,
             "endpoint_probe.html",
-            {"place": Ways(visit).place, **given},
+            {"place": Ways(visit).place_of(application.id), **given},
         )
 
     async def style(self, _visit: Visit) -> Page:

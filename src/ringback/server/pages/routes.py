@@ -206,7 +206,7 @@ def _replays(behind: Behind, all_of_them: str, needs: Needs) -> tuple[Entry, ...
 
 def _sources(behind: Behind) -> tuple[Entry, ...]:
     sources, settings, letters = SourcePages(behind), SourceSettings(behind), DeadLetters(behind)
-    one = "sources/{source}"
+    forwards, one = EndpointSettings(behind), "sources/{source}"
     return (
         Entry("GET", "sources", sources.show_all, LOOK),
         Entry("GET", "sources/new", settings.draft, OPERATE),
@@ -216,6 +216,8 @@ def _sources(behind: Behind) -> tuple[Entry, ...]:
         Entry("POST", f"{one}/edit", settings.change, OPERATE),
         Entry("GET", f"{one}/address", settings.ask_for_address, OPERATE),
         Entry("POST", f"{one}/address", settings.rotate, OPERATE),
+        Entry("GET", f"{one}/endpoints/new", forwards.draft, OPERATE),
+        Entry("POST", f"{one}/endpoints/new", forwards.create, OPERATE),
         Entry("POST", f"{one}/delete", sources.remove, OPERATE),
         Entry("GET", "dead-letters", letters.show_all, LOOK),
         Entry("POST", "dead-letters/replay", letters.replay_all, OPERATE),
