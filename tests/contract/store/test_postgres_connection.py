@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -15,9 +16,9 @@ from scene import VAULT, Scene
 from postgres_server import postgres_server
 from ringback.config import load
 from ringback.engine import until_there
-from ringback.errors import ConfigurationError, StoreUnavailable
+from ringback.errors import ConfigurationError, NotFound, StoreUnavailable
 from ringback.policy import DAY
-from ringback.store import Page, absence, open_store
+from ringback.store import Idempotency, Page, absence, open_store
 from ringback.store.postgres import database
 
 SOON = 5.0
@@ -59,6 +60,17 @@ def lose_all(url):
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
+
+
+def cancel_whoever_waits(url):
+    """Have the server end the statement that waits for a lock of a database, as soon as there is one."""
+    cancel = (
+        "SELECT pg_cancel_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    with psycopg.connect(url, autocommit=True) as connection:
+        while not connection.execute(cancel).fetchall():
+            time.sleep(0.01)
 
 
 def interrupted(scene, event):
@@ -128,6 +140,67 @@ def test_what_was_undone_is_never_taken_for_done(scene):
     with pytest.raises(StoreUnavailable, match="undid"):
         change()
     assert scene.store.applications(Page()) == []
+
+
+def test_what_follows_a_loss_is_not_kept_without_what_came_before(scene, url):
+    """Where a part found the connection lost and nobody minded, nothing that comes later is written on another one."""
+    first, last = scene.new_application(uid="first"), scene.new_application(uid="last")
+
+    def change():
+        with scene.store.transaction():
+            scene.store.add(first)
+            lose_all(url)
+            with contextlib.suppress(StoreUnavailable):
+                scene.store.applications(Page())
+            scene.store.add(last)
+
+    with pytest.raises(StoreUnavailable, match="middle of a change"):
+        change()
+    assert scene.store.applications(Page()) == []
+    assert scene.application(uid="acme").uid == "acme"
+
+
+def test_a_batch_that_loses_its_connection_is_answered_as_a_whole(scene, url):
+    """One of its messages found the connection lost: none of the others is stored by halves and taken for whole."""
+    acme = scene.application(uid="acme")
+    scene.endpoint(acme)
+    use = Idempotency("message", "once", b"same")
+    scene.publish(acme, idempotency=use)
+    new, again = scene.acceptance(acme), scene.acceptance(acme, idempotency=use)
+    with pytest.raises(StoreUnavailable):
+        scene.accept(new, again, admit=lambda _: lose_all(url) is None)
+    with pytest.raises(NotFound):
+        scene.store.message(acme.id, new.id)
+
+
+def test_a_transaction_that_fails_as_it_begins_is_left_behind(scene, url):
+    """A statement that somebody cancels there costs what it was for, and nothing that is asked later."""
+    with psycopg.connect(url) as other, ThreadPoolExecutor(1) as threads:
+        other.execute("LOCK TABLE ringback_catalog IN ACCESS EXCLUSIVE MODE")
+        failing = threads.submit(scene.due)
+        cancel_whoever_waits(url)
+        with pytest.raises(StoreUnavailable, match="canceling"):
+            failing.result()
+        other.rollback()
+        assert threads.submit(scene.due).result() == []  # the thread has a connection of its own
+
+
+def test_a_server_that_has_become_a_standby_is_left(scene):
+    """Who finds that the server only reads connects anew for the next change: the primary may be another by then."""
+    with scene.store.transaction():
+        scene.store.execute("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+    with pytest.raises(StoreUnavailable, match="read-only"):
+        scene.application(uid="lost")
+    assert scene.application(uid="acme").uid == "acme"
+
+
+def test_a_default_isolation_level_makes_no_difference(url):
+    """Where transactions are serializable by default, those of a node wait for rows and go on, as everywhere else."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        name = connection.info.dbname
+        connection.execute(f"ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'")
+    with contextlib.closing(open_store(url, VAULT)) as store, store.transaction():
+        assert store.rows("SELECT current_setting('transaction_isolation')") == [("read committed",)]
 
 
 def test_a_server_that_only_reads_is_refused(url):

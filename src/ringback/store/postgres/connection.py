@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -25,8 +26,9 @@ READ_ONLY = "read-only"
 # Somebody else's transaction may do so for longer, and must not hold up all that a node does.
 LOCK_TIMEOUT = "6s"
 # With the settings of each transaction comes the version of the catalog, which almost every one of them needs.
+# A database may have another level by default, at which whoever waits for a row fails when it is free.
 BEGIN = (
-    "BEGIN; SELECT set_config('statement_timeout', '30s', true),"
+    "BEGIN ISOLATION LEVEL READ COMMITTED; SELECT set_config('statement_timeout', '30s', true),"
     " set_config('idle_in_transaction_session_timeout', '5s', true),"
     f" set_config('lock_timeout', '{LOCK_TIMEOUT}', true), set_config('synchronous_commit', 'on', true),"
     " (SELECT version FROM ringback_catalog)"
@@ -34,6 +36,7 @@ BEGIN = (
 KINDS = {"i": "bigint[]", "t": "text[]", "b": "bytea[]", "o": "boolean[]"}
 # Another node has done at the same moment what this one was about to do: done again, it will see that.
 RACES = (errors.UniqueViolation, errors.DeadlockDetected, errors.SerializationFailure)
+DEMOTED = errors.ReadOnlySqlTransaction
 _ABSENCES = {
     pq.Ping.REJECT: "the server is starting, stopping or recovering",
     pq.Ping.NO_RESPONSE: "nothing answers there",
@@ -67,6 +70,8 @@ class Connection:
         self._url = url
         self._open: psycopg.Connection[Row] | None = None
         self._cursor: psycopg.Cursor[Row] | None = None
+        # What comes after a loss must not be kept without what came before it.
+        self._in_transaction = False
 
     def execute(self, statement: str, values: Sequence[Any] = ()) -> psycopg.Cursor[Row]:
         """Run a statement with ``?`` where values go; return its cursor.
@@ -99,6 +104,31 @@ class Connection:
         """Run statements without values, in one message to the server; the cursor has the first one's rows."""
         return self._run(statements, None)
 
+    def begin(self, statements: str) -> psycopg.Cursor[Row]:
+        """Run statements that begin a transaction; it fails as a whole where its connection is lost."""
+        if not self.is_idle():
+            # What an earlier failure left open is not known.
+            self.close()
+        self._in_transaction = False
+        cursor = self.simple(statements)
+        self._in_transaction = True
+        return cursor
+
+    def commit(self) -> psycopg.Cursor[Row]:
+        """Keep what was done since ``begin``."""
+        cursor = self.simple("COMMIT")
+        self._in_transaction = False
+        return cursor
+
+    def roll_back(self) -> None:
+        """Undo what was done since ``begin``, which the loss of the connection has done already."""
+        self._in_transaction = False
+        if self._open is not None:
+            with contextlib.suppress(Exception):
+                self.simple("ROLLBACK")
+        if not self.is_idle():
+            self.close()
+
     def close(self) -> None:
         """Close it; it is opened again when it is needed."""
         self._cursor = None
@@ -111,16 +141,25 @@ class Connection:
         return self._open is None or self._open.info.transaction_status is pq.TransactionStatus.IDLE
 
     def _run(self, statement: str, values: Sequence[Any] | None) -> psycopg.Cursor[Row]:
+        idle = self.is_idle()
         # A connection that was lost while nothing was under way has lost nothing: a restart is not even noticed.
-        expendable = self._open is not None and self.is_idle()
+        expendable = self._open is not None and idle
         try:
             return self._attempt(statement, values)
         except StoreUnavailable:
-            if self._open is not None or not expendable:
+            lost = self._open is None
+            if idle and not self.is_idle():
+                # It failed with a transaction begun that nobody would end.
+                self.close()
+            if not (lost and expendable):
                 raise
         return self._attempt(statement, values)
 
     def _attempt(self, statement: str, values: Sequence[Any] | None) -> psycopg.Cursor[Row]:
+        if self._cursor is None and self._in_transaction:
+            raise StoreUnavailable(
+                "the store's connection was lost in the middle of a change, so nothing was kept"
+            )
         try:
             if self._cursor is None:
                 self._connect()
@@ -131,7 +170,8 @@ class Connection:
                 f"another node was first ({error.diag.message_primary}); it is tried again"
             ) from error
         except psycopg.Error as error:
-            if self._open is not None and self._open.broken:
+            # The next connection is to whichever server is the primary by then.
+            if self._open is not None and (self._open.broken or isinstance(error, DEMOTED)):
                 self.close()
             raise unavailable(error) from error
 

@@ -95,36 +95,39 @@ class Database(Tables):
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """Open a transaction, or inside one a savepoint; an exception undoes what was done inside."""
-        begin, end, undo = (
-            ("SAVEPOINT part", "RELEASE part", "ROLLBACK TO part; RELEASE part")
-            if self._depth
-            else (BEGIN, "COMMIT", "ROLLBACK")
-        )
-        if not self._depth and not self._writer.is_idle():
-            # What an earlier failure left open is not known.
-            self._writer.close()
-        cursor = self._writer.simple(begin)
-        if not self._depth and cursor.nextset():
-            self._version = cursor.fetchall()[0][-1]
+        inside = self._depth > 0
+        if inside:
+            self._writer.simple("SAVEPOINT part")
+        else:
+            cursor = self._writer.begin(BEGIN)
+            if cursor.nextset():
+                self._version = cursor.fetchall()[0][-1]
         self._owner = threading.get_ident()
         self._depth += 1
         try:
             yield
-            self._end(end)
+            self._end(inside=inside)
         except BaseException:
             self.undone()
-            with contextlib.suppress(Exception):
-                self._writer.simple(undo)
+            self._undo(inside=inside)
             raise
         finally:
             self._depth -= 1
             if not self._depth:
                 self._owner = 0
 
-    def _end(self, end: str) -> None:
-        if self._writer.simple(end).statusmessage == "ROLLBACK":
+    def _end(self, *, inside: bool) -> None:
+        cursor = self._writer.simple("RELEASE part") if inside else self._writer.commit()
+        if cursor.statusmessage == "ROLLBACK":
             # A failure within was not let through, and PostgreSQL undoes all of it without an error.
             raise StoreUnavailable("the store undid a change because a part of it had failed")
+
+    def _undo(self, *, inside: bool) -> None:
+        if not inside:
+            self._writer.roll_back()
+            return
+        with contextlib.suppress(Exception):
+            self._writer.simple("ROLLBACK TO part; RELEASE part")
 
     @contextlib.contextmanager
     def apart(self) -> Iterator[None]:
@@ -133,13 +136,12 @@ class Database(Tables):
             yield
             return
         reader = self.reader()
-        reader.simple(BEGIN)
+        reader.begin(BEGIN)
         try:
             yield
-            reader.simple("COMMIT")
+            reader.commit()
         except BaseException:
-            with contextlib.suppress(Exception):
-                reader.simple("ROLLBACK")
+            reader.roll_back()
             raise
 
     def undone(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import msgspec
 
 from ringback import ids
-from ringback.errors import Conflict, InProgress, RingbackError
+from ringback.errors import Conflict, InProgress, RingbackError, StoreUnavailable
 from ringback.model import Endpoint, Instant, Message
 from ringback.operational import Event, Owner
 from ringback.store import EXPIRING, Acceptance, Accepted, Admit, Document, Idempotency, Lease
@@ -155,6 +155,8 @@ class Accepting(Documents):
             if acceptance.event_id is not None:
                 earlier.take_event(route.key, acceptance.event_id)
             accepted = intake.add(acceptance, route)
+        except StoreUnavailable:
+            raise
         except RingbackError as error:
             return error
         intake.documents += acceptance.documents
