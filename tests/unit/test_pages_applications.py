@@ -160,7 +160,7 @@ def test_an_endpoint_that_has_failed_for_long_tells_what_changed_all_the_same(ap
     assert rows["The first failure after it"][2] == "Refused by the receiver: 418"
     assert rows["The last success"][2].endswith("200")
     assert "Of its latest 3 attempts; there may be earlier ones." in page.text
-    assert "It works." in operator.open(f"{address}/start").text
+    assert "It worked, and fails now." in operator.open(f"{address}/start").text
     page = operator.follow(page, "Compare the two")
     assert {("-gone", "answer 1"), ("+new", "answer 2")} <= {tuple(row) for row in page.rows}
     files = [

@@ -1,9 +1,12 @@
 """The list of messages: its filters in the address, its slices, and what it says where nothing fits."""
 
+import json
+
 import pytest
 from management import made
 
 from ringback.server.pages import messages as listing
+from ringback.store import MessageFilter, Page
 
 
 @pytest.fixture
@@ -131,3 +134,27 @@ def test_no_list_is_heavy(api, guest):
         api.message(app, eventType="long.event.type.name" * 4, eventId=f"{number}-{'e' * 100}")
     result = guest.send("GET", "/messages")
     assert len(result.content) < 60_000
+
+
+@pytest.mark.parametrize("name", ["   ", "\u3164"], ids=["blanks", "a filler"])
+def test_what_shows_nothing_by_its_name_can_be_opened_all_the_same(api, guest, name):
+    """An event type or a name that nobody sees is said to be none, wherever a link has nothing else to click on."""
+    app = api.application(name=name)["id"]
+    draft = {"name": name, "type": "api-key", "config": {"secret": "a-key-of-the-sender"}}
+    source = api.store.source(made(api.send("POST", "/ingest/api/v1/source", draft))["id"])
+    body = json.dumps({"type": name, "n": 1}).encode()
+    sent = {"content-type": "application/json", "x-api-key": "a-key-of-the-sender"}
+    assert guest.send("POST", f"/in/{source.token}", headers=sent, raw=body).status_code == 200
+    kept = api.committer.read(lambda store: store.messages(source.id, MessageFilter(), Page()))
+    (message,) = kept.result()
+    for path, leads in (
+        ("/messages", f"messages/{source.id}/{message.id}"),
+        ("/watch", f"messages/{source.id}/{message.id}"),
+        ("/applications", f"applications/{app}"),
+        ("/sources", f"sources/{source.id}"),
+    ):
+        page = guest.open(path)
+        assert page.link("(no name)").endswith(leads)
+        assert all(text.strip() for text, _ in page.links)
+    assert "(no name)" in guest.follow(guest.open("/messages"), "(no name)").headings
+    assert guest.follow(guest.open("/applications"), "(no name)").headings[0] == "(no name)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +18,9 @@ DECIMALS = {"IDR": 0, "VND": 0}
 SIGNS = {"IDR": "Rp", "PHP": "₱", "THB": "฿", "USD": "US$", "VND": "₫", "MYR": "RM"}
 UNITS = (("day", 86_400_000), ("hour", 3_600_000), ("minute", 60_000), ("second", 1_000))
 ELLIPSIS = "…"
+NO_NAME = "(no name)"
+# What shows nothing though it counts as a letter or a symbol: fillers of Hangul, and the blank of Braille.
+BLANKS = "\u115f\u1160\u2800\u3164\uffa0"
 
 
 def amount(value: Any, currency: str) -> str:
@@ -79,6 +83,17 @@ def brief(text: Any, most: int = 80) -> str:
     return written if len(written) <= most else written[: most - 1] + ELLIPSIS
 
 
+def named(name: Any, most: int = 80) -> str:
+    """Cut a name as ``brief`` does; of one that shows nothing, say so: a link must have something to click on."""
+    written = brief(str(name).strip(), most)
+    return written if any(map(_is_seen, written)) else NO_NAME
+
+
+def _is_seen(character: str) -> bool:
+    # Neither blanks, nor marks that stand on another character, nor what is no character at all.
+    return unicodedata.category(character)[0] not in "ZMC" and character not in BLANKS
+
+
 def spoken(name: str) -> str:
     """Write a name of the provider's, such as ``BANK_TRANSFER``, for people: ``Bank transfer``."""
     return name.replace("_", " ").capitalize()
@@ -108,6 +123,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "moment": moment,
     "span": span,
     "brief": brief,
+    "named": named,
     "sentence": sentence,
     "spoken": spoken,
     "breakable": breakable,

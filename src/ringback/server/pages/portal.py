@@ -12,6 +12,7 @@ from ringback.errors import Conflict, NotFound, Unavailable
 from ringback.model import Application, Attempt, Endpoint
 from ringback.server.pages.behind import Behind
 from ringback.server.pages.endpoints import latest_at, pair, pair_of, turned
+from ringback.server.pages.fare import Turn
 from ringback.server.pages.page import PORTAL, Answer, Page, Said, Visit, see
 from ringback.server.pages.rendering import page
 from ringback.server.pages.slices import Slice, part, sliced
@@ -47,21 +48,26 @@ class Portal:
         return page(visit, "portal.html", {"place": PORTAL, "application": application, "endpoints": rows})
 
     async def start(self, visit: Visit) -> Page:
-        """Show how to make an endpoint work, step by step, until its first success."""
+        """Show how to make an endpoint work, step by step, until its first success; and whether it still does."""
 
-        def look_up(store: Store) -> tuple[Application, Endpoint, Attempt | None, bool]:
+        def look_up(store: Store) -> tuple[Application, Endpoint, Attempt | None, Turn | None]:
             application, endpoint = pair(store, visit)
             latest = latest_at(store, endpoint)
-            works = turned(store, endpoint, latest) is not None
-            return application, endpoint, latest[0] if latest else None, works
+            turn = turned(store, endpoint, latest)
+            return application, endpoint, latest[0] if latest else None, turn
 
-        application, endpoint, newest, works = await self._behind.outbox.read(look_up)
-        given = {"application": application, "endpoint": endpoint, "newest": newest, "works": works}
+        application, endpoint, newest, turn = await self._behind.outbox.read(look_up)
+        works = turn is not None and turn.since is None
+        given = {"application": application, "endpoint": endpoint, "newest": newest}
         is_shared = endpoint.secrets[0].key.startswith(SYMMETRIC_PREFIX)
-        code = snippets(endpoint.header_family) if is_shared else ()
-        of_source = ids.is_id(ids.SOURCE, application.id)
-        told = {"place": Ways(visit).place_of(application.id), "of_source": of_source}
-        return page(visit, "endpoint_start.html", {**told, "snippets": code, **given})
+        told = {
+            "place": Ways(visit).place_of(application.id),
+            "of_source": ids.is_id(ids.SOURCE, application.id),
+            "snippets": snippets(endpoint.header_family) if is_shared else (),
+            "turn": turn,
+            "works": works,
+        }
+        return page(visit, "endpoint_start.html", {**told, **given})
 
     async def probe(self, visit: Visit) -> Page:
         """Send one signed request now, and show what came of it: of that nothing is kept."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ringback import ids
-from ringback.design.writing import brief
+from ringback.design.writing import named
 from ringback.model import Application, Endpoint
 from ringback.server.pages.page import PORTAL, Visit, segment
 
@@ -81,7 +81,7 @@ class Ways:
         if not self._in_portal:
             own = self.application(application.id)
             first = ("Sources", SOURCES) if own.startswith(SOURCES) else ("Applications", APPLICATIONS)
-            above = [first, (brief(application.name), own)]
+            above = [first, (named(application.name), own)]
         return [(name, None if way is None else self._visit.link(way)) for name, way in [*above, *more]]
 
     @property
