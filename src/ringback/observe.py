@@ -116,6 +116,7 @@ class Deed(enum.StrEnum):
     KEY_MADE = "key made"
     KEY_REVOKED = "key revoked"
     PORTAL_LINK_MADE = "portal link made"
+    PORTAL_ENDED = "portal sessions ended"
     FORWARD_MADE = "forward made"
     FORWARD_CHANGED = "forward changed"
 

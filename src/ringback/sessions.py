@@ -19,7 +19,7 @@ import msgspec
 
 from ringback import ids, tokens
 from ringback.access import Principal, Right, Scope
-from ringback.api_keys import Caller, caller_of, unnamed
+from ringback.api_keys import USE_GRAIN, Caller, caller_of, unnamed
 from ringback.errors import Forbidden, NotAuthenticated
 from ringback.model import Duration, Instant
 from ringback.outbox import system_clock
@@ -198,6 +198,9 @@ class Sessions:
         if known is None or self._is_outdated(known[0]):
             return None
         token, caller = known
+        if token.last_used_at is None or now - token.last_used_at >= USE_GRAIN:
+            # As with keys, nobody waits.
+            self._committer.write(lambda store: store.use_token(token.id, now))
         csrf = self._signature("form", secret)
         return Session(
             id=token.id, digest=digest, caller=caller, csrf=csrf, expires_at=token.expires_at or now

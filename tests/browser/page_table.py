@@ -91,6 +91,8 @@ PAGES = (
         press=Press("Make the link"),
         seldom=True,
     ),
+    Shown("application-sessions", "server", "/applications/{app}/sessions"),
+    Shown("application-sessions-none", "server", "/applications/kopi-tiga/sessions", seldom=True),
     Shown("application-make", "server", "/applications/new"),
     Shown("application-edit", "server", "/applications/{app}/edit"),
     Shown("endpoint", "server", "/applications/{app}/endpoints/{broken}"),

@@ -35,5 +35,9 @@ class Audit:
         """Tell that a way into an application's portal was made."""
         self._tell(caller, Deed.PORTAL_LINK_MADE, application_id=application_id)
 
+    def of_portal_end(self, caller: Caller, application_id: str, token_id: str | None = None) -> None:
+        """Tell that what let people into an application's portal was ended: *token_id*, and what goes by its name."""
+        self._tell(caller, Deed.PORTAL_ENDED, application_id=application_id, token_id=token_id)
+
     def _tell(self, caller: Caller, deed: Deed, **about: str | None) -> None:
         self._observer.emit(Audited(deed=deed, who=caller.who, session_id=caller.visit, **about))

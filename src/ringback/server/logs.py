@@ -270,8 +270,9 @@ def _disabled(event: EndpointDisabled) -> None:
 
 
 def _audited(event: Audited) -> None:
-    # Platforms make links to portals all day long.
-    level = logging.INFO if event.deed is Deed.PORTAL_LINK_MADE else logging.WARNING
+    # Platforms let people into portals and out again all day long.
+    is_daily = event.deed in {Deed.PORTAL_LINK_MADE, Deed.PORTAL_ENDED}
+    level = logging.INFO if is_daily else logging.WARNING
     fields = msgspec.structs.asdict(event)
     _tell(level, fields.pop("deed").value, **fields)
 

@@ -31,6 +31,7 @@ from ringback.store.places import absence, examine_store, is_postgres, open_stor
 from ringback.store.pollers import Polled, PollerVerbs
 from ringback.store.survey import SurveyVerbs
 from ringback.store.tasks import REPLAYING, Lane, Survey, Task, TaskFilter, TaskKind, TaskState, TaskVerbs
+from ringback.store.tokens import TokenVerbs
 from ringback.store.values import (
     BROWSER,
     CEILING,
@@ -79,7 +80,7 @@ class Pending(Protocol[T_co]):
         ...
 
 
-class Store(TaskVerbs, SurveyVerbs, PollerVerbs, Protocol):
+class Store(TaskVerbs, SurveyVerbs, PollerVerbs, TokenVerbs, Protocol):
     """What the line needs of a database. Arguments named *ref* are an id or a uid.
 
     ``grain`` is the step in which retention goes: with a day, what was accepted on one day goes at once. ``tells`` is
@@ -475,40 +476,6 @@ class Store(TaskVerbs, SurveyVerbs, PollerVerbs, Protocol):
         ...
 
     # Keeping house.
-
-    def add_token(self, token: Token) -> None:
-        """Keep a token's digest."""
-        ...
-
-    def tokens(self, page: Page | None = None) -> list[Token]:
-        """Return a page of the tokens, or all of them, in the order of their ids.
-
-        Those that let people in are left out: into an application's portal, or a browser.
-        """
-        ...
-
-    def tokens_of(self, digests: Collection[bytes]) -> list[Token]:
-        """Return those tokens that have one of these digests."""
-        ...
-
-    def use_token(self, token_id: str, now: Instant) -> None:
-        """Remember that a token, if it is still there, was used."""
-        ...
-
-    def expire_tokens(self, application_id: str, sessions: Collection[str] | None, at: Instant) -> None:
-        """Have the tokens of an application's portal end by then, or only those of some *sessions*.
-
-        So do those for pollers that were made with them.
-        """
-        ...
-
-    def forget_tokens(self, application_id: str | None, now: Instant) -> None:
-        """Forget what let people in to an application's portal, or (None) to all of it, and has ended."""
-        ...
-
-    def remove_token(self, token_id: str) -> None:
-        """Forget a token, and the sessions that browsers began with it; raises ``NotFound``."""
-        ...
 
     def prune(self, before: Instant, cursor: int, limit: int) -> Pruned:
         """Remove messages accepted before an instant whose deliveries are all at rest, with their attempts.

@@ -535,6 +535,37 @@ class TestTokens:
         scene.write(scene.store.forget_tokens, None, 100)
         assert left() == {b"4", b"6"}
 
+    def test_what_lets_people_in_now(self, scene):
+        """Of one application, by page or by id: what has a session and no end before then, but no poller's token."""
+        mine, other = scene.application().id, scene.application().id
+        plain = {"name": "x", "created_at": 0, "application_id": mine, "session": "", "expires_at": 100}
+        for number, more in enumerate(
+            (
+                {},
+                {"session": "one", "expires_at": None},
+                {"session": None},
+                {"application_id": other},
+                {"application_id": None},
+                {"expires_at": 99},
+                {"poller_id": "poll_1"},
+                {"session": "tok_0"},
+            )
+        ):
+            token = Token(**plain | more, id=f"tok_{number}", digest=bytes([number]))
+            scene.write(scene.store.add_token, token)
+
+        def found(**page):
+            return [token.id for token in scene.store.portal_tokens(mine, 99, Page(**page))]
+
+        assert found() == ["tok_0", "tok_1", "tok_7"]
+        assert found(limit=2, descending=True) == ["tok_7", "tok_1"]
+        assert found(cursor="tok_1", descending=True) == ["tok_0"]
+        assert found(cursor="tok_0", backwards=True, descending=True) == ["tok_7", "tok_1"]
+        assert scene.store.portal_token(mine, "tok_1", 99).session == "one"
+        for number in (2, 3, 4, 5, 6, 8):
+            with pytest.raises(NotFound):
+                scene.store.portal_token(mine, f"tok_{number}", 99)
+
     def test_they_go_with_their_application(self, scene):
         """A removed application's tokens are forgotten, and no others."""
         mine, other = scene.application(), scene.application()

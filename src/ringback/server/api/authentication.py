@@ -111,7 +111,9 @@ class Authentication:
         """End the tokens of an application's portal. They stop working within five seconds of that."""
         parse(req, Query)
         body = await self._bodies.decode_optional(req, EXPIRY, ApplicationTokenExpireIn())
-        await self._tokens.keys.expire(app, body.session_ids or None, (body.expiry or 0) * 1000)
+        owner = await self._outbox.read(lambda store: store.application(app).id)
+        await self._tokens.keys.expire(owner, body.session_ids or None, (body.expiry or 0) * 1000)
+        self._audit.of_portal_end(req.context.caller, owner)
         resp.status = HTTP_204
 
     @operation("authentication.logout", {204: None}, raises=(Forbidden,))

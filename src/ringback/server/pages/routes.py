@@ -24,6 +24,7 @@ from ringback.server.pages.own_settings import SettingsPage
 from ringback.server.pages.page import PORTAL, Action
 from ringback.server.pages.portal import Portal, own
 from ringback.server.pages.portal_links import PortalLinks
+from ringback.server.pages.portal_sessions import PortalSessions
 from ringback.server.pages.remedies import Remedies
 from ringback.server.pages.replays import ReplayPages
 from ringback.server.pages.signing_in import SigningIn
@@ -152,7 +153,7 @@ def _operated_messages(behind: Behind) -> tuple[Entry, ...]:
 
 
 def _applications(behind: Behind) -> tuple[Entry, ...]:
-    applications, links = Applications(behind), PortalLinks(behind)
+    applications, links, sessions = Applications(behind), PortalLinks(behind), PortalSessions(behind)
     one = "applications/{app}"
     return (
         Entry("GET", "applications", applications.show_all, LOOK),
@@ -163,6 +164,9 @@ def _applications(behind: Behind) -> tuple[Entry, ...]:
         Entry("POST", f"{one}/edit", applications.change, OPERATE),
         Entry("GET", f"{one}/portal", links.ask, OPERATE),
         Entry("POST", f"{one}/portal", links.make, OPERATE),
+        Entry("GET", f"{one}/sessions", sessions.show_all, OPERATE),
+        Entry("POST", f"{one}/sessions/end", sessions.end_all, OPERATE),
+        Entry("POST", f"{one}/sessions/{{token}}/end", sessions.end, OPERATE),
         Entry("POST", f"{one}/delete", applications.remove, OPERATE),
     )
 

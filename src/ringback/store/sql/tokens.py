@@ -26,6 +26,10 @@ _BY_DIGEST = Many(
     """,
     "b",
 )
+_IN_PORTAL = f"""
+    SELECT {_COLUMNS} FROM ringback_token
+    WHERE application_id = ? AND session IS NOT NULL AND poller_id IS NULL AND (expires_at > ? OR expires_at IS NULL)
+"""
 _encode = msgspec.json.encode
 _scopes = msgspec.json.Decoder(tuple[Scope, ...])
 _names = msgspec.json.Decoder(tuple[str, ...])
@@ -47,6 +51,17 @@ class Tokens(Catalog):
     def tokens_of(self, digests: Collection[bytes]) -> list[Token]:
         """See ``Store``."""
         return [_token(row) for row in self.rows_for(_BY_DIGEST, [(digest,) for digest in digests])]
+
+    def portal_tokens(self, application_id: str, now: Instant, page: Page) -> list[Token]:
+        """See ``Store``."""
+        return [_token(row) for row in self.page(_IN_PORTAL, [application_id, now], "id", page)]
+
+    def portal_token(self, application_id: str, token_id: str, now: Instant) -> Token:
+        """See ``Store``."""
+        found = self.row(f"{_IN_PORTAL} AND id = ?", (application_id, now, token_id))
+        if found is None:
+            raise NotFound(f"there is no token {token_id}")
+        return _token(found)
 
     def use_token(self, token_id: str, now: Instant) -> None:
         """See ``Store``."""
