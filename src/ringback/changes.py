@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -133,6 +133,22 @@ def replaced(old: Endpoint, record: Endpoint) -> Endpoint:
         disabled_reason=old.disabled_reason if unmoved else record.disabled_reason,
         failing_since=old.failing_since if unmoved else None,
     )
+
+
+def looking_twice(change: Callable[[Store], T]) -> Callable[[Store], T]:
+    """Return *change*, which makes what it does not find, as one that looks again where that turns out to be there.
+
+    Between its look and its making, another node may have made the same.
+    """
+
+    def twice(store: Store) -> T:
+        try:
+            with store.transaction():
+                return change(store)
+        except Conflict:
+            return change(store)
+
+    return twice
 
 
 def event_type_for(store: Store, name: str, flags: frozenset[str] | None) -> EventType:

@@ -25,6 +25,7 @@ from ringback.changes import (
     check_not_handler,
     check_subscription,
     check_uid_of_path,
+    looking_twice,
     one_way_of_flags,
     patched,
     renewed,
@@ -219,7 +220,7 @@ class Outbox:
                 check_inline(ref, draft)
                 store.add(record)
 
-        return self._committer.write(change)
+        return self._committer.write(looking_twice(change))
 
     def create_application(
         self, draft: ApplicationDraft, *, reuse: bool = False, idempotency_key: str | None = None
@@ -235,7 +236,7 @@ class Outbox:
                 return existing, False
             return store.application(store.add(record, key)), True
 
-        return self._committer.write(change)
+        return self._committer.write(looking_twice(change))
 
     def put_application(self, ref: str, draft: ApplicationDraft) -> Pending[tuple[Application, bool]]:
         """Replace an application, or create it, with *ref* as its uid, when there is none; tell which by True."""
@@ -248,7 +249,7 @@ class Outbox:
                 return store.application(store.add(msgspec.structs.replace(record, uid=ref))), True
             return store.change_application(ref, lambda old: renewed(old, addressed(ref, old, record))), False
 
-        return self._committer.write(change)
+        return self._committer.write(looking_twice(change))
 
     def change_application(self, ref: str, changes: Mapping[str, Any]) -> Pending[Application]:
         """Change the fields named in *changes* (as in ``ApplicationDraft``); the others stay."""
@@ -323,7 +324,7 @@ class Outbox:
             check_subscription(store, owner, record, flags, old)
             return store.change_endpoint(owner, ref, renew), False
 
-        return self._committer.write(change)
+        return self._committer.write(looking_twice(change))
 
     def change_endpoint(
         self,
@@ -433,7 +434,7 @@ class Outbox:
                 return store.event_type(store.add(record)), True
             return store.change_event_type(name, lambda old: renewed(old, record)), False
 
-        return self._committer.write(change)
+        return self._committer.write(looking_twice(change))
 
     def change_event_type(self, name: str, changes: Mapping[str, Any]) -> Pending[EventType]:
         """Change the fields named in *changes* (as in ``EventTypeDraft``, but not the name); the others stay."""

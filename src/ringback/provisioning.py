@@ -49,7 +49,7 @@ async def provision(
     new = []
     for one in declared:
         try:
-            source, is_new = await _again(partial(sources.put, str(one.draft.uid), one.draft))
+            source, is_new = await sources.put(str(one.draft.uid), one.draft)
             for forward in one.forwards:
                 await _again(partial(_keep, outbox, source, forward))
         except (InvalidInput, Conflict) as error:

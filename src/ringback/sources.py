@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from ringback import ids, policy, tokens
-from ringback.changes import addressed, check_uid_of_path, patched
+from ringback.changes import addressed, check_uid_of_path, looking_twice, patched
 from ringback.entrance import Entrance
 from ringback.errors import Conflict, InvalidInput
 from ringback.former_addresses import GRACE, MAX_GRACE, end_former, keep_former
@@ -101,7 +101,7 @@ class Sources:
                 ref, lambda old: _renewed(old, addressed(ref, old, record), draft)
             ), False
 
-        return self._committer.write(change)
+        return self._committer.write(looking_twice(change))
 
     def change(self, ref: str, changes: Mapping[str, Any]) -> Pending[Source]:
         """Change the fields named in *changes* (as in ``SourceDraft``); the others stay."""

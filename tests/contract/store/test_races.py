@@ -1,14 +1,20 @@
 """Two nodes over one database that do the same at the same moment: one of them is first, and both say so."""
 
 import contextlib
+import functools
+import operator
 import threading
 
 import pytest
 from doors import handler, source, stored, webhook
 from scene import LEASE, VAULT, Scene
 
-from ringback.errors import Conflict, StoreUnavailable
+from ringback.drafts import ApplicationDraft, EndpointDraft, EventTypeDraft
+from ringback.errors import Conflict, NotFound, StoreUnavailable
 from ringback.observe import Observer
+from ringback.outbox import Outbox
+from ringback.source_drafts import SourceDraft
+from ringback.sources import Sources
 from ringback.store import Idempotency, MessageFilter, Page
 from ringback.store.commit import Committer, NoWorker
 
@@ -112,6 +118,76 @@ def test_one_uid_is_one_application(nodes):
         records = [scene.new_application(uid=f"acme-{number}") for scene, _ in nodes]
         outcomes = at_once(nodes, [adding(record) for record in records])
         assert sorted(isinstance(outcome, Conflict) for outcome in outcomes) == [False, True], outcomes
+
+
+class Overtaken:
+    """A node's store, whose node is overtaken once: *meanwhile* happens right after its first look finds nothing."""
+
+    def __init__(self, store, meanwhile):
+        self._store = store
+        self._meanwhile = [meanwhile]
+
+    def __getattr__(self, name):
+        verb = getattr(self._store, name)
+        return functools.partial(self._look, verb) if name in LOOKS else verb
+
+    def _look(self, verb, *place):
+        try:
+            return verb(*place)
+        except NotFound:
+            while self._meanwhile:
+                self._meanwhile.pop()()
+            raise
+
+
+ACME = ApplicationDraft(name="Acme", uid="acme")
+HOOK = EndpointDraft(url="https://example.com/hook", uid="hook")
+PAID = EventTypeDraft(name="paid", description="")
+SHOP = SourceDraft(name="Shop", provider="stripe", secrets=("one",))
+LOOKS = frozenset({"application", "endpoint", "event_type", "source"})
+# What makes something where there is none, and tells whether it did.
+MAKING = {
+    "get if exists": lambda node: Outbox(node).create_application(ACME, reuse=True),
+    "application": lambda node: Outbox(node).put_application("acme", ACME),
+    "endpoint": lambda node: Outbox(node).put_endpoint("here", "hook", HOOK),
+    "event type": lambda node: Outbox(node).put_event_type("paid", PAID),
+    "source": lambda node: Sources(node).put("shop", SHOP),
+}
+NAMED = operator.attrgetter("created_at")
+
+
+def bring(node):
+    Outbox(node).ensure_application("acme", ACME).result()
+
+
+@contextlib.contextmanager
+def overtaken(database, meanwhile):
+    """Run a node that is overtaken so; yield its committer."""
+    with running(Scene(Overtaken(database.open(VAULT), meanwhile), NODES)) as (_, committer):
+        yield committer
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)  # a file has one writer at a time anyway
+@pytest.mark.parametrize("make", MAKING.values(), ids=MAKING.keys())
+def test_what_another_node_has_just_made_is_what_is_meant(database, nodes, make):
+    """Who asks for something to be there gets it, not a conflict, where another node makes it after the first look."""
+    (scene, _), (_, faster) = nodes
+    scene.application(uid="here")
+    made = []
+    with overtaken(database, lambda: made.append(make(faster).result())) as slower:
+        found, new = make(slower).result()
+    assert made[0][1]
+    assert not new
+    assert NAMED(found) == NAMED(made[0][0])
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)  # as above
+def test_an_application_that_another_node_has_just_brought_along(database, nodes):
+    """A message that brings its application along finds the one that another node's has just brought."""
+    (scene, _), (_, faster) = nodes
+    with overtaken(database, lambda: bring(faster)) as slower:
+        bring(slower)
+    assert [one.uid for one in scene.store.applications(Page())] == ["acme"]
 
 
 def test_a_replay_is_two_nodes_work(nodes):
