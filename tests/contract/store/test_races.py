@@ -1,16 +1,19 @@
 """Two nodes over one database that do the same at the same moment: one of them is first, and both say so."""
 
+import base64
 import contextlib
 import functools
 import operator
 import threading
 
+import msgspec
 import pytest
 from doors import handler, source, stored, webhook
 from scene import LEASE, VAULT, Scene
 
-from ringback.drafts import ApplicationDraft, EndpointDraft, EventTypeDraft
+from ringback.drafts import ApplicationDraft, EndpointDraft, EventTypeDraft, PollerDraft, SecretRotation
 from ringback.errors import Conflict, NotFound, StoreUnavailable
+from ringback.model import EndpointSecret
 from ringback.observe import Observer
 from ringback.outbox import Outbox
 from ringback.source_drafts import SourceDraft
@@ -188,6 +191,83 @@ def test_an_application_that_another_node_has_just_brought_along(database, nodes
     with overtaken(database, lambda: bring(faster)) as slower:
         bring(slower)
     assert [one.uid for one in scene.store.applications(Page())] == ["acme"]
+
+
+def poller_of(store):
+    application = store.application("here")
+    return application.id, store.pollers(application.id, Page())[0].id
+
+
+KEY = "whsec_" + base64.b64encode(bytes(24)).decode()
+# A change of one node, and what another changes of the same meanwhile.
+CHANGING = {
+    "application": (
+        lambda store, renew: store.change_application("here", renew),
+        lambda node: Outbox(node).change_application("here", {"name": "New"}),
+        lambda store: store.application("here"),
+        {"name": "New"},
+    ),
+    "endpoint": (
+        lambda store, renew: store.change_endpoint(store.application("here").id, "hook", renew),
+        lambda node: Outbox(node).rotate_secret(
+            "here", "hook", SecretRotation(key=KEY, grace_period_seconds=0)
+        ),
+        lambda store: store.endpoint(store.application("here").id, "hook"),
+        {"secrets": (EndpointSecret(KEY),)},
+    ),
+    "poller": (
+        lambda store, renew: store.change_poller(*poller_of(store), renew),
+        lambda node: Outbox(node).pollers.change(*node.read(poller_of).result(), {"description": "New"}),
+        lambda store: store.poller(*poller_of(store)),
+        {"description": "New"},
+    ),
+    "event type": (
+        lambda store, renew: store.change_event_type("paid", renew),
+        lambda node: Outbox(node).change_event_type("paid", {"description": "New"}),
+        lambda store: store.event_type("paid"),
+        {"description": "New"},
+    ),
+    "source": (
+        lambda store, renew: store.change_source("shop", renew),
+        lambda node: Sources(node).change("shop", {"name": "New"}),
+        lambda store: store.source("shop"),
+        {"name": "New"},
+    ),
+}
+MARK = {"marked": "yes"}
+
+
+def until_done_or_waiting(database, thread):
+    """Wait until a thread is done, or waits in the database for somebody else's transaction."""
+    with database.application() as connection:
+        while thread.is_alive():
+            if connection.execute("SELECT 1 FROM pg_locks WHERE NOT granted").fetchone():
+                return
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)  # as above
+@pytest.mark.parametrize("kind", CHANGING)
+def test_neither_of_two_changes_undoes_the_other(database, nodes, kind):
+    """What one node changes while another does lasts as well: a rotated secret does not come back."""
+    (scene, slower), (_, faster) = nodes
+    scene.application(uid="here")
+    Outbox(slower).create_endpoint("here", HOOK).result()
+    Outbox(slower).pollers.create("here", PollerDraft()).result()
+    Outbox(slower).put_event_type("paid", PAID).result()
+    Sources(slower).put("shop", SHOP).result()
+    change, meanwhile, look, expected = CHANGING[kind]
+    other = threading.Thread(target=lambda: meanwhile(faster).result())
+    marked = {"group_name": "marked"} if kind == "event type" else {"metadata": MARK}
+
+    def renew(old):
+        other.start()
+        until_done_or_waiting(database, other)
+        return msgspec.structs.replace(old, **marked)
+
+    slower.write(lambda store: change(store, renew)).result()
+    other.join()
+    kept = look(scene.store)
+    assert {name: getattr(kept, name) for name in expected | marked} == expected | marked
 
 
 def test_a_replay_is_two_nodes_work(nodes):

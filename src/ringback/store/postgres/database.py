@@ -36,7 +36,8 @@ DIALECT = Dialect(
     queue="ringback_queue u WHERE u.endpoint_key = e.key",
     live="live_key IS NOT NULL",
     live_key="live_key",
-    lock="FOR UPDATE",
+    # Who only refers to such a row, as a new endpoint does to its application, need not wait.
+    lock="FOR NO KEY UPDATE",
     lock_free="FOR UPDATE SKIP LOCKED",
     in_haste=f" AND set_config('idle_in_transaction_session_timeout', '{LEASE_MARGIN}ms', true) IS NOT NULL",
 )

@@ -211,6 +211,7 @@ class Catalog(Tables):
 
     def change_application(self, ref: str, change: Callable[[Application], Application]) -> Application:
         """See ``Store``."""
+        self.hold("ringback_application", *_application_at(ref))
         key, old = self._published_row(ref)
         new = change(old)
         if new.uid != old.uid:
@@ -230,6 +231,7 @@ class Catalog(Tables):
         self, application_id: str, ref: str, change: Callable[[Endpoint], Endpoint]
     ) -> Endpoint:
         """See ``Store``."""
+        self.hold("ringback_endpoint", *_endpoint_at(self._application_row(application_id)[0], ref))
         key, application_key, old = self._endpoint_row(application_id, ref)
         new = change(old)
         if new.uid != old.uid:
@@ -261,6 +263,7 @@ class Catalog(Tables):
 
     def change_event_type(self, name: str, change: Callable[[EventType], EventType]) -> EventType:
         """See ``Store``."""
+        self.hold("ringback_event_type", "name = ?", (name,))
         new = change(self.event_type(name))
         self.execute(
             "UPDATE ringback_event_type SET archived = ?, record = ? WHERE name = ?",
@@ -407,12 +410,8 @@ class Catalog(Tables):
     # --- Rows ---------------------------------------------------------------------------------------------
 
     def _application_row(self, ref: str) -> tuple[int, Application]:
-        is_id = ref.startswith("app_") or ids.is_id(ids.SOURCE, ref) or ref == ids.OPERATOR
-        column = "id" if is_id else "uid"
-        found = self.row(
-            f"SELECT key, record FROM ringback_application WHERE {column} = ? AND deleted_at IS NULL",
-            (ref,),
-        )
+        condition, values = _application_at(ref)
+        found = self.row(f"SELECT key, record FROM ringback_application WHERE {condition}", values)
         if found is None:
             raise NotFound(f"there is no application {ref}")
         return found[0], application_of(found[1])
@@ -426,11 +425,9 @@ class Catalog(Tables):
 
     def _endpoint_row(self, application_id: str, ref: str) -> tuple[int, int, Endpoint]:
         application_key, _ = self._application_row(application_id)
-        column = "id" if ref.startswith("ep_") else "uid"
+        condition, values = _endpoint_at(application_key, ref)
         found = self.row(
-            f"SELECT e.key, {ENDPOINT_COLUMNS} FROM ringback_endpoint e"
-            f" WHERE e.{column} = ? AND e.application_key = ? AND e.deleted_at IS NULL",
-            (ref, application_key),
+            f"SELECT e.key, {ENDPOINT_COLUMNS} FROM ringback_endpoint e WHERE {condition}", values
         )
         if found is None:
             raise NotFound(f"there is no endpoint {ref}")
@@ -469,3 +466,13 @@ class Catalog(Tables):
             (application_key, record.uid),
         ):
             raise Conflict(f"there is an endpoint with the uid {record.uid}")
+
+
+def _application_at(ref: str) -> tuple[str, tuple[Any, ...]]:
+    is_id = ref.startswith("app_") or ids.is_id(ids.SOURCE, ref) or ref == ids.OPERATOR
+    return f"{'id' if is_id else 'uid'} = ? AND deleted_at IS NULL", (ref,)
+
+
+def _endpoint_at(application_key: int, ref: str) -> tuple[str, tuple[Any, ...]]:
+    column = "id" if ref.startswith("ep_") else "uid"
+    return f"{column} = ? AND application_key = ? AND deleted_at IS NULL", (ref, application_key)

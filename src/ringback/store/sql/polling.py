@@ -86,6 +86,7 @@ class Polling(Catalog):
         self, application_id: str, poller_id: str, change: Callable[[Endpoint], Endpoint]
     ) -> Endpoint:
         """See ``PollerVerbs``."""
+        self.hold("ringback_endpoint", "id = ?", (poller_id,))
         key, old = self._poller_row(application_id, poller_id)
         new = change(old)
         self.execute("UPDATE ringback_endpoint SET record = ? WHERE key = ?", (endpoint_record(new), key))

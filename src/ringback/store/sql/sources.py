@@ -58,6 +58,7 @@ class Sources(Catalog):
 
     def change_source(self, ref: str, change: Callable[[Source], Source]) -> Source:
         """See ``Store``."""
+        self.hold("ringback_source", f"{_column(ref)} = ? AND deleted_at IS NULL", (ref,))
         old = self.source(ref)
         new = change(old)
         if (new.uid, new.token) != (old.uid, old.token):
@@ -86,8 +87,7 @@ class Sources(Catalog):
 
     def source(self, ref: str) -> Source:
         """See ``Store``."""
-        column = "id" if ids.is_id(ids.SOURCE, ref) else "uid"
-        found = self._source_where(f"s.{column} = ?", ref)
+        found = self._source_where(f"s.{_column(ref)} = ?", ref)
         if found is None:
             raise NotFound(f"there is no source {ref}")
         return found
@@ -162,3 +162,7 @@ def _owner_record(source: Source) -> bytes:
             id=source.id, name=source.name, created_at=source.created_at, updated_at=source.updated_at
         )
     )
+
+
+def _column(ref: str) -> str:
+    return "id" if ids.is_id(ids.SOURCE, ref) else "uid"

@@ -100,6 +100,11 @@ class Tables(ABC):
         found = self.rows(statement, values)
         return found[0] if found else None
 
+    def hold(self, table: str, condition: str, values: Sequence[Any]) -> None:
+        """Let nobody else change rows until this transaction ends; what is read next is what others made of them."""
+        if self.dialect.lock:
+            self.rows(f"SELECT 1 FROM {table} WHERE {condition} {self.dialect.lock}", values)
+
     def transaction(self) -> AbstractContextManager[None]:
         """See ``Store``; what writes in a transaction of somebody else's opens none."""
         raise NotImplementedError
