@@ -216,6 +216,14 @@ async def pair_of(behind: Behind, visit: Visit) -> tuple[Application, Endpoint]:
     return await behind.outbox.read(lambda store: pair(store, visit))
 
 
+async def sent_to(behind: Behind, visit: Visit) -> tuple[Application, Endpoint]:
+    """Return as ``pair_of`` does what requests are sent to; raises ``NotFound`` for a handler, too."""
+    application, endpoint = await pair_of(behind, visit)
+    if endpoint.handler is not None:
+        raise NotFound("this endpoint is a handler, to which nothing is sent")
+    return application, endpoint
+
+
 def pair(store: Store, visit: Visit) -> tuple[Application, Endpoint]:
     """Return the application and its endpoint that an address names."""
     application = store.application(visit.parts["app"])

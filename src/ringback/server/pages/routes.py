@@ -13,6 +13,7 @@ from ringback.server.pages.comparison import Comparison
 from ringback.server.pages.dead_letters import DeadLetters
 from ringback.server.pages.endpoint_secrets import EndpointSecrets
 from ringback.server.pages.endpoint_settings import EndpointSettings
+from ringback.server.pages.endpoint_transformation import EndpointTransformation
 from ringback.server.pages.endpoints import Endpoints
 from ringback.server.pages.event_types import EventTypePages
 from ringback.server.pages.files import Files
@@ -45,6 +46,7 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
 
     look: Need
     manage: Need
+    transform: Need
     send: Need
     redeliver: Need
     see_secrets: Need
@@ -54,6 +56,7 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
 OPERATORS = Needs(
     look=LOOK,
     manage=OPERATE,
+    transform=OPERATE,
     send=OPERATE,
     redeliver=Need(Right.REDELIVER, Place.ORGANISATION),
     see_secrets=Need(Right.SEE_SECRETS, Place.ORGANISATION),
@@ -62,6 +65,7 @@ OPERATORS = Needs(
 OWNERS = Needs(
     look=Need(Right.READ, Place.APPLICATION),
     manage=Need(Right.MANAGE_ENDPOINTS, Place.APPLICATION),
+    transform=Need(Right.TRANSFORM, Place.APPLICATION),
     send=Need(Right.REDELIVER, Place.APPLICATION),
     redeliver=Need(Right.REDELIVER, Place.APPLICATION),
     see_secrets=Need(Right.SEE_SECRETS, Place.APPLICATION),
@@ -175,6 +179,7 @@ def _endpoints(behind: Behind, above: str, needs: Needs) -> tuple[Entry, ...]:
     """Return what there is about endpoints, of the application whose page is *above*."""
     endpoints, settings, secrets = Endpoints(behind), EndpointSettings(behind), EndpointSecrets(behind)
     portal, replays, remedies = Portal(behind), ReplayPages(behind), Remedies(behind)
+    transformation = EndpointTransformation(behind)
     new, one = f"{above}/endpoints/new", f"{above}/endpoints/{{ep}}"
     return (
         Entry("GET", new, settings.draft, needs.manage),
@@ -193,6 +198,8 @@ def _endpoints(behind: Behind, above: str, needs: Needs) -> tuple[Entry, ...]:
         Entry("POST", f"{one}/delete", endpoints.remove, needs.manage),
         Entry("GET", f"{one}/edit", settings.edit, needs.manage),
         Entry("POST", f"{one}/edit", settings.change, needs.manage),
+        Entry("GET", f"{one}/transformation", transformation.show, needs.transform),
+        Entry("POST", f"{one}/transformation", transformation.change, needs.transform),
         Entry("GET", f"{one}/secret", secrets.ask, needs.see_secrets),
         Entry("POST", f"{one}/secret", secrets.rotate, needs.rotate_secrets),
         Entry("POST", f"{one}/secret/show", secrets.show, needs.see_secrets),
