@@ -185,8 +185,10 @@ def test_the_sample_is_the_latest_message(api, operator, endpoint):
     page = operator.open(endpoint.path)
     assert fields(page)["eventType"] == "invoice.expired"
     assert json.loads(fields(page)["payload"]) == {"id": "inv_9", "sum": 1.5}
+    # A ping is what no expression is written for, and what is long does not fit.
+    operator.press(operator.open(endpoint.page), "Send it")
     api.message(endpoint.app, payload={"text": "x" * 20_000})
-    assert fields(operator.open(endpoint.path))["payload"].startswith("{")
+    assert "inv_9" in fields(operator.open(endpoint.path))["payload"]
     assert len(operator.open(endpoint.path).source) < MOST
 
 

@@ -10,6 +10,7 @@ import msgspec
 from ringback.design.contents import weight, within
 from ringback.drafts import checked_json
 from ringback.errors import RingbackError
+from ringback.examples import PING
 from ringback.model import Application, Endpoint, Transformation
 from ringback.option_drafts import TransformationDraft
 from ringback.rehearsal import DryRunDraft, Rehearsal, rehearse
@@ -27,6 +28,8 @@ TEXTS = ("code", "variables", "enabled", "eventType", "payload")
 MAX_CODE, MAX_VARIABLES = 20_000, 8_000
 MAX_SAMPLE, MAX_HEADERS = 6_000, 5_000
 AROUND_HEADER = 40
+# Among how many of the latest messages a sample is looked for: rather one that is no ping.
+LATEST = 5
 LONGEST_HEADER = 200
 SAMPLE_TYPE = "invoice.paid"
 SAMPLE = '{\n  "id": "inv_1",\n  "amount": 75000\n}'
@@ -86,9 +89,9 @@ class EndpointTransformation:
 def _found(store: Store, visit: Visit) -> Found:
     application, endpoint = pair(store, visit)
     latest = store.addressed(
-        application.id, endpoint.id, MessageFilter(), Part(limit=1, descending=True), None
+        application.id, endpoint.id, MessageFilter(), Part(limit=LATEST, descending=True)
     )
-    for _, message in latest:
+    for _, message in sorted(latest, key=lambda row: row[1].event_type == PING):
         written = _legible(message.payload or b"")
         if written is not None:
             return Found(
