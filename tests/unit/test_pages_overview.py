@@ -6,7 +6,9 @@ from itertools import pairwise
 
 import msgspec
 import pytest
+from visitors import knock, source
 
+from ringback.model import OutcomeKind
 from ringback.server.pages.course import SPANS, Courses, rank, totals
 from ringback.server.pages.wording import milliseconds, percent
 from ringback.store.survey import Stretch
@@ -80,6 +82,26 @@ def test_failing_endpoints_come_first_and_lead_on(place):
     assert row[1:3] == ["<b>Acme</b>", "Failing"]
     assert figures(page)["Failing endpoints"] == "1"
     assert page.link("https://example.com/hook").endswith(f"applications/{app}/endpoints/{endpoint}")
+
+
+def test_failing_handlers_are_told_beside_failing_endpoints(place):
+    """A handler whose latest attempt failed is named with what happened, and leads on, until it succeeds again."""
+    api, visitor = place
+    kept = source(api, "fulfil", name="<b>Payments</b>")
+    guest = visitor()
+    assert "Failing handlers" not in guest.login().text
+    assert knock(guest, kept) == 200
+    api.attempt(body=b"Traceback", kind=OutcomeKind.RAISED, detail="ValueError")
+    page = guest.open("/")
+    (row,) = [row for row in page.rows if row[0] == "xendit/fulfil"]
+    assert row[1:4] == ["<b>Payments</b>", "Failing", "The handler raised an error: ValueError"]
+    assert "Failing handlers 1 at their latest attempt" in page.text
+    assert "xendit/fulfil" in guest.follow(page, "xendit/fulfil").headings
+    assert guest.follow(page, "<b>Payments</b>").url == f"/sources/{kept.id}"
+    assert "/messages/" in guest.follow(page, "The handler raised an error").url
+    assert knock(guest, kept, "ev-2") == 200
+    api.attempt()
+    assert "Failing handlers" not in guest.open("/").text
 
 
 def test_a_node_that_should_get_no_requests_says_why(place):

@@ -82,7 +82,7 @@ def test_a_use_is_on_record(api, place, operator, app, clock):
         if seen in {token.last_used_at for token in tokens}:
             break
         assert time.monotonic() < end, "no use is on record"
-    assert f'datetime="{iso(seen)}"' in operator.open(f"/applications/{app}/sessions").source
+    assert f'used <time datetime="{iso(seen)}"' in operator.open(f"/applications/{app}/sessions").source
     clock.advance(59)
     assert is_in(guest)
     tokens = api.committer.read(lambda store: store.portal_tokens(app, seen, Part())).result()

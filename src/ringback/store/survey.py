@@ -11,12 +11,14 @@ from typing import Protocol
 
 import msgspec
 
-from ringback.model import Application, Duration, Endpoint, Instant, Message, Standing
+from ringback.model import Application, Attempt, Duration, Endpoint, Instant, Message, Standing
 
 # How many messages one look goes through for what no index finds.
 LOOKED_THROUGH = 5_000
 # How many messages of a stretch of time are looked at for how it went.
 SAMPLED = 160
+# How many handlers are looked at for how they fare, and of how many sources.
+HANDLERS = 500
 # Up to how many messages of a stretch are counted, where counting is needed.
 COUNTED = 10_000
 
@@ -44,6 +46,18 @@ class Trouble(msgspec.Struct, frozen=True):
 
     endpoint: Endpoint
     application: Application
+    waiting: int
+
+
+class HandlerTrouble(msgspec.Struct, frozen=True):
+    """A handler whose latest attempt failed, its source, that attempt, and how many deliveries wait (to 10,000).
+
+    The attempt is without what the handler said.
+    """
+
+    endpoint: Endpoint
+    source: Application
+    latest: Attempt
     waiting: int
 
 
@@ -107,6 +121,13 @@ class SurveyVerbs(Protocol):
         """Return the endpoints that have failed since their last success, those first that have for longest.
 
         Those that were disabled for it are among them, those that somebody disabled are not.
+        """
+        ...
+
+    def handler_troubles(self, limit: int) -> list[HandlerTrouble]:
+        """Return the handlers of sources whose latest attempt failed, those first where that was last.
+
+        A handler that asked to be called again has not failed. So many handlers are looked at, however many there are.
         """
         ...
 

@@ -4,9 +4,10 @@ import functools
 
 import msgspec
 import pytest
+from doors import handler, receive, source
 
 from ringback.errors import NotFound
-from ringback.model import EndpointState, Standing
+from ringback.model import EndpointState, Outcome, OutcomeKind, Standing
 from ringback.policy import Step
 from ringback.store import survey
 from ringback.store.sql import journal as looking
@@ -244,3 +245,46 @@ class TestTroubles:
         assert [one.endpoint.id for one in found] == [early.id, late.id]
         assert [(one.application.name, one.waiting) for one in found] == [("Acme", 1), ("Acme", 1)]
         assert [one.endpoint.id for one in scene.store.troubles(1)] == [early.id]
+
+
+class TestHandlerTroubles:
+    def test_are_handlers_whose_latest_attempt_failed(self, scene):
+        """The latest failure comes first; who succeeded since, asked to be called again or never ran is left out."""
+        owner = source(scene, name="shop")
+        names = ("early", "late", "well", "again", "idle", "gone")
+        handlers = {name: handler(scene, owner, name) for name in names if name != "idle"}
+        receive(scene, owner, admit=False)
+        handler(scene, owner, "idle")
+        works = {work.endpoint.uid: work for work in scene.take()}
+        raised = Outcome(kind=OutcomeKind.RAISED, detail="KeyError", body=b"Traceback")
+        for name, outcome in (
+            ("early", raised),
+            ("late", raised),
+            ("well", raised),
+            ("again", Outcome(kind=OutcomeKind.AGAIN)),
+            ("gone", raised),
+        ):
+            attempt = scene.attempt(works[name], outcome)
+            scene.settle(works[name], Step.RETRY, due_at=scene.now + 60_000, attempt=attempt)
+        scene.tick(60_000)
+        (well,) = scene.take(endpoints=[handlers["well"].id])
+        scene.settle(well, Step.SUCCEED)
+        scene.write(scene.store.remove_endpoint, owner.id, handlers["gone"].id, scene.tick())
+        found = scene.store.handler_troubles(9)
+        assert [one.endpoint for one in found] == [handlers["late"], handlers["early"]]
+        assert [(one.source.name, one.waiting) for one in found] == [("shop", 1), ("shop", 1)]
+        latest = found[0].latest
+        assert (latest.endpoint_id, latest.message_id) == (handlers["late"].id, works["late"].message_id)
+        assert (latest.outcome.detail, latest.outcome.body) == ("KeyError", b"")
+        assert [one.endpoint.uid for one in scene.store.handler_troubles(1)] == ["late"]
+
+    def test_none(self, scene):
+        """Endpoints that fail are no handlers, whether an application's or a source's."""
+        owner = source(scene)
+        scene.endpoint(owner)
+        (work,) = receive(scene, owner).works
+        scene.settle(work, Step.EXHAUST)
+        app = scene.application()
+        scene.endpoint(app)
+        scene.fail(app)
+        assert scene.store.handler_troubles(9) == []

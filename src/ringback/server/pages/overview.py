@@ -17,7 +17,7 @@ from ringback.server.pages.rendering import page
 from ringback.server.pages.ways import Ways
 from ringback.server.pages.wording import FAILING, Badge, badge
 from ringback.store import Statistics, Store
-from ringback.store.survey import JournalFilter, Trouble
+from ringback.store.survey import HandlerTrouble, JournalFilter, Trouble
 
 TROUBLES = 8
 ANYTHING = JournalFilter()
@@ -39,6 +39,7 @@ class Present(msgspec.Struct, frozen=True, kw_only=True):
     now: Instant
     statistics: Statistics
     troubles: Sequence[Trouble]
+    handlers: Sequence[HandlerTrouble]
     nodes: Sequence[Node]
     is_new: bool
 
@@ -111,6 +112,7 @@ def _present(store: Store, now: Instant) -> Present:
         now=instant,
         statistics=store.statistics(instant),
         troubles=store.troubles(TROUBLES + 1),
+        handlers=store.handler_troubles(TROUBLES + 1),
         nodes=[Node(node, node_state(node, instant)) for node in store.nodes()],
         is_new=not store.journal(ANYTHING, 1).entries,
     )

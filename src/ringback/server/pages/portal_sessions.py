@@ -60,6 +60,11 @@ class Visitor(msgspec.Struct, frozen=True):
         return self.token.name == BROWSER and ids.is_id(ids.TOKEN, self.name)
 
     @property
+    def is_link(self) -> bool:
+        """Whether it waits to be opened, once."""
+        return self.token.name == LINK
+
+    @property
     def kind(self) -> Badge:
         """What it is."""
         return KINDS.get(self.token.name, FOR_API)

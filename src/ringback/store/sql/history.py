@@ -24,6 +24,7 @@ from ringback.store.sql.records import (
     DELIVERY_COLUMNS,
     ENDPOINT_COLUMNS,
     MESSAGE_COLUMNS,
+    UNANSWERED_ATTEMPT_COLUMNS,
     attempt_of,
     delivery_of,
     endpoint_of,
@@ -54,8 +55,6 @@ _TAGGED_ATTEMPTS = (
     f"SELECT {ATTEMPT_COLUMNS} FROM ringback_tag tagged CROSS JOIN ringback_attempt a"
     f" ON a.message_key = tagged.message_key {_OF_ATTEMPTS} WHERE tagged.application_key = ? AND tagged.tag = ?"
 )
-# In SQLite, long answers lie apart from the rest of their rows, and are not read for this.
-_NO_ANSWER = "substr(a.body, 1, 0)"
 
 
 class History(Addressing):
@@ -191,7 +190,7 @@ class History(Addressing):
             values = [*values, self._endpoint_row(application_id, where.endpoint_id)[0]]
         query, values = conditioned(query, values, attempt_conditions(where, self.dialect.in_channel))
         if not where.answers:
-            query = query.replace("a.body", _NO_ANSWER)
+            query = query.replace(ATTEMPT_COLUMNS, UNANSWERED_ATTEMPT_COLUMNS)
         return [attempt_of(row) for row in self.page(query, values, "a.id", page)]
 
     def _attempts_to_look_at(self, application_id: str, where: AttemptFilter) -> tuple[str, list[Any]]:

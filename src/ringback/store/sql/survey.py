@@ -7,11 +7,18 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
-from ringback.model import Instant, Standing
+from ringback.model import Instant, OutcomeKind, Standing
+from ringback.policy import counts_as_failure
 from ringback.store.sql.journal import Journals, standing_of
-from ringback.store.sql.records import ENDPOINT_COLUMNS, application_of, endpoint_of
+from ringback.store.sql.records import (
+    ENDPOINT_COLUMNS,
+    UNANSWERED_ATTEMPT_COLUMNS,
+    application_of,
+    attempt_of,
+    endpoint_of,
+)
 from ringback.store.sql.tables import Many, Row
-from ringback.store.survey import SAMPLED, Stretch, Trouble
+from ringback.store.survey import HANDLERS, SAMPLED, HandlerTrouble, Stretch, Trouble
 
 # Where in a stretch messages are looked at: evenly, so many in a row.
 PLACES = 8
@@ -34,6 +41,30 @@ _TROUBLED = f"""
     WHERE e.deleted_at IS NULL
     AND (e.failing_since IS NOT NULL OR (e.state = 'disabled' AND e.disabled_reason <> 'manual'))
     ORDER BY coalesce(e.failing_since, 0), e.id LIMIT ?
+"""
+# What speaks against a handler: that it asks to be called again does not.
+_FAILURES = ", ".join(
+    f"'{kind.value}'" for kind in OutcomeKind if counts_as_failure(kind) and kind is not OutcomeKind.AGAIN
+)
+_TROUBLED_HANDLERS = f"""
+    SELECT o.record, e.key, {ENDPOINT_COLUMNS}, {UNANSWERED_ATTEMPT_COLUMNS} FROM (
+        SELECT known.key, t.message_key, t.id FROM (
+            SELECT h.key, (SELECT max(id) FROM ringback_attempt WHERE endpoint_key = h.key) AS newest
+            FROM (
+                SELECT application_key FROM ringback_source WHERE deleted_at IS NULL
+                ORDER BY application_key DESC LIMIT {HANDLERS}
+            ) AS s
+            CROSS JOIN ringback_endpoint h ON h.application_key = s.application_key
+            WHERE h.deleted_at IS NULL AND h.handler IS NOT NULL LIMIT {HANDLERS}
+        ) AS known
+        CROSS JOIN ringback_attempt t ON t.endpoint_key = known.key AND t.id = known.newest
+        WHERE t.kind IN ({_FAILURES}) ORDER BY t.id DESC LIMIT ?
+    ) AS failed
+    CROSS JOIN ringback_attempt a ON a.message_key = failed.message_key AND a.id = failed.id
+    CROSS JOIN ringback_endpoint e ON e.key = failed.key
+    CROSS JOIN ringback_application o ON o.key = e.application_key
+    CROSS JOIN ringback_message m ON m.key = a.message_key
+    ORDER BY a.id DESC
 """
 
 
@@ -81,12 +112,24 @@ class Survey(Journals):
 
     def troubles(self, limit: int) -> list[Trouble]:
         """See ``SurveyVerbs``."""
-        waiting = self.dialect.unfinished.replace("e.key", "?")
         return [
-            Trouble(
-                endpoint_of(row[2:], self._vault),
-                application_of(row[0]),
-                self._counted(f"SELECT 1 FROM {waiting}", (row[1],)),
-            )
+            Trouble(endpoint_of(row[2:], self._vault), application_of(row[0]), self._waiting_at(row[1]))
             for row in self.rows(_TROUBLED, (limit,))
         ]
+
+    def handler_troubles(self, limit: int) -> list[HandlerTrouble]:
+        """See ``SurveyVerbs``."""
+        return [
+            HandlerTrouble(
+                endpoint_of(row[2:8], self._vault),
+                application_of(row[0]),
+                attempt_of(row[8:]),
+                self._waiting_at(row[1]),
+            )
+            for row in self.rows(_TROUBLED_HANDLERS, (limit,))
+        ]
+
+    def _waiting_at(self, endpoint_key: int) -> int:
+        """Return how many deliveries wait at an endpoint, as far as that is counted."""
+        waiting = self.dialect.unfinished.replace("e.key", "?")
+        return self._counted(f"SELECT 1 FROM {waiting}", (endpoint_key,))
