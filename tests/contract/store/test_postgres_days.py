@@ -5,11 +5,11 @@ import threading
 import time
 
 import pytest
-from scene import MANY, PostgresDatabase, Scene
+from scene import LEASE, MANY, PostgresDatabase, Scene
 
 from ringback.model import DeliveryState
 from ringback.policy import DAY, Step
-from ringback.store import MessageFilter, Page
+from ringback.store import MessageFilter, Page, Quota
 from ringback.store.postgres.database import make_day
 from ringback.store.postgres.days import day_of
 from ringback.store.postgres.upkeep import BESIDE_STEP
@@ -21,6 +21,11 @@ BLOCKED = (
 WAITING = """
     SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+DAYS_IN_USE = """
+    SELECT DISTINCT right(c.relname, 8) FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
+    WHERE l.pid = pg_backend_pid() AND c.relname ~ '_[0-9]{8}$'
 """
 
 
@@ -209,6 +214,36 @@ def test_days_are_made_ahead(scene, database):
         day = time.strftime("%Y%m%d", time.gmtime(time.time() + ahead * 86_400))
         for table in ("message", "delivery", "attempt"):
             assert f"ringback_{table}_{day}" in names
+
+
+def used(scene, verb, *arguments):
+    """Call a verb in a transaction; return its answer, and which days that are over it has looked at."""
+    with scene.store.transaction():
+        answer = verb(*arguments)
+        days = {name for (name,) in scene.store.rows(DAYS_IN_USE)}
+    return answer, {day for day in days if day < day_of(scene.now).name}
+
+
+def test_the_line_looks_at_no_more_days_than_it_must(scene):
+    """However many are kept, those before the day that is meant cost nothing to accept, settle, list or take."""
+    application = scene.application()
+    endpoint = scene.endpoint(application)
+    for _ in range(3):
+        scene.settle(scene.publish(application).works[0], Step.SUCCEED)
+        scene.tick(DAY)
+        assert scene.due() == []
+    acceptance = scene.acceptance(application, event_id="order-1")
+    (accepted,), over = used(scene, scene.store.accept, [acceptance], scene.lease(), lambda _: True)
+    assert over == set()
+    settlement = scene.settlement(accepted.works[0], Step.RETRY, scene.now)
+    assert used(scene, scene.store.settle, [settlement]) == ([True], set())
+    scene.tick(LEASE)
+    due, over = used(scene, scene.store.due, scene.now, MANY)
+    assert [one.endpoint_id for one in due] == [endpoint.id]
+    assert over == set()
+    taken, over = used(scene, scene.store.take, [Quota(endpoint.id, MANY)], scene.lease(), scene.now)
+    assert [work.message_id for work in taken] == [acceptance.id]
+    assert over == set()
 
 
 def test_keys_follow_the_order_of_acceptance(scene):

@@ -1,10 +1,11 @@
 """PostgreSQL alone: what is left of a lease goes to the queue, whoever is about to settle some of it and does not."""
 
 import pytest
-from scene import LEASE, PostgresDatabase
+from scene import LEASE, MANY, PostgresDatabase
 
 from ringback.model import DeliveryState
 from ringback.policy import LEASE_MARGIN, Step
+from ringback.store import Quota
 
 IDLE = "SELECT current_setting('idle_in_transaction_session_timeout')"
 
@@ -12,6 +13,10 @@ IDLE = "SELECT current_setting('idle_in_transaction_session_timeout')"
 @pytest.fixture
 def database(tmp_path):
     return PostgresDatabase(tmp_path)
+
+
+def key_of(scene, message_id):
+    return scene.store.rows("SELECT key FROM ringback_message WHERE id = ?", (message_id,))[0][0]
 
 
 def settling(scene, connection, work):
@@ -42,6 +47,24 @@ def test_nobody_waits_for_whoever_is_about_to_settle(scene, database, end):
     assert [work.message_id for work in scene.take(endpoints=[endpoint.id])] == left
     assert scene.delivery_of(works[1]).state is (DeliveryState.LEASED if left else DeliveryState.SUCCEEDED)
     assert scene.store.rows("SELECT count(*) FROM ringback_lease") == [(0,)]
+
+
+def test_whoever_takes_waits_for_nobody_who_is_about_to_change_a_delivery(scene, database):
+    """One that somebody resends or cancels at this moment is left to them; who takes the others has not to wait."""
+    application = scene.application()
+    scene.endpoint(application)
+    first, second = [scene.publish(application, admit=False).message.id for _ in range(2)]
+    with database.application() as other:
+        other.execute("BEGIN")
+        other.execute(
+            "SELECT 1 FROM ringback_delivery WHERE message_key = ? FOR UPDATE", (key_of(scene, first),)
+        )
+        with scene.store.transaction():
+            scene.store.execute("SET LOCAL lock_timeout = '100ms'")
+            works = scene.store.take([Quota(scene.due()[0], MANY)], scene.lease(), scene.now)
+        assert [work.message_id for work in works] == [second]
+        other.execute("COMMIT")
+    assert [work.message_id for work in scene.take()] == [first]
 
 
 def test_a_handler_that_freezes_when_it_is_done_holds_the_delivery_for_seconds(scene, database):

@@ -82,15 +82,18 @@ class Connection:
         """
         return self._run(translated(statement), values)
 
-    def execute_rows(self, statement: Many, rows: Sequence[Row]) -> psycopg.Cursor[Row]:
-        """Run a statement about many rows, each column of them as one array."""
+    def execute_rows(
+        self, statement: Many, rows: Sequence[Row], values: Sequence[Any] = ()
+    ) -> psycopg.Cursor[Row]:
+        """Run a statement about many rows, each column of them as one array; *values* are those that come after."""
         columns = zip(statement.kinds, zip(*rows, strict=True), strict=True)
-        return self._run(_about_arrays(statement), [array_literal(kind, column) for kind, column in columns])
+        arrays = [array_literal(kind, column) for kind, column in columns]
+        return self._run(_about_arrays(statement), [*arrays, *values])
 
     def execute_both(
-        self, statement: Both, rows: Sequence[Row], others: Sequence[Row]
+        self, statement: Both, rows: Sequence[Row], others: Sequence[Row], values: Sequence[Any] = ()
     ) -> psycopg.Cursor[Row]:
-        """Run a statement about rows of two sorts."""
+        """Run a statement about rows of two sorts; *values* are those that come after."""
         arrays = [
             array_literal(kind, column)
             for kinds, some in ((statement.kinds, rows), (statement.other_kinds, others))
@@ -98,7 +101,7 @@ class Connection:
                 kinds, zip(*some, strict=True) if some else ((),) * len(kinds), strict=True
             )
         ]
-        return self._run(_about_both(statement), arrays)
+        return self._run(_about_both(statement), [*arrays, *values])
 
     def simple(self, statements: str) -> psycopg.Cursor[Row]:
         """Run statements without values, in one message to the server; the cursor has the first one's rows."""

@@ -78,17 +78,19 @@ class Database(Tables):
         """See ``Tables``."""
         return self._changed
 
-    def execute_rows(self, statement: Many, rows: Sequence[Row]) -> int:
-        """See ``Tables``."""
-        return self._connection().execute_rows(statement, rows).rowcount if rows else 0
+    def execute_rows(self, statement: Many, rows: Sequence[Row], values: Sequence[Any] = ()) -> int:
+        """See ``Tables``; *values* are those of the statement itself, which come after its rows."""
+        return self._connection().execute_rows(statement, rows, values).rowcount if rows else 0
 
-    def rows_for(self, query: Many, wanted: Sequence[Row]) -> list[Row]:
-        """See ``Tables``."""
-        return self._connection().execute_rows(query, wanted).fetchall() if wanted else []
+    def rows_for(self, query: Many, wanted: Sequence[Row], values: Sequence[Any] = ()) -> list[Row]:
+        """See ``Tables``; *values* are those of the query itself, which come after its rows."""
+        return self._connection().execute_rows(query, wanted, values).fetchall() if wanted else []
 
-    def rows_for_both(self, query: Both, rows: Sequence[Row], others: Sequence[Row]) -> list[Row]:
-        """Return all rows of a query about rows of two sorts."""
-        cursor = self._connection().execute_both(query, rows, others)
+    def rows_for_both(
+        self, query: Both, rows: Sequence[Row], others: Sequence[Row], values: Sequence[Any] = ()
+    ) -> list[Row]:
+        """Return all rows of a query about rows of two sorts; *values* are those of the query itself, after them."""
+        cursor = self._connection().execute_both(query, rows, others, values)
         return cursor.fetchall() if cursor.description else []
 
     # --- Transactions -------------------------------------------------------------------------------------

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 
@@ -71,3 +73,13 @@ def day_named(name: str) -> Day:
 def first_key(instant: Instant) -> int:
     """Return the lowest key that a message accepted at an instant can have."""
     return (max(instant, EPOCH) - EPOCH) << SERIAL_BITS
+
+
+def since(rows: Sequence[Sequence[Any]]) -> int:
+    """Return the first key of the earliest day of rows that begin with messages' keys.
+
+    A statement about them that says to look from there on is planned for a few days instead of all that are kept. A
+    closer bound would say too much: where PostgreSQL has no figures yet, or old ones, it would take what lies within
+    for next to nothing, and read all of it.
+    """
+    return Day((min((row[0] for row in rows), default=0) >> SERIAL_BITS) // DAY).keys[0]

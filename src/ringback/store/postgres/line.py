@@ -21,7 +21,7 @@ from ringback.store import (
 )
 from ringback.store.postgres.connection import Both, array_literal
 from ringback.store.postgres.database import Database, make_day
-from ringback.store.postgres.days import SERIAL_BITS, SERIALS_AT_ONCE, Day, day_of, first_key
+from ringback.store.postgres.days import SERIAL_BITS, SERIALS_AT_ONCE, Day, day_of, first_key, since
 from ringback.store.postgres.floors import Floors
 from ringback.store.sql.accepting import INSERT_MESSAGES
 from ringback.store.sql.intake import LEASED
@@ -49,6 +49,14 @@ _INSERT = Both(
     "iitiiitt",
 )
 _INSERT_EVENTS = Many("INSERT INTO ringback_event (application_key, event_id, message_key) {rows}", "iti")
+# Not of the messages themselves, which may lie in any day.
+_EVENTS = Many(
+    """
+    SELECT wanted.application_key, wanted.event_id FROM ({rows}) AS wanted (application_key, event_id)
+    JOIN ringback_event e ON e.application_key = wanted.application_key AND e.event_id = wanted.event_id
+    """,
+    "it",
+)
 _INSERT_USES = Many(
     "INSERT INTO ringback_idempotency (scope, name, fingerprint, resource_id, created_at) {rows}", "ttbti"
 )
@@ -89,6 +97,7 @@ _SETTLE = Both(
         SELECT d.message_key, d.endpoint_key FROM ringback_delivery d
         JOIN ended e ON d.message_key = e.message_key AND d.endpoint_key = e.endpoint_key
             AND d.lease_token = e.token
+        WHERE d.message_key >= ?
         ORDER BY d.message_key, d.endpoint_key FOR UPDATE OF d
     )
     UPDATE ringback_delivery AS d
@@ -96,6 +105,7 @@ _SETTLE = Both(
         begun = CASE WHEN e.tried OR d.ordering_key IS NOT NULL THEN 0 ELSE d.begun END
     FROM ended e JOIN held h ON h.message_key = e.message_key AND h.endpoint_key = e.endpoint_key
     WHERE d.message_key = e.message_key AND d.endpoint_key = e.endpoint_key AND d.lease_token = e.token
+        AND d.message_key >= ?
     RETURNING d.message_key, d.endpoint_key, e.token
     """,
     "iiitiito",
@@ -104,9 +114,9 @@ _SETTLE = Both(
 # What is left of born leases whose time is over goes to the queue. In three steps, of which mostly one is needed, and
 # each by keys that are known: a plan made for all of them at once might read every delivery there is.
 _OVER = "DELETE FROM ringback_lease WHERE until BETWEEN ? AND ? RETURNING first_key, last_key, token, until"
-# With it comes what has gone from the queues, as far as PostgreSQL has counted.
+# With it comes what has gone from the queues, as far as PostgreSQL has counted, and whether any endpoint has an order.
 _CLOCK = """
-    SELECT least(?, (extract(epoch FROM clock_timestamp()) * 1000)::bigint),
+    SELECT least(?, (extract(epoch FROM clock_timestamp()) * 1000)::bigint), EXISTS (SELECT FROM ringback_in_order),
         pg_stat_get_dead_tuples('ringback_queue'::regclass) + pg_stat_get_dead_tuples('ringback_lease'::regclass)
 """
 _LEFT = Many(
@@ -116,7 +126,7 @@ _LEFT = Many(
     LATERAL (
         SELECT d.message_key, d.endpoint_key FROM ringback_delivery d
         WHERE d.message_key BETWEEN over.first_key AND over.last_key AND d.lease_token = over.token
-            AND d.born_token = over.token AND d.due_at IS NOT NULL
+            AND d.born_token = over.token AND d.due_at IS NOT NULL AND d.message_key >= ?
         ORDER BY d.message_key, d.endpoint_key OFFSET 0
     ) AS left_over
     """,
@@ -130,10 +140,11 @@ _REQUEUE = Many(
         SELECT d.message_key, d.endpoint_key FROM ringback_delivery d
         JOIN kept ON d.message_key = kept.message_key AND d.endpoint_key = kept.endpoint_key
             AND d.born_token = kept.token AND d.due_at IS NOT NULL
+        WHERE d.message_key >= ?
         ORDER BY d.message_key, d.endpoint_key FOR UPDATE OF d SKIP LOCKED
     )
     UPDATE ringback_delivery AS d SET born_token = NULL FROM free
-    WHERE d.message_key = free.message_key AND d.endpoint_key = free.endpoint_key
+    WHERE d.message_key = free.message_key AND d.endpoint_key = free.endpoint_key AND d.message_key >= ?
     RETURNING d.message_key, d.endpoint_key
     """,
     "iii",
@@ -146,21 +157,33 @@ _ENDPOINTS = Many(
     """,
     "ti",
 )
-_TAKE = Many(
+# In two steps, so that the second is planned for the days of what the first has found.
+_HOLD = Many(
     """
-    SELECT d.message_key, d.state, d.attempts, d.trigger, m.id, m.event_type, m.payload, m.created_at, m.inbound,
-        d.begun, q.due_at, q.endpoint_key
+    SELECT q.message_key, q.endpoint_key, q.due_at
     FROM ({rows}) AS wanted (endpoint_key, quota, floor, now)
     JOIN LATERAL (
         SELECT endpoint_key, message_key, due_at FROM ringback_queue
         WHERE endpoint_key = wanted.endpoint_key AND due_at BETWEEN wanted.floor AND wanted.now
         ORDER BY due_at, message_key LIMIT wanted.quota FOR UPDATE SKIP LOCKED
     ) AS q ON true
-    JOIN ringback_delivery d ON d.message_key = q.message_key AND d.endpoint_key = q.endpoint_key
-        AND d.due_at = q.due_at
-    JOIN ringback_message m ON m.key = q.message_key
     """,
     "iiii",
+)
+# Whoever changes a delivery takes it from the queue after that, and so may wait for this transaction: this one must not
+# wait for them.
+_TAKE = Many(
+    """
+    SELECT d.message_key, d.state, d.attempts, d.trigger, m.id, m.event_type, m.payload, m.created_at, m.inbound,
+        d.begun, d.due_at, d.endpoint_key
+    FROM ({rows}) AS queued (message_key, endpoint_key, due_at)
+    JOIN ringback_delivery d ON d.message_key = queued.message_key AND d.endpoint_key = queued.endpoint_key
+        AND d.due_at = queued.due_at
+    JOIN ringback_message m ON m.key = queued.message_key
+    WHERE d.message_key >= ? AND m.key >= ?
+    ORDER BY queued.due_at, queued.message_key FOR UPDATE OF d SKIP LOCKED
+    """,
+    "iii",
 )
 _CLAIM = "SELECT pg_try_advisory_xact_lock(hashtextextended('ringback.in_order', ?))"
 _LEASE = Many(
@@ -169,6 +192,7 @@ _LEASE = Many(
     UPDATE ringback_delivery AS d
     SET state = 'leased', due_at = taken.due_at, lease_token = taken.token, born_token = NULL, reason = NULL
     FROM taken WHERE d.message_key = taken.message_key AND d.endpoint_key = taken.endpoint_key
+        AND d.message_key >= ?
     """,
     "iiii",
 )
@@ -178,6 +202,7 @@ _PUT_TO_REST = Many(
     UPDATE ringback_delivery AS d
     SET state = taken.state, due_at = NULL, lease_token = NULL, begun = 0, reason = taken.reason
     FROM taken WHERE d.message_key = taken.message_key AND d.endpoint_key = taken.endpoint_key
+        AND d.message_key >= ?
     """,
     "iitt",
 )
@@ -204,6 +229,17 @@ _DUE = """
                 AND q.due_at >= coalesce(busy.floor, 0)
             ORDER BY q.due_at LIMIT 1
         ) FROM active LEFT JOIN busy ON busy.endpoint_key = active.endpoint_key WHERE active.endpoint_key > 0
+        {born}
+    )
+    SELECT * FROM (
+        SELECT e.key, e.id, {oldest} AS oldest, CASE WHEN e.deleted_at IS NULL THEN e.handler END
+        FROM due JOIN ringback_endpoint e ON e.key = due.endpoint_key
+        WHERE (e.state <> 'paused' OR e.deleted_at IS NOT NULL) AND due.oldest <= ?
+        GROUP BY e.key
+    ) AS found WHERE oldest <= ? ORDER BY oldest LIMIT ?
+"""
+# Leases that will be over at an instant that is still to come.
+_BORN = """
         UNION ALL
         SELECT born.endpoint_key, min(born.due_at) FROM ringback_lease l, LATERAL (
             SELECT d.endpoint_key, d.due_at FROM ringback_delivery d
@@ -212,17 +248,8 @@ _DUE = """
             OFFSET 0
         ) AS born
         WHERE l.until BETWEEN ? AND ? GROUP BY born.endpoint_key
-    )
-    SELECT * FROM (
-        SELECT e.key, e.id, CASE
-            WHEN {free} THEN min(due.oldest)
-            ELSE ({in_order})
-        END AS oldest, CASE WHEN e.deleted_at IS NULL THEN e.handler END
-        FROM due JOIN ringback_endpoint e ON e.key = due.endpoint_key
-        WHERE (e.state <> 'paused' OR e.deleted_at IS NOT NULL) AND due.oldest <= ?
-        GROUP BY e.key
-    ) AS found WHERE oldest <= ? ORDER BY oldest LIMIT ?
 """
+_OLDEST_IN_TURN = f"CASE WHEN {FREE} THEN min(due.oldest) ELSE ({{in_order}}) END"
 
 
 MILLISECOND = 1 << SERIAL_BITS  # as keys have it
@@ -231,6 +258,7 @@ MILLISECOND = 1 << SERIAL_BITS  # as keys have it
 class PostgresLine(PastPause, Database):
     """The verbs of the line that PostgreSQL has its own way of doing."""
 
+    taken_events = _EVENTS
     rows_in_order = Many(f"{ROWS_IN_ORDER.text} FOR UPDATE OF d SKIP LOCKED", ROWS_IN_ORDER.kinds)
     _serial = _serials_end = 0
     _last_key = 0
@@ -328,43 +356,52 @@ class PostgresLine(PastPause, Database):
         return [held for row in ended for held in self._end_some([row], ())]
 
     def _end_some(self, ended: Sequence[Row], attempts: Sequence[Row]) -> list[bool]:
-        held = {tuple(row) for row in self.rows_for_both(_SETTLE, ended, attempts)}
+        held = {tuple(row) for row in self.rows_for_both(_SETTLE, ended, attempts, [since(ended)] * 2)}
         return [row[:3] in held for row in ended]
 
     # --- Taking -------------------------------------------------------------------------------------------
 
     def due(self, now: Instant, limit: int) -> list[DueEndpoint]:
         """See ``Store``."""
-        self._sweep(now)
-        return self._due(now, limit)
+        # What need not be asked is left out: a plan for all the days there are takes longer than the whole answer.
+        ended, in_order = self._sweep(now)
+        oldest = (
+            _OLDEST_IN_TURN.format(in_order=oldest_in_order(self.dialect)) if in_order else "min(due.oldest)"
+        )
+        query = _DUE.format(oldest=oldest, born="" if ended else _BORN)
+        return self._due(query, now, limit, () if ended else (self._floors.leases, now))
 
-    def _sweep(self, now: Instant) -> None:
-        """Forget leases whose time is over: where all goes well, nobody ever takes, and there are some every second."""
+    def _sweep(self, now: Instant) -> tuple[bool, bool]:
+        """Forget leases whose time is over: where all goes well, nobody ever takes, and there are some every second.
+
+        Tell whether all are ended that are over at *now*, and whether any endpoint has an order.
+        """
         with contextlib.suppress(Raced), self.apart():
             # Whoever asks what will be due some day ends no lease before its time.
-            ((at, gone),) = self.rows(_CLOCK, (now,))
+            ((at, in_order, gone),) = self.rows(_CLOCK, (now,))
             self._floors.gone(gone)
             self._end_born_leases(at)
+            return at == now, in_order
+        return False, True
 
     def _end_born_leases(self, now: Instant) -> None:
         with self._floors.looking():
             over = self.rows(_OVER, (self._floors.leases, now))
         self._floors.ended(now)
-        left = self.rows_for(_LEFT, over)
-        requeued = set(self.rows_for(_REQUEUE, sorted(row[:3] for row in left)))
+        left = self.rows_for(_LEFT, over, [since(over)])
+        requeued = set(self.rows_for(_REQUEUE, sorted(row[:3] for row in left), [since(left)] * 2))
         held = {row[2:] for row in left if row[:2] not in requeued}
         # Until a little later, as if they were a little longer.
         self.execute_rows(_KEEP_LEASES, [(*row[:3], now + SECOND) for row in over if row[2:] in held])
 
-    def _due(self, now: Instant, limit: int) -> list[DueEndpoint]:
-        query = _DUE.format(free=FREE, in_order=oldest_in_order(self.dialect))
+    def _due(self, query: str, now: Instant, limit: int, born: tuple[Instant, ...]) -> list[DueEndpoint]:
         with self._floors.looking():
             floors = self._floors.known()
             busy = array_literal("i", list(floors)), array_literal("i", list(floors.values()))
-            found = self.rows(query, (*busy, self._floors.leases, now, now, now, limit))
+            found = self.rows(query, (*busy, *born, now, now, limit))
         if self._floors.due({row[0]: row[2] for row in found}, now):
             # Behind the floor nothing is due. Before it, something may have come in late.
-            return self._due(now, limit)
+            return self._due(query, now, limit, born)
         return [DueEndpoint(*row[1:]) for row in found]
 
     def take(self, quotas: Sequence[Quota], lease: Lease, now: Instant) -> list[Work]:
@@ -373,9 +410,10 @@ class PostgresLine(PastPause, Database):
         targets = self._targets(quotas)
         works = self._take_in_order(targets, lease, now)
         with self._floors.looking():
-            found = self.rows_for(
-                _TAKE, [(key, quota, self._floors.floor(key), now) for key, (_, _, quota) in targets.items()]
+            queued = self.rows_for(
+                _HOLD, [(key, quota, self._floors.floor(key), now) for key, (_, _, quota) in targets.items()]
             )
+        found = self.rows_for(_TAKE, queued, [since(queued)] * 2)
         by_endpoint = {
             key: list(rows)
             for key, rows in itertools.groupby(
@@ -390,7 +428,8 @@ class PostgresLine(PastPause, Database):
 
     def lease(self, works: Sequence[Work], lease: Lease) -> None:
         """See ``PastPause``."""
-        self.execute_rows(_LEASE, [(*work.key, lease.until, lease.token) for work in works])
+        rows = [(*work.key, lease.until, lease.token) for work in works]
+        self.execute_rows(_LEASE, rows, [since(rows)])
 
     def _take_in_order(
         self, targets: dict[int, tuple[Endpoint, bool, int]], lease: Lease, now: Instant
@@ -435,4 +474,4 @@ class PostgresLine(PastPause, Database):
         return [taken(row[:-2], key, endpoint, lease) for row in found if row[9] < MAX_BEGUN]
 
     def _put_to_rest(self, rows: Sequence[Row], key: int, state: str, reason: str) -> None:
-        self.execute_rows(_PUT_TO_REST, [(row[0], key, state, reason) for row in rows])
+        self.execute_rows(_PUT_TO_REST, [(row[0], key, state, reason) for row in rows], [since(rows)])

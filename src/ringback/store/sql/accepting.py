@@ -48,6 +48,9 @@ def _no_room(_: Endpoint) -> bool:
 class Accepting(Documents):
     """The verb by which messages come in."""
 
+    # Which of some event ids are taken, each with its application's key.
+    taken_events: Many = _EVENTS
+
     @abstractmethod
     def new_message_key(self, created_at: Instant) -> int:
         """Return the key of a message that is accepted now: never used before, and above those of this node so far."""
@@ -137,7 +140,7 @@ class Accepting(Documents):
         uses = [use for acceptance, route in routed if (use := _use_in(route, acceptance)) is not None]
         events = [(route.key, acceptance.event_id) for acceptance, route in routed if acceptance.event_id]
         held = self.held_open([name for acceptance, route in routed for name in _names(acceptance, route)])
-        found = self.rows_for(_EVENTS, events) if events else []
+        found = self.rows_for(self.taken_events, events) if events else []
         return _Earlier(self.earlier_uses(uses), {(row[0], row[1]) for row in found}, held)
 
     def _accept_one(
