@@ -35,6 +35,7 @@ from ringback.setting_values import (
     payload_size,
     readable_file,
     token,
+    unicode,
     url,
 )
 from ringback.signed_tokens import DEFAULT_ORGANISATION
@@ -524,7 +525,7 @@ def _value(setting: Setting, origin: Origin) -> Any:
     if origin.text is None:
         return None
     try:
-        return setting.read(origin.text.strip())
+        return setting.read(unicode(origin.text).strip())
     except ValueError as error:
         shown = "the value given" if setting.secret else repr(masked(origin.text))
         raise ConfigurationError(

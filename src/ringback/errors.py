@@ -36,6 +36,8 @@ from typing import ClassVar
 
 import msgspec
 
+REQUEST_PARTS = frozenset({"body", "query", "path", "header"})
+
 
 class FieldError(msgspec.Struct, frozen=True):
     """One field at fault: where it is, what is wrong with it, and the kind of fault.
@@ -72,10 +74,19 @@ class InvalidInput(RingbackError):  # noqa: N818 - named for what happened, as t
         self.fields = fields
         super().__init__("; ".join(f"{'.'.join(map(str, f.loc))}: {f.msg}" for f in fields))
 
+    @property
+    def typed(self) -> str:
+        """The message for whoever typed what is at fault, and knows nothing of a request and its parts."""
+        return "; ".join(f"{'.'.join(map(str, _inside(f.loc)))}: {f.msg}" for f in self.fields)
+
     @classmethod
     def at(cls, *loc: str | int, msg: str, kind: str = "value_error") -> InvalidInput:
         """Build the error for one field at path *loc*."""
         return cls(FieldError(loc=loc, msg=msg, type=kind))
+
+
+def _inside(loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    return loc[1:] if len(loc) > 1 and loc[0] in REQUEST_PARTS else loc
 
 
 class NotAuthenticated(RingbackError):  # noqa: N818 - as InvalidInput

@@ -13,12 +13,11 @@ from ringback.config import Settings
 from ringback.errors import ConfigurationError
 from ringback.model import Application, Instant
 from ringback.signed_tokens import Signer
-from ringback.store import Page, Store, Token, is_postgres, open_store
+from ringback.store import Page, Store, Token, file_of, is_postgres, open_store
 from ringback.vault import KEY_BYTES, Vault, parse_main_keys
 
 KEY_SUFFIX = ".key"
 FIRST_TOKEN = "first start"  # noqa: S105 - the name of a token, not a token
-SQLITE = "sqlite:///"
 PAGE = 250
 
 
@@ -38,7 +37,7 @@ def open_vault(settings: Settings, *, shared: bool = False) -> Vault:
             "a PostgreSQL store needs the main key as a setting, the same one on every node: set RINGBACK_MAIN_KEY to"
             " what `openssl rand -base64 32` prints, and keep it apart from the database's backups"
         )
-    database = Path(settings.store.removeprefix(SQLITE))
+    database = Path(file_of(settings.store))
     file = key_file(settings.store)
     if not file.exists():
         _check_keyless(settings, database, file, shared=shared)
@@ -51,7 +50,7 @@ def open_vault(settings: Settings, *, shared: bool = False) -> Vault:
 
 def key_file(store: str) -> Path:
     """Return where the key of a store is kept, unless it is a setting."""
-    return Path(store.removeprefix(SQLITE) + KEY_SUFFIX)
+    return Path(file_of(store) + KEY_SUFFIX)
 
 
 def check_key(store: Store) -> None:

@@ -52,7 +52,9 @@ async def provision(
             source, is_new = await sources.put(str(one.draft.uid), one.draft)
             for forward in one.forwards:
                 await _again(partial(_keep, outbox, source, forward))
-        except (InvalidInput, Conflict) as error:
+        except InvalidInput as error:
+            raise ConfigurationError(f"{one.where}: {error.typed}") from None
+        except Conflict as error:
             raise ConfigurationError(f"{one.where}: {error}") from None
         if is_new:
             new.append(source)

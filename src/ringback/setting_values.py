@@ -96,6 +96,15 @@ def payload_size(text: str) -> int:
     return size
 
 
+def unicode(text: str) -> str:
+    """Read text as it is; bytes of an environment that are no text are refused."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("it is not UTF-8") from None
+    return text
+
+
 def token(text: str) -> str:
     """Read a token of the API."""
     if len(text) < MIN_TOKEN_LENGTH or not text.isascii() or not text.isprintable() or " " in text:
@@ -135,6 +144,8 @@ def url(*schemes: str) -> Callable[[str], str]:
         _ = parts.port  # raises ValueError where the port is not one
         if parts.scheme not in schemes or not parts.hostname:
             raise ValueError(f"it is a URL that begins with {' or '.join(f'{name}://' for name in schemes)}")
+        if not text.isascii() or not text.isprintable() or " " in text:
+            raise ValueError("a URL has printable ASCII characters and no spaces")
         return text.rstrip("/")
 
     return read

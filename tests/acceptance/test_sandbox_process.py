@@ -108,8 +108,11 @@ def pay_on(box, number, paid, enough):
         (["--time-scale", "0"], 2, "--time-scale"),
         (["--webhook-url", "ftp://shop.example"], 3, "http"),
         (["--store", "mysql://x"], 3, "store"),
-        (["--timeout", "soon"], 3, "timeout"),
-        (["--allow", "all"], 3, "allow"),
+        (["--store", "sqlite://x.db"], 3, "sqlite:///"),
+        (["--timeout", "soon"], 2, "'--timeout'"),
+        (["--allow", "all"], 2, "'--allow'"),
+        (["--public-url", "nowhere"], 2, "'--public-url'"),
+        (["--user-agent", "a\nb"], 2, "'--user-agent'"),
         (["--speed", "9"], 2, "--speed"),
     ],
 )

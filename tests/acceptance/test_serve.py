@@ -136,13 +136,14 @@ def test_a_server_says_that_it_is_ready(tmp_path, store):
 # --- What cannot start -------------------------------------------------------------------------------------
 
 
-def test_a_taken_port_is_said_in_one_line(tmp_path):
+@pytest.mark.parametrize(("command", "flag"), [("serve", "--listen"), ("worker", "--health-listen")])
+def test_a_taken_port_is_said_in_one_line(tmp_path, command, flag):
     """A port that another program has is named, with the flag that chooses another."""
     with create_server((LOOPBACK, 0)) as taken:
         address = f"{LOOPBACK}:{taken.getsockname()[1]}"
-        line = refused("serve", "--listen", address, folder=tmp_path)
+        line = refused(command, flag, address, folder=tmp_path)
     assert address in line
-    assert "--listen" in line
+    assert f" {flag} " in line
 
 
 @pytest.mark.parametrize("command", [SERVE, ("worker",)])

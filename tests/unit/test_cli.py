@@ -8,6 +8,7 @@ import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from socket import create_server
 
 import pytest
@@ -114,11 +115,12 @@ def test_a_wrong_setting_is_3_for_every_command(command, capsys, monkeypatch):
 
 
 @pytest.mark.parametrize("command", ["serve", "worker", "token"])
-def test_an_unknown_kind_of_store_is_3(command, capsys):
-    """A store that cannot be used says which form would do."""
+def test_an_unknown_kind_of_store_is_3(command, capsys, tmp_path):
+    """A store that cannot be used says which form would do, and leaves no key behind."""
     arguments = ["token", "list"] if command == "token" else [command]
-    assert run([*arguments, "--store", "redis://localhost"]) == 3
+    assert run([*arguments, "--store", "redis://localhost/ringback"]) == 3
     assert "sqlite:///" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_publish_sends_the_payload_byte_for_byte(capsys):
@@ -194,7 +196,7 @@ def test_publish_prints_the_whole_answer_as_json(capsys):
             422,
             b'{"detail": [{"loc": ["body", "eventType"], "msg": "bad", "type": "x"}]}',
             1,
-            "body.eventType: bad",
+            "error: eventType: bad",
         ),
         (503, b'{"code": "unavailable", "detail": "busy"}', 1, "503: busy"),
         (500, b"<html>", 1, "<html>"),
@@ -262,11 +264,86 @@ def test_a_payload_that_cannot_be_sent_is_2(payload, capsys):
     assert "payload" in capsys.readouterr().err
 
 
+def test_no_payload_at_all_is_said(capsys, monkeypatch):
+    """Where nothing is given and nothing comes in, the error says how to give a payload."""
+    with Path(os.devnull).open() as nothing:
+        monkeypatch.setattr(sys, "stdin", nothing)
+        assert run([*PUBLISH, "--token", TOKEN]) == 2
+    assert "there is no payload: give JSON, @FILE, or pipe it in" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("payload", ["[]", "1", '"text"'])
 def test_a_payload_that_is_no_object_is_refused(payload, capsys):
     """A payload obeys the same rules as in the API."""
     assert run([*PUBLISH, payload, "--token", TOKEN]) == 1
     assert "JSON object" in capsys.readouterr().err
+
+
+NO_TEXT = "\udcff"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["publish", NO_TEXT, "invoice.paid", "{}"],
+        [*PUBLISH, f'{{"a": "{NO_TEXT}"}}'],
+        ["token", "revoke", NO_TEXT],
+        ["inbox", "dead", NO_TEXT],
+        ["source", "create", "xendit", "--secret", NO_TEXT],
+        [NO_TEXT],
+    ],
+)
+def test_bytes_that_are_no_text_are_2(arguments, capsys):
+    """Arguments that are not UTF-8 could be neither sent nor kept: each command says so in words."""
+    assert run(arguments) == 2
+    assert r"an argument is not UTF-8: " in capsys.readouterr().err
+
+
+def test_a_variable_that_is_no_text_is_3(capsys, monkeypatch):
+    """Nor can such bytes be a setting."""
+    monkeypatch.setenv("RINGBACK_STORE", f"sqlite:///{NO_TEXT}.db")
+    assert run(["token", "list"]) == 3
+    assert (
+        "RINGBACK_STORE: cannot use 'sqlite:///\\udcff.db' for store: it is not UTF-8"
+        in capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize("url", ["http://a b", "http://me you@host", "http://host/\x7f", "http://host/ü"])
+def test_an_address_that_no_request_can_go_to_is_3(url, capsys):
+    """A URL that HTTP could not carry is a wrong setting, not a traceback."""
+    assert run([*PUBLISH, "{}", "--token", TOKEN, "--url", url]) == 3
+    assert "printable ASCII characters and no spaces" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("url", "token"), [("http://a b", "x"), ("http://127.0.0.1:1", "x\ny")])
+def test_moving_in_from_an_address_that_cannot_be_asked_is_3(url, token, capsys):
+    """What could not be sent to the other server is refused before it is asked."""
+    assert run(["import", "svix", "--api", url, "--token", token]) == 3
+    assert "error: " in capsys.readouterr().err
+
+
+def test_a_source_that_cannot_be_is_told_by_its_keys(capsys, tmp_path):
+    """What is wrong in the file is named as it stands there, not as a request would have it."""
+    (tmp_path / "ringback.toml").write_text("[sources.xendit]\nsecrets = []\n")
+    assert run(["serve", "--listen", "127.0.0.1:0"]) == 3
+    assert "ringback.toml: [sources.xendit]: secrets: has 1 to 20" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("key", ["", "a\nb", "ü", "k" * 257])
+@pytest.mark.parametrize("command", [[*PUBLISH, "{}"], ["replay", "--all-apps", "--since", "1h"]])
+def test_an_idempotency_key_fits_into_a_header(command, key, capsys):
+    """A key that could not be sent as it is, is refused before anything is."""
+    assert run([*command, "--token", TOKEN, "--idempotency-key", key]) == 2
+    assert "a key is 1 to 256 printable ASCII characters" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", ["config", "openapi", "trigger xendit --list"])
+def test_a_disk_that_is_full_is_1(arguments):
+    """Where the output cannot be written, the reason is one line, also at the end of the process."""
+    command = f"{sys.executable} -m ringback {arguments} > /dev/full"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (1, "error: no space left on device\n")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

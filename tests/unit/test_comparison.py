@@ -160,6 +160,7 @@ def test_the_same_seed_is_the_same_hour(measured):
         (["--chart", "chart.gif"], "neither .svg nor .png"),
         (["--chart", "nowhere/chart.svg"], "there is no folder nowhere"),
         (["--json", "nowhere/all.json"], "there is no folder nowhere"),
+        (["--markdown", "/proc/table.md"], "/proc/table.md cannot be written: no such file or directory"),
         (["--progress", "0"], "0.1"),
     ],
 )

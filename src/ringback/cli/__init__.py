@@ -17,6 +17,7 @@ import click
 from ringback import __version__
 from ringback.errors import (
     ConfigurationError,
+    InvalidInput,
     NotAuthenticated,
     NotFound,
     RingbackError,
@@ -60,6 +61,8 @@ EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
     (RingbackError, FAILED),
     (TimeoutError, TIMED_OUT),
     (ConnectionError, UNREACHABLE),
+    # A disk that is full, a folder that may not be written.
+    (OSError, FAILED),
 )
 
 COMMANDS = (
@@ -117,6 +120,7 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; what goes wrong becomes one line on standard error."""
     try:
+        _check_text(arguments)
         answer = ringback.main(args=list(arguments), prog_name="ringback", standalone_mode=False)
     except click.ClickException as error:
         error.show()
@@ -127,9 +131,28 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         return _reader_gone()
     except tuple(kind for kind, _ in EXIT_CODES) as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"error: {_sentence(error)}", err=True)
+        _settle_output()
         return exit_code(error)
     return answer if isinstance(answer, int) else DONE
+
+
+def _check_text(arguments: Sequence[str]) -> None:
+    """Refuse bytes that are no text: they can be neither sent nor kept."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise click.UsageError(f"an argument is not UTF-8: {ascii(argument)[:100]}") from None
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, InvalidInput):
+        return error.typed
+    if isinstance(error, OSError) and error.strerror:
+        place = "" if error.filename is None else f"{error.filename}: "
+        return f"{place}{error.strerror.lower()}"
+    return str(error)
 
 
 def exit_code(error: Exception) -> int:
@@ -138,7 +161,19 @@ def exit_code(error: Exception) -> int:
 
 
 def _reader_gone() -> int:
-    # Whoever read our output has seen enough, as in `ringback config | head`. The interpreter would complain
-    # when it flushes at exit, so what is left goes nowhere.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    # Whoever read our output has seen enough, as in `ringback config | head`.
+    _drop_output()
     return DONE
+
+
+def _settle_output() -> None:
+    """Have what was printed before an error go out, or nowhere where it cannot, as on a full disk."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _drop_output()
+
+
+def _drop_output() -> None:
+    # The interpreter would complain when it flushes at exit, so what is left goes nowhere.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

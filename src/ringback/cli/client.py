@@ -15,7 +15,15 @@ from urllib.parse import SplitResult, urlsplit
 import msgspec
 
 from ringback import __version__
-from ringback.errors import Conflict, InvalidInput, NotAuthenticated, NotFound, PayloadTooLarge, RingbackError
+from ringback.errors import (
+    Conflict,
+    FieldError,
+    InvalidInput,
+    NotAuthenticated,
+    NotFound,
+    PayloadTooLarge,
+    RingbackError,
+)
 
 TIMEOUT = 30.0
 NOT_RINGBACK = "the server's answer is not what Ringback answers. Does --url name a Ringback server?"
@@ -151,10 +159,23 @@ def _error_of(status: int, answer: bytes) -> RingbackError:
             return Conflict(text)
         case 413:
             return PayloadTooLarge(f"{text}. The server's max_payload setting is the limit")
-        case 422:
-            return InvalidInput.at("request", msg=text)
+        case 422 if faults := _faults(answer):
+            return InvalidInput(*faults)
         case _:
             return RingbackError(f"the server answered {status}: {text}")
+
+
+class _Faults(msgspec.Struct):
+    """What a 422 answers."""
+
+    detail: list[FieldError]
+
+
+def _faults(answer: bytes) -> list[FieldError]:
+    try:
+        return msgspec.json.decode(answer, type=_Faults).detail
+    except msgspec.MsgspecError:
+        return []
 
 
 def _detail(answer: bytes) -> str:

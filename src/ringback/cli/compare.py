@@ -136,10 +136,22 @@ def _check_writable(files: list[Path], charts: tuple[Path, ...]) -> None:
     for file in files:
         if not file.parent.is_dir():
             raise click.UsageError(f"{file} cannot be written: there is no folder {file.parent}")
+        _try_writing(file)
     if any(file.suffix.lower() == ".png" for file in charts):
         from ringback.sandbox.xendit.compare.picture import check_drawable  # noqa: PLC0415 - needed for PNG only
 
         check_drawable()
+
+
+def _try_writing(file: Path) -> None:
+    there = file.exists()
+    try:
+        with file.open("ab"):
+            pass
+    except OSError as error:
+        raise click.UsageError(f"{file} cannot be written: {os.strerror(error.errno or 0).lower()}") from None
+    if not there:
+        file.unlink()
 
 
 def _played(plan: Plan, every: float | None) -> Comparison:

@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from ringback.config import SETTINGS, Address, Setting, Settings, load_here, parse_address
+from ringback.config import BY_NAME, SETTINGS, Address, Setting, Settings, load_here, parse_address
+from ringback.repetition import MAX_KEY_LENGTH
 
 SERVER_SETTINGS = tuple(setting for setting in SETTINGS if not setting.client)
 CLIENT_SETTINGS = tuple(setting for setting in SETTINGS if setting.client)
@@ -26,6 +27,33 @@ def read_address(ctx: click.Context, param: click.Parameter, value: str) -> Addr
         return parse_address(value)
     except ValueError as error:
         raise click.BadParameter(str(error), ctx, param) from None
+
+
+def read_as(name: str) -> Callable[[click.Context, click.Parameter, str | None], str | None]:
+    """Return the callback of an option that is the setting *name* under another name: what that refuses, it refuses."""
+
+    def read(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+        try:
+            if value is not None:
+                BY_NAME[name].read(value)
+        except ValueError as error:
+            raise click.BadParameter(f"{error}. Example: {BY_NAME[name].example}", ctx, param) from None
+        return value
+
+    return read
+
+
+def idempotency_key_option(description: str) -> Callable[[Command], Command]:
+    """Give a command ``--idempotency-key``, whose value fits into a header."""
+    return click.option("--idempotency-key", metavar="KEY", callback=_read_key, help=description)
+
+
+def _read_key(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not (
+        0 < len(value) <= MAX_KEY_LENGTH and value.isascii() and value.isprintable()
+    ):
+        raise click.BadParameter(f"a key is 1 to {MAX_KEY_LENGTH} printable ASCII characters", ctx, param)
+    return value
 
 
 def settings_options(settings: Iterable[Setting]) -> Callable[[Command], Command]:

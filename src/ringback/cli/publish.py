@@ -12,13 +12,15 @@ import msgspec
 
 from ringback.cli.client import Client
 from ringback.cli.moment import Moment
-from ringback.cli.options import CLIENT_SETTINGS, json_option, settings_options
+from ringback.cli.options import CLIENT_SETTINGS, idempotency_key_option, json_option, settings_options
 from ringback.cli.output import print_json
 from ringback.config import Settings
 from ringback.drafts import checked_json
 from ringback.errors import InvalidInput
 from ringback.model import Instant
 from ringback.publication import draft_of
+
+NO_PAYLOAD = "there is no payload: give JSON, @FILE, or pipe it in"
 
 
 @click.command("publish", short_help="Publish a message through a running server.")
@@ -36,7 +38,7 @@ from ringback.publication import draft_of
     metavar="TIME",
     help="Nothing is delivered before this time, such as 2026-12-24T09:00:00Z or 2h from now.",
 )
-@click.option("--idempotency-key", metavar="KEY", help="Publishing again with the same key changes nothing.")
+@idempotency_key_option("Publishing again with the same key changes nothing.")
 @click.option("--validate", is_flag=True, help="Publish only what obeys the newest schema of its event type.")
 @settings_options(CLIENT_SETTINGS)
 @json_option
@@ -83,7 +85,7 @@ def command(
 def _payload(argument: str) -> bytes:
     if argument == "-":
         if sys.stdin.isatty():
-            raise click.UsageError("there is no payload: give JSON, @FILE, or pipe it in")
+            raise click.UsageError(NO_PAYLOAD)
         return sys.stdin.buffer.read()
     if argument.startswith("@"):
         try:
@@ -96,6 +98,8 @@ def _payload(argument: str) -> bytes:
 
 
 def _checked(payload: bytes) -> bytes:
+    if not payload.strip():
+        raise click.UsageError(NO_PAYLOAD)
     try:
         return checked_json(payload)
     except InvalidInput as error:

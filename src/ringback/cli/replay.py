@@ -13,7 +13,13 @@ import msgspec
 
 from ringback.cli.client import Client
 from ringback.cli.moment import Moment
-from ringback.cli.options import CLIENT_SETTINGS, Command, json_option, settings_options
+from ringback.cli.options import (
+    CLIENT_SETTINGS,
+    Command,
+    idempotency_key_option,
+    json_option,
+    settings_options,
+)
 from ringback.cli.output import print_json, print_table
 from ringback.config import Settings
 from ringback.diagnosis import counted
@@ -134,10 +140,8 @@ class _Rate(click.ParamType):  # type: ignore[type-arg] # generic in later versi
 @click.option("--limit", type=click.IntRange(1), metavar="NUMBER", help="At most so many, the oldest first.")
 @click.option("--dry-run", is_flag=True, help="Tell what would be sent, and send nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option(
-    "--idempotency-key",
-    metavar="KEY",
-    help="Asked again with it, nothing new is begun; give a time for --since then, not an age.",
+@idempotency_key_option(
+    "Asked again with it, nothing new is begun; give a time for --since then, not an age."
 )
 @settings_options(CLIENT_SETTINGS)
 @json_option

@@ -6,12 +6,19 @@ import asyncio
 
 import click
 
+from ringback.cli.options import read_as
 from ringback.cli.start import explained
 from ringback.config import load_here, parse_address
 
 LOOPBACK = "127.0.0.0/8,::1/128"
 LISTEN = "127.0.0.1:8700"
 TIMEOUT = "30s"  # how long Xendit waits for an answer
+
+
+def _read_agent(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not (value.strip() and value.isascii() and value.isprintable()):
+        raise click.BadParameter("it is printable ASCII characters, as a header holds", ctx, param)
+    return value
 
 
 @click.group("sandbox", short_help="Play a service that sends webhooks, on this machine.")
@@ -38,8 +45,15 @@ def command() -> None:
     help="Let retries and expiries come N times as fast: with 900, a day takes 96 seconds.",
 )
 @click.option("--seed", metavar="N", type=int, help="Make ids and numbers come out the same every time.")
-@click.option("--user-agent", metavar="TEXT", help="What webhooks call their sender.")
-@click.option("--timeout", metavar="DURATION", default=TIMEOUT, show_default=True, help="Wait for an answer.")
+@click.option("--user-agent", metavar="TEXT", callback=_read_agent, help="What webhooks call their sender.")
+@click.option(
+    "--timeout",
+    metavar="DURATION",
+    default=TIMEOUT,
+    show_default=True,
+    callback=read_as("delivery_timeout"),
+    help="Wait for an answer.",
+)
 @click.option("--retry-timeouts", is_flag=True, help="Try again where nobody answered in time, too.")
 @click.option(
     "--allow",
@@ -47,9 +61,15 @@ def command() -> None:
     metavar="CIDR,...",
     default=LOOPBACK,
     show_default=True,
+    callback=read_as("allow_subnets"),
     help="Private networks that webhooks may go to.",
 )
-@click.option("--public-url", metavar="URL", help="How others reach it, for the links it gives out.")
+@click.option(
+    "--public-url",
+    metavar="URL",
+    callback=read_as("public_url"),
+    help="How others reach it, for the links it gives out.",
+)
 def xendit(
     *,
     listen: str,

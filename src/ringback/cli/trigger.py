@@ -13,7 +13,7 @@ import click
 import msgspec
 from click.shell_completion import CompletionItem
 
-from ringback.cli.options import json_option
+from ringback.cli.options import json_option, read_as
 from ringback.cli.output import json_printable, print_json, print_table, printable
 from ringback.cli.triggering import Order, Told, send_all, straight, through_sandbox
 from ringback.config import value_here
@@ -71,7 +71,12 @@ def _names(_context: click.Context, _parameter: click.Parameter, incomplete: str
     metavar="TOKEN",
     help="With --to: the verification token to send; env:NAME is that variable's value.",
 )
-@click.option("--sandbox", metavar="URL", help=f"The sandbox that sends it.  [default: {SANDBOX}]")
+@click.option(
+    "--sandbox",
+    metavar="URL",
+    callback=read_as("url"),
+    help=f"The sandbox that sends it.  [default: {SANDBOX}]",
+)
 @click.option("--key", metavar="KEY", help=f"The sandbox's API key.  [default: {DEFAULT_KEY}]")
 @click.option(
     "--count",

@@ -33,7 +33,8 @@ def command(ctx: click.Context, *, settings: Settings, inbox_name: tuple[str, st
         return
     from ringback.server.node import serve  # noqa: PLC0415 - a server's imports would slow every other command
 
-    with explained(settings):
+    health = settings.health_listen
+    with explained(settings, flags={} if health is None else {health: "--health-listen"}):
         serve(settings, api=False)
 
 

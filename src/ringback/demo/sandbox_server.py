@@ -25,7 +25,7 @@ from ringback.server.express import Lane
 from ringback.server.logs import start_logging
 from ringback.server.node import Node, signalled
 from ringback.server.web import Web
-from ringback.store import is_postgres
+from ringback.store import file_of, is_postgres
 
 SECURITY = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
 
@@ -184,7 +184,7 @@ def _alone(store: str) -> Iterator[None]:
         return
     import fcntl  # noqa: PLC0415 - there is none on Windows
 
-    with Path(f"{store.removeprefix('sqlite:///')}.lock").open("w") as file:
+    with Path(f"{file_of(store)}.lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -129,9 +129,13 @@ class SvixApi:
 
     def __init__(self, url: str, token: str, family: HeaderFamily) -> None:
         self._parts = urlsplit(url.rstrip("/"))
-        if self._parts.scheme not in {"http", "https"} or not self._parts.hostname:
+        if self._parts.scheme not in {"http", "https"} or not self._parts.hostname or not _visible(url):
             raise ConfigurationError(
                 f"{url!r} is no address of a server: write http://HOST:PORT or https://HOST"
+            )
+        if not _visible(token):
+            raise ConfigurationError(
+                "a token has printable ASCII characters and no spaces: give it as it was made"
             )
         self._headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
         self._family = family
@@ -277,6 +281,11 @@ class SvixApi:
         self._connection.request("GET", path, headers=self._headers)
         response = self._connection.getresponse()
         return response.status, response.read()
+
+
+def _visible(text: str) -> bool:
+    """Tell whether *text* can stand in a request as it is."""
+    return text.isascii() and text.isprintable() and " " not in text
 
 
 def _connection(scheme: str, host: str, port: int | None) -> http.client.HTTPConnection:

@@ -27,7 +27,7 @@ from ringback.model import (
     Source,
     Standing,
 )
-from ringback.store.places import absence, examine_store, is_postgres, open_store
+from ringback.store.places import absence, examine_store, file_of, is_postgres, open_store
 from ringback.store.pollers import Polled, PollerVerbs
 from ringback.store.survey import SurveyVerbs
 from ringback.store.tasks import REPLAYING, Lane, Survey, Task, TaskFilter, TaskKind, TaskState, TaskVerbs
@@ -562,6 +562,7 @@ __all__ = [
     "Work",
     "absence",
     "examine_store",
+    "file_of",
     "is_postgres",
     "open_store",
 ]

@@ -11,7 +11,7 @@ from collections.abc import Coroutine
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from ringback.store import Statement, is_postgres
+from ringback.store import Statement, file_of, is_postgres
 
 # Changes nothing; where one transaction at a time may write, the one that runs it is the one from then on.
 CLAIM = Statement("UPDATE ringback_delivery SET begun = begun WHERE 0 = 1", ())
@@ -59,7 +59,7 @@ class Effects(Protocol):
 
 def effects_of(url: str) -> Effects:
     """Return what opens transactions of the database that *url* names, as ``open_store`` takes it."""
-    kind, place = ("postgres", url) if is_postgres(url) else ("sqlite", url.removeprefix("sqlite:///"))
+    kind, place = ("postgres", url) if is_postgres(url) else ("sqlite", file_of(url))
     # Only what is used is imported: the other may not be installed.
     module = importlib.import_module(f"ringback.store.{kind}.effects")
     opened: Effects = module.PostgresEffects(place) if kind == "postgres" else module.SQLiteEffects(place)

@@ -15,6 +15,8 @@ from ringback.vault import Vault
 if TYPE_CHECKING:
     from ringback.store import Store
 
+SQLITE = "sqlite:///"
+
 
 def open_store(
     url: str, vault: Vault, entropy: Callable[[int], bytes] = secrets.token_bytes, *, shared: bool = False
@@ -38,7 +40,7 @@ def open_store(
         return store
     from ringback.store.sqlite import SQLiteStore  # noqa: PLC0415 - a store is only imported when used
 
-    return SQLiteStore(_path(url), vault, entropy, shared=shared)
+    return SQLiteStore(file_of(url), vault, entropy, shared=shared)
 
 
 def examine_store(url: str, *, shared: bool = False) -> Condition:
@@ -52,7 +54,7 @@ def examine_store(url: str, *, shared: bool = False) -> Condition:
         return found
     from ringback.store.sqlite.condition import examine  # noqa: PLC0415 - as above
 
-    return examine(_path(url), shared=shared)
+    return examine(file_of(url), shared=shared)
 
 
 def absence(url: str) -> str | None:
@@ -74,6 +76,20 @@ def is_postgres(url: str) -> bool:
     return url.startswith(("postgresql://", "postgres://"))
 
 
+def file_of(url: str) -> str:
+    """Return the file that the URL of a store on SQLite names.
+
+    Raises:
+        ConfigurationError: It names none.
+    """
+    path = url.removeprefix(SQLITE)
+    if not path or path == url:
+        raise ConfigurationError(
+            f"cannot use the store {masked(url)!r}: write sqlite:///FILE, such as sqlite:///ringback.db, or postgresql://..."
+        )
+    return path
+
+
 def _postgres(part: str = "") -> Any:
     try:
         return importlib.import_module(f"ringback.store.postgres.{part}".rstrip("."))
@@ -81,12 +97,3 @@ def _postgres(part: str = "") -> Any:
         raise ConfigurationError(
             f"a PostgreSQL store needs {error.name}, which is not installed: pip install 'ringback[postgres]'"
         ) from None
-
-
-def _path(url: str) -> str:
-    scheme, separator, path = url.partition("://")
-    if scheme != "sqlite" or not separator or not path.removeprefix("/"):
-        raise ConfigurationError(
-            f"cannot use the store {masked(url)!r}: write sqlite:///FILE, such as sqlite:///ringback.db, or postgresql://..."
-        )
-    return path.removeprefix("/")

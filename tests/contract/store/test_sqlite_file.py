@@ -61,7 +61,9 @@ def test_a_folder_that_is_not_there_is_a_mistake_of_configuration(file):
         opening(file.parent / "nowhere" / "ringback.db")
 
 
-@pytest.mark.parametrize("url", ["", "ringback.db", "sqlite://", "sqlite:///", "oracle:///x.db"])
+@pytest.mark.parametrize(
+    "url", ["", "ringback.db", "sqlite://", "sqlite:///", "sqlite://ringback.db", "oracle:///x.db"]
+)
 def test_a_url_of_no_known_kind_is_a_mistake_of_configuration(url):
     """The error shows how a store is named."""
     with pytest.raises(ConfigurationError, match="sqlite:///"):
