@@ -372,7 +372,7 @@ def checked_json(payload: bytes) -> bytes:
 
 def _payload_problems(payload: bytes) -> Problems:
     if payload.lstrip()[:1] != b"{":
-        yield FieldError(("body", "payload"), "has to be a JSON object")
+        yield FieldError(("body", "payload"), "is a JSON object")
     try:
         payload.decode()
     except UnicodeDecodeError as error:
