@@ -98,6 +98,8 @@ def test_what_has_a_name_ends_with_all_of_that_name(place, api, operator, app, c
     waiting = api.post("/auth/app-portal-access/acme", {"sessionId": "siti"}).json
     asked = operator.press(operator.open(f"/applications/{app}/sessions"), "End siti")
     assert "goes by the name siti?" in asked.text
+    # Of a page that asks, no entry of the menu says that it is that one.
+    assert "aria-current" not in asked.source
     assert is_in(siti)
     page = operator.press(asked, "End it")
     assert "Ended." in page.text

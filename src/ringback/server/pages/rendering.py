@@ -84,7 +84,7 @@ def page(
         "may": lambda right: visit.may(Right(right)),
         "menu": _menu(visit),
         "ways": Ways(visit),
-        "place": "",
+        "place": None,
         **(values or {}),
     }
     return Page(body=_body(template, given, contents), status=status, headers=_headers(visit))
