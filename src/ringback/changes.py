@@ -205,3 +205,16 @@ def add_endpoint(
         raise LimitReached(f"an application has at most {MAX_ENDPOINTS} endpoints")
     use = None if key is None else msgspec.structs.replace(key, scope=f"{key.scope}:{owner}")
     return store.endpoint(owner, store.add(msgspec.structs.replace(record, application_id=owner), use))
+
+
+def add_event_type(store: Store, record: EventType, key: Idempotency | None) -> EventType:
+    """Add an event type, or revive an archived one of its name, once for a *key*."""
+    try:
+        is_archived = store.event_type(record.name).archived
+    except NotFound:
+        is_archived = False
+    if not is_archived:
+        return store.event_type(store.add(record, key))
+    if key is not None:
+        store.once(key, record.created_at, lambda: record.name)
+    return store.change_event_type(record.name, lambda old: renewed(old, record))

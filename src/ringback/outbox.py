@@ -19,6 +19,7 @@ from ringback.archive import Archive
 from ringback.audience import is_wanted
 from ringback.changes import (
     add_endpoint,
+    add_event_type,
     addressed,
     changed_headers,
     check_inline,
@@ -415,14 +416,7 @@ class Outbox:
         draft.check()
         record = self._event_type_of(draft)
         key = idempotency("event_type", idempotency_key, draft)
-
-        def change(store: Store) -> EventType:
-            existing = found(lambda: store.event_type(draft.name))
-            if existing is not None and existing.archived:
-                return store.change_event_type(draft.name, lambda old: renewed(old, record))
-            return store.event_type(store.add(record, key))
-
-        return self._committer.write(change)
+        return self._committer.write(lambda store: add_event_type(store, record, key))
 
     def put_event_type(self, name: str, draft: EventTypeDraft) -> Pending[tuple[EventType, bool]]:
         """Replace an event type, or create it when there is none of that name; tell which by True."""
@@ -447,12 +441,15 @@ class Outbox:
 
     def remove_event_type(self, name: str, *, expunge: bool = False) -> Pending[None]:
         """Archive an event type, or with *expunge* delete it."""
+        now = self._clock()
 
         def change(store: Store) -> None:
             if expunge:
                 store.remove_event_type(name)
             else:
-                store.change_event_type(name, lambda old: msgspec.structs.replace(old, archived=True))
+                store.change_event_type(
+                    name, lambda old: msgspec.structs.replace(old, archived=True, updated_at=now)
+                )
 
         return self._committer.write(change)
 

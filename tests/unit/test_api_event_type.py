@@ -1,6 +1,8 @@
 import pytest
 from management import faults, listed, management, walk
 
+from ringback.outbox import system_clock
+
 SCHEMAS = {"1": {"type": "object", "title": "Invoice"}}
 
 
@@ -48,6 +50,17 @@ def test_archived_are_hidden(api):
     assert api.delete("/event-type/invoice.paid", "expunge=true").status_code == 204
     assert api.get("/event-type/invoice.paid").status_code == 404
     assert api.delete("/event-type/invoice.paid").status_code == 404
+
+
+def test_archiving_is_a_change(api):
+    """When an event type was archived is told as when it was changed."""
+    made = api.event_type("invoice.paid")
+    now = system_clock()
+    while system_clock() == now:
+        continue  # the next millisecond is another instant
+    api.delete("/event-type/invoice.paid")
+    archived = api.get("/event-type/invoice.paid").json
+    assert archived["updatedAt"] > made["updatedAt"] == archived["createdAt"]
 
 
 def test_put_and_patch(api):

@@ -110,3 +110,14 @@ def test_one_key_moves_two_consumers(api):
         for consumer in ("one", "two"):
             path = f"/app/acme/poller/{poller}/consumer/{consumer}/seek"
             assert api.post(path, position, headers=KEY).status_code == 200
+
+
+def test_an_event_type_is_revived_once(api):
+    """A client that asks again, because it lost the answer, is answered as at first."""
+    api.event_type("invoice.paid")
+    api.delete("/event-type/invoice.paid")
+    body = {"name": "invoice.paid", "description": "again"}
+    revived = api.post("/event-type", body, headers=KEY)
+    again = api.post("/event-type", body, headers=KEY)
+    assert (revived.status_code, again.status_code, again.json) == (201, 201, revived.json)
+    assert api.post("/event-type", body | {"description": "other"}, headers=KEY).status_code == 409
