@@ -136,16 +136,16 @@ def replaced(old: Endpoint, record: Endpoint) -> Endpoint:
 
 
 def looking_twice(change: Callable[[Store], T]) -> Callable[[Store], T]:
-    """Return *change*, which makes what it does not find, as one that looks again where that turns out to be there.
+    """Return *change*, which makes what it does not find, as one that looks again where its look has been outdated.
 
-    Between its look and its making, another node may have made the same.
+    Between its look and what it does then, another node may have made the same, or removed it.
     """
 
     def twice(store: Store) -> T:
         try:
             with store.transaction():
                 return change(store)
-        except Conflict:
+        except (Conflict, NotFound):
             return change(store)
 
     return twice

@@ -12,7 +12,7 @@ from doors import handler, source, stored, webhook
 from scene import LEASE, VAULT, Scene
 
 from ringback.drafts import ApplicationDraft, EndpointDraft, EventTypeDraft, PollerDraft, SecretRotation
-from ringback.errors import Conflict, NotFound, StoreUnavailable
+from ringback.errors import Conflict, StoreUnavailable
 from ringback.model import EndpointSecret
 from ringback.observe import Observer
 from ringback.outbox import Outbox
@@ -124,7 +124,7 @@ def test_one_uid_is_one_application(nodes):
 
 
 class Overtaken:
-    """A node's store, whose node is overtaken once: *meanwhile* happens right after its first look finds nothing."""
+    """A node's store, whose node is overtaken: *meanwhile* happens right after its first look for one of THINGS."""
 
     def __init__(self, store, meanwhile):
         self._store = store
@@ -137,10 +137,9 @@ class Overtaken:
     def _look(self, verb, *place):
         try:
             return verb(*place)
-        except NotFound:
-            while self._meanwhile:
+        finally:
+            while place[-1] in THINGS and self._meanwhile:
                 self._meanwhile.pop()()
-            raise
 
 
 ACME = ApplicationDraft(name="Acme", uid="acme")
@@ -148,6 +147,7 @@ HOOK = EndpointDraft(url="https://example.com/hook", uid="hook")
 PAID = EventTypeDraft(name="paid", description="")
 SHOP = SourceDraft(name="Shop", provider="stripe", secrets=("one",))
 LOOKS = frozenset({"application", "endpoint", "event_type", "source"})
+THINGS = frozenset({"acme", "hook", "paid", "shop"})
 # What makes something where there is none, and tells whether it did.
 MAKING = {
     "get if exists": lambda node: Outbox(node).create_application(ACME, reuse=True),
@@ -155,6 +155,12 @@ MAKING = {
     "endpoint": lambda node: Outbox(node).put_endpoint("here", "hook", HOOK),
     "event type": lambda node: Outbox(node).put_event_type("paid", PAID),
     "source": lambda node: Sources(node).put("shop", SHOP),
+}
+REMOVING = {
+    "application": lambda node: Outbox(node).remove_application("acme"),
+    "endpoint": lambda node: Outbox(node).remove_endpoint("here", "hook"),
+    "event type": lambda node: Outbox(node).remove_event_type("paid", expunge=True),
+    "source": lambda node: Sources(node).remove("shop"),
 }
 NAMED = operator.attrgetter("created_at")
 
@@ -182,6 +188,18 @@ def test_what_another_node_has_just_made_is_what_is_meant(database, nodes, make)
     assert made[0][1]
     assert not new
     assert NAMED(found) == NAMED(made[0][0])
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)  # as above
+@pytest.mark.parametrize("kind", REMOVING)
+def test_what_another_node_has_just_removed_is_made_again(database, nodes, kind):
+    """Who asks for something to be there gets it, too, where another node removes it after the first look."""
+    (scene, _), (_, faster) = nodes
+    scene.application(uid="here")
+    MAKING[kind](faster).result()
+    with overtaken(database, lambda: REMOVING[kind](faster).result()) as slower:
+        _, new = MAKING[kind](slower).result()
+    assert new
 
 
 @pytest.mark.parametrize("database", ["postgres"], indirect=True)  # as above
