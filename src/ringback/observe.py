@@ -117,6 +117,8 @@ class Deed(enum.StrEnum):
     KEY_REVOKED = "key revoked"
     PORTAL_LINK_MADE = "portal link made"
     PORTAL_ENDED = "portal sessions ended"
+    CREDENTIALS_CHANGED = "credentials changed"
+    CREDENTIALS_REMOVED = "credentials removed"
     FORWARD_MADE = "forward made"
     FORWARD_CHANGED = "forward changed"
 

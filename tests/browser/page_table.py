@@ -135,6 +135,16 @@ PAGES = (
     ),
     Shown("endpoint-edit", "server", "/applications/{app}/endpoints/{broken}/edit"),
     Shown("endpoint-make", "server", "/applications/{app}/endpoints/new"),
+    Shown("endpoint-credentials", "server", "/applications/{app}/endpoints/{disabled}/credentials"),
+    Shown("endpoint-credentials-none", "server", "/applications/{app}/endpoints/{healthy}/credentials"),
+    Shown(
+        "endpoint-credentials-faults",
+        "server",
+        "/applications/{app}/endpoints/{disabled}/credentials",
+        400,
+        press=Press("Save the client", {"Token URL": "nowhere"}),
+        seldom=True,
+    ),
     Shown("endpoint-transformation", "server", "/applications/{app}/endpoints/{picky}/transformation"),
     Shown(
         "endpoint-transformation-tried",
@@ -214,6 +224,9 @@ PAGES = (
     Shown("portal-read-only", "server", "/portal/endpoints/{broken}", who="onlooker", seldom=True),
     Shown("portal-attempts", "server", "/portal/endpoints/{broken}/attempts", who="customer", seldom=True),
     Shown("portal-secret", "server", "/portal/endpoints/{broken}/secret", who="customer", seldom=True),
+    Shown(
+        "portal-credentials", "server", "/portal/endpoints/{broken}/credentials", who="customer", seldom=True
+    ),
     Shown("portal-replay", "server", "/portal/endpoints/{broken}/replay", who="customer", seldom=True),
     Shown("portal-replays", "server", "/portal/replays", who="customer", seldom=True),
     Shown("portal-message", "server", "/portal/messages/{message}", who="customer", seldom=True),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import http.cookies
+import json
 import secrets
 import urllib.parse
 from collections.abc import Iterator, Mapping
@@ -51,6 +52,13 @@ MORE = {
     "disabled": {"disabled": True},
     "picky": {"filterTypes": [REFUNDED]},
     "stranger": {"retrySchedule": [60, 300]},
+}
+# With what the one that is disabled would ask for tokens.
+CLIENT = {
+    "tokenUrl": "https://auth.example.com/oauth/token",
+    "clientId": "northwind",
+    "clientSecret": "the client's secret",
+    "scopes": ["webhooks:write"],
 }
 # How many messages are published while the server runs: whole courses, whose last one goes to two places that are well.
 PUBLISHED = 3 * len(COURSE)
@@ -159,6 +167,7 @@ def open_up(api: Api, shop_url: str) -> None:
     for name, (path, description) in ENDPOINTS.items():
         draft = {"uid": name, "url": shop_url + path, "description": description}
         api.post("/app/northwind/endpoint", draft | MORE.get(name, {}))
+    api.ask("PUT", "/api/v1/app/northwind/endpoint/disabled/oauth", json.dumps(CLIENT).encode())
     api.post("/app/kopi-tiga/endpoint", {"uid": "till", "url": f"{shop_url}/till"})
     add_source(api, shop_url)
 

@@ -139,7 +139,7 @@ def test_using_nothing_is_a_fault(operator, endpoint):
 
 
 @pytest.mark.parametrize(
-    ("fields", "typed", "told"),
+    ("settings", "typed", "told"),
     [
         (
             {"filterTypes": ["invoice.paid"]},
@@ -152,10 +152,10 @@ def test_using_nothing_is_a_fault(operator, endpoint):
     ],
     ids=["filter", "disabled", "null", "failure"],
 )
-def test_why_nothing_would_be_sent(api, operator, fields, typed, told):
+def test_why_nothing_would_be_sent(api, operator, settings, typed, told):
     """A try says why not, as the endpoint stands, in words."""
     api.put("/event-type/invoice.paid", {"description": ""})
-    tried = operator.press(operator.open(Endpoint(api, **fields).path), "Try it", **TYPED | typed)
+    tried = operator.press(operator.open(Endpoint(api, **settings).path), "Try it", **TYPED | typed)
     assert "It would not be sent now." in tried.text
     assert told in tried.text
 

@@ -116,7 +116,7 @@ def create_app(
         BackgroundTasks: BackgroundTasks(outbox),
         Canaries: Canaries(canary),
         Contents: Contents(outbox, bodies),
-        EndpointOptions: EndpointOptions(outbox, bodies),
+        EndpointOptions: EndpointOptions(outbox, bodies, audit),
         Endpoints: Endpoints(outbox, bodies, audit),
         EventTypes: EventTypes(outbox, bodies),
         Health: Health(outbox, readiness),

@@ -19,7 +19,7 @@ class Audit:
         self._observer = observer
 
     def of_secret(self, caller: Caller, deed: Deed, endpoint: Endpoint) -> None:
-        """Tell what was done with what an endpoint's messages are signed with."""
+        """Tell what was done with what an endpoint's messages are signed with, or its requests show."""
         self._tell(caller, deed, application_id=endpoint.application_id, endpoint_id=endpoint.id)
 
     def of_forward(self, caller: Caller, deed: Deed, endpoint: Endpoint) -> None:

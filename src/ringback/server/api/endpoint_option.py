@@ -13,6 +13,7 @@ from ringback.credentials import ClientCertificate
 from ringback.delivery_options import authorization_of, certificate_of, oauth_of
 from ringback.errors import Conflict
 from ringback.model import Endpoint
+from ringback.observe import Deed
 from ringback.option_drafts import (
     AuthDraft,
     CertificateDraft,
@@ -22,6 +23,7 @@ from ringback.option_drafts import (
 )
 from ringback.outbox import Outbox, system_clock
 from ringback.rehearsal import DryRunDraft, SimulationDraft, rehearse, simulate
+from ringback.server.audit import Audit
 from ringback.server.bodies import Bodies
 from ringback.server.operation import operation
 from ringback.server.option_wire import (
@@ -58,9 +60,10 @@ DRY_RUN = msgspec.json.Decoder(DryRunDraft)
 class EndpointOptions:
     """Credentials, certificates and transformations of endpoints, whoever owns them."""
 
-    def __init__(self, outbox: Outbox, bodies: Bodies) -> None:
+    def __init__(self, outbox: Outbox, bodies: Bodies, audit: Audit) -> None:
         self._outbox = outbox
         self._bodies = bodies
+        self._audit = audit
 
     # --- A name and a password, or a token ----------------------------------------------------------------
 
@@ -75,7 +78,8 @@ class EndpointOptions:
         """Have requests carry a name and a password, or a token, in place of any other authorization."""
         parse(req, Query)
         draft = await self._bodies.decode(req, AUTH)
-        await self._outbox.options.authorize(app, ep, draft)
+        endpoint = await self._outbox.options.authorize(app, ep, draft)
+        self._audit.of_secret(req.context.caller, Deed.CREDENTIALS_CHANGED, endpoint)
         resp.status = HTTP_204
 
     @operation("endpoint.patch-auth", {204: None}, body=AUTH_PATCH, raises=(Conflict,))
@@ -83,14 +87,16 @@ class EndpointOptions:
         """Change the fields given of a name and password, or a token."""
         parse(req, Query)
         changes = given(await self._bodies.decode(req, AUTH_PATCH))
-        await self._outbox.options.change_authorization(app, ep, changes)
+        endpoint = await self._outbox.options.change_authorization(app, ep, changes)
+        self._audit.of_secret(req.context.caller, Deed.CREDENTIALS_CHANGED, endpoint)
         resp.status = HTTP_204
 
     @operation("endpoint.delete-auth", {204: None}, raises=(Conflict,))
     async def on_delete_auth(self, req: Request, resp: Response, app: str, ep: str) -> None:
         """Have requests carry no authorization of any kind."""
         parse(req, Query)
-        await self._outbox.options.withdraw_authorization(app, ep)
+        endpoint = await self._outbox.options.withdraw_authorization(app, ep)
+        self._audit.of_secret(req.context.caller, Deed.CREDENTIALS_REMOVED, endpoint)
         resp.status = HTTP_204
 
     # --- OAuth2 -------------------------------------------------------------------------------------------
@@ -106,7 +112,8 @@ class EndpointOptions:
         """Have requests carry a token of an OAuth2 server, in place of any other authorization."""
         parse(req, Query)
         draft = await self._bodies.decode(req, OAUTH)
-        await self._outbox.options.authorize(app, ep, draft)
+        endpoint = await self._outbox.options.authorize(app, ep, draft)
+        self._audit.of_secret(req.context.caller, Deed.CREDENTIALS_CHANGED, endpoint)
         resp.status = HTTP_204
 
     @operation("endpoint.patch-oauth-config", {204: None}, body=OAUTH_PATCH, raises=(Conflict,))
@@ -114,14 +121,16 @@ class EndpointOptions:
         """Change the fields given of the OAuth2 client; its secret stays unless it is given."""
         parse(req, Query)
         changes = given(await self._bodies.decode(req, OAUTH_PATCH))
-        await self._outbox.options.change_oauth(app, ep, changes)
+        endpoint = await self._outbox.options.change_oauth(app, ep, changes)
+        self._audit.of_secret(req.context.caller, Deed.CREDENTIALS_CHANGED, endpoint)
         resp.status = HTTP_204
 
     @operation("endpoint.delete-oauth-config", {204: None}, raises=(Conflict,))
     async def on_delete_oauth(self, req: Request, resp: Response, app: str, ep: str) -> None:
         """Have requests carry no token of an OAuth2 server; other authorization stays."""
         parse(req, Query)
-        await self._outbox.options.withdraw_authorization(app, ep, oauth=True)
+        endpoint = await self._outbox.options.withdraw_authorization(app, ep, oauth=True)
+        self._audit.of_secret(req.context.caller, Deed.CREDENTIALS_REMOVED, endpoint)
         resp.status = HTTP_204
 
     # --- Client certificates ------------------------------------------------------------------------------
@@ -138,7 +147,8 @@ class EndpointOptions:
         parse(req, Query)
         body = await self._bodies.decode(req, MTLS)
         checked = await self._checked(app, ep, msgspec.structs.asdict(body))
-        await self._outbox.options.certify(app, ep, msgspec.convert(checked, ClientCertificate))
+        endpoint = await self._outbox.options.certify(app, ep, msgspec.convert(checked, ClientCertificate))
+        self._audit.of_secret(req.context.caller, Deed.CREDENTIALS_CHANGED, endpoint)
         resp.status = HTTP_204
 
     @operation("endpoint.patch-mtls-config", {204: None}, body=MTLS_PATCH, raises=(Conflict,))
@@ -147,14 +157,16 @@ class EndpointOptions:
         parse(req, Query)
         changes = given(await self._bodies.decode(req, MTLS_PATCH))
         checked = await self._checked(app, ep, changes)
-        await self._outbox.options.change_certificate(app, ep, checked)
+        endpoint = await self._outbox.options.change_certificate(app, ep, checked)
+        self._audit.of_secret(req.context.caller, Deed.CREDENTIALS_CHANGED, endpoint)
         resp.status = HTTP_204
 
     @operation("endpoint.delete-mtls-config", {204: None}, raises=(Conflict,))
     async def on_delete_mtls(self, req: Request, resp: Response, app: str, ep: str) -> None:
         """Have requests show no client certificate."""
         parse(req, Query)
-        await self._outbox.options.withdraw_certificate(app, ep)
+        endpoint = await self._outbox.options.withdraw_certificate(app, ep)
+        self._audit.of_secret(req.context.caller, Deed.CREDENTIALS_REMOVED, endpoint)
         resp.status = HTTP_204
 
     # --- Transformations ----------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from ringback.option_drafts import TransformationDraft
 from ringback.rehearsal import DryRunDraft, Rehearsal, rehearse
 from ringback.server.pages.behind import Behind
 from ringback.server.pages.endpoints import pair, sent_to
-from ringback.server.pages.forms import REFUSED, faults, pairs, status_of, written_pairs
+from ringback.server.pages.forms import REFUSED, faults, fitting, pairs, status_of, written_pairs
 from ringback.server.pages.page import Page, Said, Visit, see
 from ringback.server.pages.rendering import page
 from ringback.server.pages.ways import Ways
@@ -118,10 +118,9 @@ def _legible(payload: bytes) -> str | None:
 
 def _values(found: Found) -> dict[str, Any]:
     """Return what the form shows; None for what is too long for it."""
-    code, variables = found.held.code or "", written_pairs(found.held.variables)
     return {
-        "code": code if weight(code) <= MAX_CODE else None,
-        "variables": variables if weight(variables) <= MAX_VARIABLES else None,
+        "code": fitting(found.held.code or "", MAX_CODE),
+        "variables": fitting(written_pairs(found.held.variables), MAX_VARIABLES),
         "enabled": found.held.enabled,
         "eventType": found.event_type,
         "payload": found.payload,

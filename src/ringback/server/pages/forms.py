@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
 
+from ringback.design.contents import weight
 from ringback.errors import Conflict, InvalidInput, LimitReached, RingbackError
 from ringback.model import Instant
 
@@ -62,6 +63,11 @@ def moment(name: str, text: str) -> Instant | None:
         return round(aware.timestamp() * 1_000)
     except (ValueError, OverflowError):
         raise InvalidInput.at(name, msg="is a time such as 2026-03-02T04:05") from None
+
+
+def fitting(text: str, room: int) -> str | None:
+    """Return what a form shows to be changed; None for a text that takes more than so many bytes of a page."""
+    return text if weight(text) <= room else None
 
 
 def written_pairs(values: Mapping[str, str]) -> str:

@@ -11,6 +11,7 @@ from ringback.server.pages.applications import Applications
 from ringback.server.pages.behind import Behind
 from ringback.server.pages.comparison import Comparison
 from ringback.server.pages.dead_letters import DeadLetters
+from ringback.server.pages.endpoint_credentials import EndpointCredentials
 from ringback.server.pages.endpoint_secrets import EndpointSecrets
 from ringback.server.pages.endpoint_settings import EndpointSettings
 from ringback.server.pages.endpoint_transformation import EndpointTransformation
@@ -179,7 +180,7 @@ def _endpoints(behind: Behind, above: str, needs: Needs) -> tuple[Entry, ...]:
     """Return what there is about endpoints, of the application whose page is *above*."""
     endpoints, settings, secrets = Endpoints(behind), EndpointSettings(behind), EndpointSecrets(behind)
     portal, replays, remedies = Portal(behind), ReplayPages(behind), Remedies(behind)
-    transformation = EndpointTransformation(behind)
+    credentials, transformation = EndpointCredentials(behind), EndpointTransformation(behind)
     new, one = f"{above}/endpoints/new", f"{above}/endpoints/{{ep}}"
     return (
         Entry("GET", new, settings.draft, needs.manage),
@@ -198,6 +199,9 @@ def _endpoints(behind: Behind, above: str, needs: Needs) -> tuple[Entry, ...]:
         Entry("POST", f"{one}/delete", endpoints.remove, needs.manage),
         Entry("GET", f"{one}/edit", settings.edit, needs.manage),
         Entry("POST", f"{one}/edit", settings.change, needs.manage),
+        Entry("GET", f"{one}/credentials", credentials.show, needs.manage),
+        Entry("POST", f"{one}/credentials", credentials.change, needs.manage),
+        Entry("POST", f"{one}/credentials/remove", credentials.remove, needs.manage),
         Entry("GET", f"{one}/transformation", transformation.show, needs.transform),
         Entry("POST", f"{one}/transformation", transformation.change, needs.transform),
         Entry("GET", f"{one}/secret", secrets.ask, needs.see_secrets),
