@@ -1,6 +1,8 @@
 """Ordering: a handler with keys gets the messages of one key one after the other, those of others meanwhile."""
 # ruff: noqa: D102 - rules and invariants are named for what they do
 
+import random
+
 import msgspec
 import pytest
 from doors import begin, handler, receive, source
@@ -62,6 +64,18 @@ class TestSameKey:
         assert [may_run(scene, work, "a") for work in (works[2], works[1])] == [False, True]
         scene.settle(works[1], Step.SUCCEED)
         assert may_run(scene, works[2], "a")
+
+    def test_a_key_may_be_of_any_length(self, scene, works):
+        """One that is as long as a whole body keeps its order, and nothing that is taken with it from being taken."""
+        long = random.Random(1).randbytes(10_000).hex()
+        scene.write(scene.store.name, [(works[0], long), (works[1], long), (works[2], f"{long}!")])
+        assert [
+            may_run(scene, work, key) for work, key in zip(works, (long, long, f"{long}!"), strict=True)
+        ] == [
+            True,
+            False,
+            True,
+        ]
 
     @pytest.mark.parametrize("step", [Step.SUCCEED, Step.EXHAUST, Step.CANCEL])
     def test_whatever_its_end_was_the_next_may_follow(self, scene, works, step):

@@ -212,6 +212,26 @@ def test_a_server_that_only_reads_is_refused(url):
         open_store(url, VAULT)
 
 
+def test_a_default_encoding_makes_no_difference(url):
+    """Where a database has its clients write in another encoding, a node writes every character all the same."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {connection.info.dbname} SET client_encoding = 'LATIN1'")
+    with contextlib.closing(open_store(url, VAULT)) as store:
+        found = Scene(store).application(name="株式会社", uid="株式会社")
+        assert store.application("株式会社") == found
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_a_database_that_cannot_hold_every_character_is_refused(encoding):
+    """It is left untouched, and told what it would have to be."""
+    name = f"in_{encoding.lower()}"
+    with psycopg.connect(postgres_server().admin_url, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS {name}")
+        connection.execute(f"CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0 LOCALE 'C'")
+    with pytest.raises(ConfigurationError, match=f"encoding is UTF8, not {encoding}"):
+        open_store(postgres_server().url(name), VAULT)
+
+
 def test_a_store_tells_the_database_s_time(scene, url):
     """The time is the server's, in milliseconds."""
     with psycopg.connect(url) as connection:

@@ -20,6 +20,20 @@ from ringback.store.sql.tables import Many, Row
 
 CONNECT_SECONDS = 5
 OLDEST = 140000
+ENCODING = "UTF8"
+# How every connection is made: to a server that can be written to, and given up soon where nobody answers any more.
+SETTINGS: dict[str, Any] = {
+    # Behind a pooler, the next transaction may run on another of its connections.
+    "prepare_threshold": None,
+    "connect_timeout": CONNECT_SECONDS,
+    "target_session_attrs": "read-write",
+    # Whatever the default of the role or of the environment.
+    "client_encoding": ENCODING,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
 READ_ONLY = "read-only"
 # A statement never takes that long unless something is wrong. A transaction that sits idle is that of a node that is
 # lost or frozen, and what it has written holds up every node that comes to the same: one key twice, one event twice.
@@ -187,26 +201,18 @@ def connect(url: str) -> psycopg.Connection[Row]:
     """Open a connection to a server that can be written to.
 
     Raises:
-        ConfigurationError: The server is too old.
+        ConfigurationError: The server is too old, or the database cannot hold every character.
         psycopg.Error: It cannot be reached.
     """
-    connection = psycopg.connect(
-        url,
-        autocommit=True,
-        # Behind a pooler, the next transaction may run on another of its connections.
-        prepare_threshold=None,
-        connect_timeout=CONNECT_SECONDS,
-        target_session_attrs="read-write",
-        keepalives_idle=10,
-        keepalives_interval=5,
-        keepalives_count=3,
-        tcp_user_timeout=20_000,
-        application_name="ringback",
-    )
+    connection = psycopg.connect(url, autocommit=True, **SETTINGS, application_name="ringback")
     connection.adapters.register_dumper(str, _Text)
     if connection.info.server_version < OLDEST:
         connection.close()
         raise ConfigurationError("Ringback needs PostgreSQL 14 or newer")
+    encoding = connection.info.parameter_status("server_encoding") or ENCODING
+    if encoding != ENCODING:
+        connection.close()
+        raise ConfigurationError(f"Ringback needs a database whose encoding is {ENCODING}, not {encoding}")
     return connection
 
 

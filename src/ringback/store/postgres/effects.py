@@ -14,7 +14,7 @@ from psycopg.sql import Composable
 
 from ringback.store import Statement
 from ringback.store.effects import TransactionOver
-from ringback.store.postgres.connection import CONNECT_SECONDS, translated
+from ringback.store.postgres.connection import SETTINGS, translated
 
 CANCEL_SECONDS = 5.0
 # What is committed includes "done": it must survive a crash as an acknowledgement does. Where the savepoint is gone in
@@ -184,13 +184,7 @@ class PostgresEffects:
 
     def _connect(self) -> HandlerConnection:
         connection = HandlerConnection.connect(
-            self._url,
-            autocommit=True,
-            # Behind a pooler, the next transaction may run on another of its connections.
-            prepare_threshold=None,
-            connect_timeout=CONNECT_SECONDS,
-            target_session_attrs="read-write",
-            application_name="ringback handler",
+            self._url, autocommit=True, **SETTINGS, application_name="ringback handler"
         )
         self._set_up(connection)
         connection.set_autocommit(False)

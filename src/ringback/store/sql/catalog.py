@@ -27,7 +27,7 @@ from ringback.store.sql.routes import Route, Routes
 from ringback.store.sql.tables import Many, Row, Tables
 from ringback.vault import NONCE_BYTES
 
-# The ordering key of a delivery that waits for its handler to say which it has. Others begin with "=".
+# The ordering key of a delivery that waits for its handler to say which it has. Others begin with "=" or "#".
 UNNAMED = ""
 
 _LIVE_ENDPOINTS = (

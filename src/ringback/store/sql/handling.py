@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import sha256
 
 from ringback.errors import Conflict, MissingPayload, NotFound
 from ringback.model import Delivery, Held, Instant, Message, Trigger
@@ -19,6 +20,8 @@ from ringback.store.sql.records import (
 from ringback.store.sql.tables import Many
 
 LOOK_AGAIN = 50
+# Of longer ones a digest is kept: indexes have an end, and what does not fit would keep all that is taken with it back.
+LONGEST_KEY = 512
 BEHIND = 10
 _FENCE = "message_key = ? AND endpoint_key = ? AND lease_token = ?"
 # The nearest delivery in front of this one with its key, or with one not known yet.
@@ -201,4 +204,6 @@ class Handling(Line):
 
 
 def _named(ordering_key: str) -> str:
+    if len(ordering_key) > LONGEST_KEY:
+        return "#" + sha256(ordering_key.encode()).hexdigest()
     return f"={ordering_key}"
