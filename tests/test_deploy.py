@@ -1,6 +1,7 @@
 """The files in deploy/ are what they claim: well-formed, with commands that exist, time to drain, and no secrets."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import click
@@ -9,6 +10,7 @@ import yaml
 
 from ringback.cli import ringback
 from ringback.config import BY_NAME, SETTINGS
+from ringback.engine import ABSENCE_SECONDS
 from ringback.policy import parse_duration
 from ringback.secrecy import MASK, masked
 
@@ -105,6 +107,33 @@ def test_kubernetes_runs_commands_that_exist(role):
     assert container["securityContext"]["readOnlyRootFilesystem"]
     assert spec["securityContext"]["runAsNonRoot"]
     assert f"USER {spec['securityContext']['runAsUser']}" in DOCKERFILE
+
+
+@pytest.mark.parametrize("role", NODES)
+def test_kubernetes_lets_a_node_wait_for_its_database(role):
+    """No node is restarted for its silence while it waits for a database that is away, or migrates it."""
+    (container,) = deployment(role)["containers"]
+    probe = container["startupProbe"]
+    assert probe["httpGet"] == container["livenessProbe"]["httpGet"]
+    assert probe["periodSeconds"] * probe["failureThreshold"] > 1.5 * ABSENCE_SECONDS
+
+
+def test_the_image_is_made_of_what_is_copied_alone():
+    """Nothing but what the image needs is handed to the builder: no secrets, no databases; and versions are fixed."""
+    kept = [
+        line.removeprefix("!")
+        for line in (DEPLOY.parent / ".dockerignore").read_text("utf-8").splitlines()
+        if line.startswith("!")
+    ]
+    copied = [
+        name for line in DOCKERFILE.splitlines() if line.startswith("COPY ") for name in line.split()[1:-1]
+    ]
+    assert sorted(kept) == sorted(name for name in copied if not name.startswith(("--", "/")))
+    assert "--constraint" in DOCKERFILE
+    # What the package is built of is more than its source.
+    project = tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text("utf-8"))
+    (included,) = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    assert included in copied
 
 
 @pytest.mark.parametrize(("role", "flag"), [("api", "--listen"), ("worker", "--health-listen")])

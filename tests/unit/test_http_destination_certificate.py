@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import sys
+import tempfile
 import threading
 from ipaddress import ip_network
 
@@ -82,6 +84,16 @@ def test_the_certificate_is_shown_over_connections_of_its_own(run, authority, ca
     outcomes, names = run(deliver(server, ca_file, [acme, globex, None, acme, globex, None]))
     assert {outcome.kind for outcome in outcomes} == {OutcomeKind.SUCCESS}
     assert names == ["acme.example", "globex.example", None]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a container's file system, read-only as in deploy/")
+def test_no_folder_has_to_be_writable(run, authority, ca_file, tmp_path, monkeypatch):
+    """Where nothing may be written, as in a container that is read-only, certificates are shown as well."""
+    clients = trustme.CA()
+    server = demanding(authority, clients=clients)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    outcomes, names = run(deliver(server, ca_file, [certificate(clients, "acme.example")]))
+    assert ([one.kind for one in outcomes], names) == ([OutcomeKind.SUCCESS], ["acme.example"])
 
 
 @contextlib.contextmanager

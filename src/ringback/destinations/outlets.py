@@ -6,11 +6,12 @@ A connection that was made with a certificate speaks for whoever owns that, so i
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import secrets
 import ssl
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -124,11 +125,23 @@ def _strict(context: ssl.SSLContext) -> ssl.SSLContext:
 def _load(context: ssl.SSLContext, certificate: ClientCertificate) -> None:
     # OpenSSL is reached through a file alone, in which the key is locked with a password that is told to nobody.
     password = secrets.token_bytes(32).hex().encode()
-    text = locked(certificate.identity, password)
+    with _file_with(locked(certificate.identity, password)) as path:
+        context.load_cert_chain(path, password=password)
+
+
+@contextlib.contextmanager
+def _file_with(text: bytes) -> Iterator[str]:
+    """Yield the name of a file that holds *text*: on Linux in memory, as a container may have no folder to write to."""
+    memory = getattr(os, "memfd_create", None)
+    if memory is not None:
+        with os.fdopen(memory("certificate"), "wb", buffering=0) as file:
+            file.write(text)
+            yield f"/proc/self/fd/{file.fileno()}"
+        return
     handle, path = tempfile.mkstemp(suffix=".pem")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(text)
-        context.load_cert_chain(path, password=password)
+        yield path
     finally:
         Path(path).unlink()
