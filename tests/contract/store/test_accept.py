@@ -65,6 +65,17 @@ def test_a_message_for_nobody(scene):
     assert scene.due() == [endpoint.id]
 
 
+@pytest.mark.parametrize("text", ["\0", "\\u0000", '"ordered":true', "\\"])
+def test_any_metadata_is_sent_again_to(scene, text):
+    """Whatever an endpoint's people note there, a message is sent to it again, and no order comes of it."""
+    application = scene.application()
+    endpoint = scene.endpoint(application, metadata={text: text})
+    accepted = scene.publish(application, only=NOBODY)
+    scene.write(scene.store.resend, application.id, accepted.message.id, endpoint.id, scene.now)
+    (work,) = scene.take()
+    assert work.endpoint == endpoint
+
+
 def test_a_shared_channel_is_enough(scene):
     """An endpoint with channels gets the messages that share one of them."""
     application = scene.application()

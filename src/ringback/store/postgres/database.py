@@ -27,7 +27,8 @@ _IS_MADE = """
     )
 """
 DIALECT = Dialect(
-    ordered="coalesce((convert_from(record, 'UTF8')::jsonb ->> 'ordered')::boolean, false)",
+    # A zero byte, which may be written in metadata, is the one character that jsonb does not take.
+    ordered=r"coalesce(replace(convert_from(record, 'UTF8'), '\u0000', '\ufffd')::jsonb -> 'ordered' = 'true', false)",
     in_channel="coalesce(m.channels, '[]')::jsonb @> jsonb_build_array(?::text)",
     in_payload="position(?::bytea in m.payload) > 0",
     unsent="d.unsent",
