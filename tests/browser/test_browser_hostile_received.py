@@ -156,7 +156,8 @@ def test_pages_of_sources(server, visitor):
         forward(server, one, name)
     assert look_at_each(visitor, "/sources/{id}", made, LISTED) == []
     assert look_through(visitor, "/sources", *LISTED) == []
-    for path in ("/sources/refusing", "/sources/idle", "/sources/failing"):
+    forms = ("/sources/idle/endpoints/new", "/sources/failing/endpoints/new")
+    for path in (*forms, "/sources/refusing", "/sources/idle", "/sources/failing"):
         assert look(visitor, path) == []
     visitor.page.get_by_role("rowheader").get_by_role("link", name="fail").click()
     visitor.page.get_by_role("heading", name="How it fails").wait_for()

@@ -4,7 +4,7 @@ import json
 import re
 from urllib.parse import urlsplit
 
-from hands import Keyboard, by
+from hands import Keyboard, Plain, by
 from playwright.sync_api import expect
 from running import ANYWHERE, MAIN_KEY, running
 from running_site import folder
@@ -75,6 +75,40 @@ def test_a_source_from_nothing(place, hand, name):
     hand.press("button", "Delete the source")
     hand.reads(f"The source {name} is deleted.")
     assert knock(place.api, door, "ev-2") == 404
+
+
+@by("hand", {"no scripts": Plain})
+def test_a_source_forwards_what_a_receiver_of_its_own_mind_takes(place, hand, name):
+    """From the source's page: a URL, a transformation that is tried first, a token; what comes in arrives so."""
+    hand.open("/")
+    door = make(hand, name)
+    path = f"/own?{name}"
+    hand.press("link", "Forward to a URL")
+    hand.type("URL", place.shop.url + path)
+    hand.type("Event types", "invoice.*")
+    hand.press("button", "Forward to it")
+    hand.reads("The endpoint is there, and answered a first request well")
+    hand.press("link", "To the endpoint")
+    hand.press("link", "Settings")
+    hand.press("link", "Transformation")
+    hand.type("Expression", "{kind: eventType}")
+    hand.type("Event type", "invoice.paid")
+    hand.press("button", "Try it")
+    hand.reads("It would be sent,")
+    hand.press("checkbox", re.compile("^Use it"))
+    hand.press("button", "Save")
+    hand.reads("The transformation is in use from now on.")
+    hand.press("link", "Credentials")
+    hand.page.locator("summary", has_text="Bearer").click()
+    hand.type("Token", "the-token-of-a-shop")
+    hand.press("button", "Save the token")
+    hand.reads("The requests show it from now on.")
+    assert knock(place.api, door, "ev-1") == 200
+    # The first request was the one that tried it out.
+    place.shop.until(lambda: [one.path for one in place.shop.ledger].count(path) == 2)
+    _, arrived = (one for one in place.shop.seen() if one.path == path)
+    assert json.loads(arrived.body) == {"kind": "invoice.paid"}
+    assert arrived.headers["authorization"] == "Bearer the-token-of-a-shop"
 
 
 @by("hand")

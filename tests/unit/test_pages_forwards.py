@@ -115,6 +115,7 @@ def test_what_is_wrong_stands_at_its_field_and_nothing_typed_is_lost(api, operat
         if tag in {"input", "textarea"} and "aria-invalid" in attrs
     }
     assert wrong == {"url", "eventTypes", "uid"}
+    assert "entry 1: is 1 to 256 printable characters" in again.text
     assert forwards(api, kept) == []
     assert told == []
 

@@ -81,11 +81,16 @@ def faults(error: RingbackError) -> dict[str, str]:
         return {"": error.detail}
     found: dict[str, str] = {}
     for fault in error.fields:
-        parts = [str(part) for part in fault.loc if part not in {"body", "query"}]
-        name = parts[0] if parts else ""
-        told = fault.msg if len(parts) < 2 else f"{'.'.join(parts[1:])} {fault.msg}"  # noqa: PLR2004 - has a part below
+        name, *below = [part for part in fault.loc if part not in {"body", "query"}] or [""]
+        told = " ".join([*map(_spoken, below), fault.msg])
+        name = str(name)
         found[name] = f"{found[name]}; {told}" if name in found else told
     return found
+
+
+def _spoken(part: str | int) -> str:
+    """Return what people call a part of a field: its entries count from 1."""
+    return part if isinstance(part, str) else f"entry {part + 1}:"
 
 
 def status_of(error: RingbackError) -> int:
