@@ -24,7 +24,7 @@ from ringback.observe import Deed
 from ringback.option_drafts import AuthDraft, OAuthDraft, checked_certificate
 from ringback.server.pages.behind import Behind
 from ringback.server.pages.confirming import Question, confirm
-from ringback.server.pages.endpoints import sent_to
+from ringback.server.pages.endpoints import receiver_of
 from ringback.server.pages.forms import REFUSED, faults, fitting, pairs, status_of, written_pairs
 from ringback.server.pages.page import Page, Said, Visit, see
 from ringback.server.pages.rendering import page
@@ -57,12 +57,12 @@ class EndpointCredentials:
 
     async def show(self, visit: Visit) -> Page:
         """Show what there is, without what is secret, and a form for each kind."""
-        application, endpoint = await sent_to(self._behind, visit)
+        application, endpoint = await receiver_of(self._behind, visit)
         return self._page(visit, application, endpoint)
 
     async def change(self, visit: Visit) -> Page:
         """Have requests show what one of the forms says; a secret that is left empty stays."""
-        application, endpoint = await sent_to(self._behind, visit)
+        application, endpoint = await receiver_of(self._behind, visit)
         kind = visit.form.get("kind")
         write = {
             BASIC: self._write_basic,
@@ -81,7 +81,7 @@ class EndpointCredentials:
 
     async def remove(self, visit: Visit) -> Page:
         """Have requests show one of the two no more, when that is confirmed."""
-        _, endpoint = await sent_to(self._behind, visit)
+        _, endpoint = await receiver_of(self._behind, visit)
         what = visit.form.get("what")
         if what not in {AUTHORIZATION, CERTIFICATE}:
             raise NotFound("there is no such kind of credentials")

@@ -15,7 +15,7 @@ from ringback.model import Application, Endpoint, Transformation
 from ringback.option_drafts import TransformationDraft
 from ringback.rehearsal import DryRunDraft, Rehearsal, rehearse
 from ringback.server.pages.behind import Behind
-from ringback.server.pages.endpoints import pair, sent_to
+from ringback.server.pages.endpoints import receiver
 from ringback.server.pages.forms import REFUSED, faults, fitting, pairs, status_of, written_pairs
 from ringback.server.pages.page import Page, Said, Visit, see
 from ringback.server.pages.rendering import page
@@ -82,12 +82,11 @@ class EndpointTransformation:
         return see(visit, f"{Ways(visit).endpoint(found.endpoint)}/transformation", _said(draft))
 
     async def _found(self, visit: Visit) -> Found:
-        await sent_to(self._behind, visit)
         return await self._behind.outbox.read(lambda store: _found(store, visit))
 
 
 def _found(store: Store, visit: Visit) -> Found:
-    application, endpoint = pair(store, visit)
+    application, endpoint = receiver(store, visit)
     latest = store.addressed(
         application.id, endpoint.id, MessageFilter(), Part(limit=LATEST, descending=True)
     )

@@ -216,9 +216,14 @@ async def pair_of(behind: Behind, visit: Visit) -> tuple[Application, Endpoint]:
     return await behind.outbox.read(lambda store: pair(store, visit))
 
 
-async def sent_to(behind: Behind, visit: Visit) -> tuple[Application, Endpoint]:
+async def receiver_of(behind: Behind, visit: Visit) -> tuple[Application, Endpoint]:
     """Return as ``pair_of`` does what requests are sent to; raises ``NotFound`` for a handler, too."""
-    application, endpoint = await pair_of(behind, visit)
+    return await behind.outbox.read(lambda store: receiver(store, visit))
+
+
+def receiver(store: Store, visit: Visit) -> tuple[Application, Endpoint]:
+    """Return as ``pair`` does what requests are sent to; raises ``NotFound`` for a handler, too."""
+    application, endpoint = pair(store, visit)
     if endpoint.handler is not None:
         raise NotFound("this endpoint is a handler, to which nothing is sent")
     return application, endpoint

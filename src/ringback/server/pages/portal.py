@@ -11,7 +11,7 @@ from ringback.design.writing import sentence
 from ringback.errors import Conflict, NotFound, Unavailable
 from ringback.model import Application, Attempt, Endpoint
 from ringback.server.pages.behind import Behind
-from ringback.server.pages.endpoints import latest_at, pair, sent_to, turned
+from ringback.server.pages.endpoints import latest_at, pair, receiver_of, turned
 from ringback.server.pages.fare import Turn
 from ringback.server.pages.page import PORTAL, Answer, Page, Said, Visit, see
 from ringback.server.pages.rendering import page
@@ -71,7 +71,7 @@ class Portal:
 
     async def probe(self, visit: Visit) -> Page:
         """Send one signed request now, and show what came of it: of that nothing is kept."""
-        application, endpoint = await sent_to(self._behind, visit)
+        application, endpoint = await receiver_of(self._behind, visit)
         try:
             probed = await self._behind.probe(endpoint)
         except (Conflict, Unavailable) as error:
