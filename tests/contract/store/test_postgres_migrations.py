@@ -80,7 +80,7 @@ def ask_for_what_there_was(store, schema):
         return statement
 
     store.rows = lambda statement, values=(): rows(known(statement), values)
-    store.rows_for = lambda query, wanted: rows_for(Many(known(query.text), query.kinds), wanted)
+    store.rows_for = lambda query, *asked: rows_for(Many(known(query.text), query.kinds), *asked)
 
 
 @contextlib.contextmanager

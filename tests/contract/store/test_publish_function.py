@@ -128,6 +128,8 @@ def test_removed_endpoints_are_not_there(scene, tx, acme):
         (b'{ "b":1.0,\n"a":"\xe2\x82\xac" }', "bytea", b'{ "b":1.0,\n"a":"\xe2\x82\xac" }'),
         ('{ "bb":1.0,"a":"€","a":2 }', "jsonb", b'{"a": 2, "bb": 1.0}'),
         ('{"zero":"\\u0000"}', "text", b'{"zero":"\\u0000"}'),
+        ('{"pair":"\\uD83d\\ude00"}', "text", b'{"pair":"\\uD83d\\ude00"}'),
+        ('{"no escape":"\\\\ud800"}', "text", b'{"no escape":"\\\\ud800"}'),
     ],
 )
 def test_bytes_are_kept_as_given(scene, tx, acme, *, payload, cast, kept):
@@ -213,6 +215,27 @@ def test_terms_are_the_same_at_every_door(scene, tx, acme, committer, *, tags, a
         assert second in scene.store.messages(acme.id, MessageFilter(tag=tag), Page())
 
 
+def test_whatever_the_caller_has_set(scene, tx, acme):
+    """Backslashes in texts, time zones and the form of dates are the caller's affair."""
+    scene.endpoint(acme, event_types=("order.*",))
+    tx.execute(
+        "SET standard_conforming_strings = off; SET TimeZone = 'Pacific/Apia'; SET DateStyle = 'SQL, DMY'"
+    )
+    message = scene.store.message(
+        acme.id, publish(tx, acme, channels=["eu"], tags=["a\\b"], idempotency_key="k")
+    )
+    assert (message.skipped, message.tags) == ({}, ("a\\b",))
+
+
+def test_where_no_trigger_fires_nothing_is_published(tx, acme):
+    """What applies another server's changes would leave a message that nobody delivers."""
+    tx.execute("SET session_replication_role = replica")
+    with pytest.raises(psycopg.Error, match="would not be delivered"):
+        publish(tx, acme)
+    tx.execute("SET session_replication_role = origin")
+    assert publish(tx, acme)
+
+
 # --- Refusals ----------------------------------------------------------------------------------------------
 
 
@@ -226,6 +249,10 @@ def test_terms_are_the_same_at_every_door(scene, tx, acme, committer, *, tags, a
         ({"payload": "[]"}, "RB422", "payload: is a JSON object"),
         ({"payload": "{"}, "RB422", "payload: is not JSON"),
         ({"payload": None}, "RB422", "payload: is a JSON object"),
+        ({"payload": '{"half":"\\ud800"}'}, "RB422", "payload: is not JSON: it has half"),
+        ({"payload": '{"\\udE00":1}'}, "RB422", "payload: is not JSON: it has half"),
+        ({"payload": '{"apart":"\\ud83d\\\\\\ude00"}'}, "RB422", "payload: is not JSON: it has half"),
+        ({"payload": '{"deep":' + "[" * 400_000 + "]" * 400_000 + "}"}, "RB422", "payload: is not JSON"),
         ({"payload": b'{"a":"\xff"}', "cast": "bytea"}, "RB422", "payload: is not JSON"),
         ({"payload": json.dumps({"a": "x" * 1024 * 1024})}, "RB413", "the limit is 1048576"),
         ({"event_id": "msg_1"}, "RB422", "event_id: must not start with msg_"),
