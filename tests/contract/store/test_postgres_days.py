@@ -10,10 +10,12 @@ from scene import LEASE, MANY, PostgresDatabase, Scene
 from ringback.model import DeliveryState
 from ringback.policy import DAY, Step
 from ringback.store import MessageFilter, Page, Quota
+from ringback.store.postgres import upkeep
 from ringback.store.postgres.database import make_day
 from ringback.store.postgres.days import day_of
 from ringback.store.postgres.upkeep import BESIDE_STEP
 
+PATIENCE = 20_000
 BESIDE = ("event", "feed", "terms", "tag")
 BLOCKED = (
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -204,6 +206,23 @@ def test_a_day_with_something_under_way_stays(scene, database, how):
     assert scene.settle(work, Step.SUCCEED)
     assert scene.delivery_of(work).state is DeliveryState.SUCCEEDED
     assert prune(scene, scene.now - scene.now % DAY) == 1
+
+
+def test_what_is_sent_again_at_the_last_moment_keeps_its_day(scene, database, monkeypatch):
+    """Whoever drops a day waits for a resend that is being committed, and then leaves the day as it is."""
+    monkeypatch.setattr(upkeep, "PATIENCE", (PATIENCE,))
+    application = scene.application()
+    endpoint = scene.endpoint(application)
+    message = scene.fail(application).message
+    scene.tick(2 * DAY)
+    pruning = threading.Thread(target=prune, args=(scene, scene.now - scene.now % DAY))
+    with contextlib.closing(database.open()) as other, other.transaction():
+        other.resend(application.id, message.id, endpoint.id, scene.now)
+        pruning.start()
+        while not other.rows(BLOCKED)[0][0]:
+            time.sleep(0.01)
+    pruning.join()
+    assert [work.message_id for work in scene.take()] == [message.id]
 
 
 def test_days_are_made_ahead(scene, database):

@@ -62,7 +62,7 @@ _UNDER_WAY = """
     SELECT EXISTS (SELECT 1 FROM ringback_message WHERE key >= ? AND key < ?)
     AND EXISTS (SELECT 1 FROM ringback_unfinished WHERE message_key >= ? AND message_key < ?)
 """
-# What was made due again in the very moment in which its day was dropped.
+# What is left of a day whose tables somebody has dropped by hand.
 _STRANDED = f"""
     DELETE FROM ringback_queue
     WHERE message_key < ? AND message_key / {DAY << SERIAL_BITS} <> ALL (?::bigint[])
@@ -122,7 +122,10 @@ class Upkeep(History, Polling, Database):
         day = next(
             (day for day in days if cursor < day.keys[1] - 1 and day.keys[1] <= first_key(before)), None
         )
-        return None if day is None or self.rows(_UNDER_WAY, day.keys * 2)[0][0] else day
+        return None if day is None or self._is_under_way(day) else day
+
+    def _is_under_way(self, day: Day) -> bool:
+        return bool(self.rows(_UNDER_WAY, day.keys * 2)[0][0])
 
     def _prune_day(self, day: Day, cursor: int) -> Pruned:
         """Take a step of removing a day: first, some at a time, what lies beside its tables; when none is left, these.
@@ -164,6 +167,9 @@ class Upkeep(History, Polling, Database):
         estimated = self.rows("SELECT reltuples::bigint FROM pg_class WHERE relname = ?", (table,))[0][0]
         count = estimated if estimated > LARGE else self.rows(f"SELECT count(*) FROM {table}")[0][0]
         with self._all_of_it():
+            if self._is_under_way(day):
+                # It was not when this began to wait: somebody has just had something sent again.
+                return Pruned(0, None)
             self.execute(day.drop())
         self._failed_drops = 0
         return Pruned(int(count), day.keys[1] - 1)
