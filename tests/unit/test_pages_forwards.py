@@ -10,6 +10,7 @@ from ringback.model import Outcome, OutcomeKind
 from ringback.observe import Audited, Deed
 from ringback.probing import Probed
 
+MOST = 60_000
 URL = "https://shop.example/hooks"
 HOSTILE = "<script>alert('it')</script>"
 
@@ -162,6 +163,20 @@ def test_saving_settings_loses_nothing(api, operator, kept, told):
     form = operator.open(f"/applications/{kept.id}/endpoints/{endpoint}/edit")
     operator.press(form, "Save", eventTypes="")
     assert forwards(api, kept)[0]["eventTypes"] is None
+
+
+def test_more_patterns_than_a_form_can_hold_stay_as_they_are(api, operator, kept):
+    """The page stays light, says so, and the rest can be changed, also after a fault."""
+    patterns = [f"'{'<' * 200}{number}" for number in range(200)]
+    path = f"/ingest/api/v1/source/{kept.id}/endpoint"
+    endpoint = made(api.send("POST", path, {"url": URL, "eventTypes": patterns}))["id"]
+    form = operator.open(f"/applications/{kept.id}/endpoints/{endpoint}/edit")
+    assert "too many to be changed here" in form.text
+    assert len(form.source) < MOST
+    again = operator.press(form, "Save", url="nowhere", expect=400)
+    operator.press(again, "Save", url=URL, description="Books")
+    (stored,) = forwards(api, kept)
+    assert (stored["description"], stored["eventTypes"]) == ("Books", patterns)
 
 
 def test_programs_are_told_of_alike(api, kept, told):

@@ -18,7 +18,16 @@ from ringback.server.api.event_type import known
 from ringback.server.pages.behind import Behind
 from ringback.server.pages.endpoints import pair
 from ringback.server.pages.first_look import first_look
-from ringback.server.pages.forms import REFUSED, faults, lines, names, pairs, status_of, written_pairs
+from ringback.server.pages.forms import (
+    REFUSED,
+    faults,
+    fitting,
+    lines,
+    names,
+    pairs,
+    status_of,
+    written_pairs,
+)
 from ringback.server.pages.page import Page, Said, Visit, see
 from ringback.server.pages.rendering import page
 from ringback.server.pages.tenants import tenant
@@ -47,6 +56,8 @@ DOTS = "\u2022" * 8
 # Of the event types that came to a source lately, how many are named, among how many messages.
 MAX_LATELY = 8
 LATELY = 50
+# How many bytes of a page the patterns of a forward may take; more are not changed here.
+MAX_PATTERNS = 16_000
 
 
 class About(msgspec.Struct, frozen=True):
@@ -88,7 +99,7 @@ class EndpointSettings:
             flags = visit.who.principal.feature_flags
             endpoint = await self._behind.outbox.create_endpoint(about.application.id, draft, flags=flags)
         except REFUSED as error:
-            return _form(visit, about, _written(visit), error)
+            return _form(visit, about, _written(visit, about), error)
         self._behind.audit.of_forward(visit.who.caller, Deed.FORWARD_MADE, endpoint)
         # It is stored by now: whatever comes of this, it stays.
         said = await first_look(self._behind, visit, endpoint)
@@ -98,7 +109,10 @@ class EndpointSettings:
         """Ask for the settings."""
         about = await self._about(visit)
         assert about.endpoint is not None  # noqa: S101 - the address names one
-        return _form(visit, about, _values(about.endpoint))
+        values = _values(about.endpoint)
+        if about.is_forward:
+            values["eventTypes"] = fitting(values["eventTypes"], MAX_PATTERNS)
+        return _form(visit, about, values)
 
     async def change(self, visit: Visit) -> Page:
         """Change them."""
@@ -109,7 +123,7 @@ class EndpointSettings:
             flags = visit.who.principal.feature_flags
             await self._behind.outbox.change_endpoint(about.application.id, about.endpoint.id, changes, flags)
         except REFUSED as error:
-            return _form(visit, about, _written(visit), error)
+            return _form(visit, about, _written(visit, about), error)
         self._behind.audit.of_forward(visit.who.caller, Deed.FORWARD_CHANGED, about.endpoint)
         return see(visit, Ways(visit).endpoint(about.endpoint), Said("The settings are changed."))
 
@@ -165,7 +179,7 @@ def typed(visit: Visit, about: About) -> dict[str, Any]:
 def _event_types(visit: Visit, about: About) -> tuple[str, ...] | None:
     if about.is_forward:
         before = None if about.endpoint is None else about.endpoint.event_types
-        return lines(visit.form.typed("eventTypes"), before)
+        return lines(visit.form.typed("eventTypes"), before) if visit.form.all("eventTypes") else before
     return names(" ".join(visit.form.all("eventTypes")))
 
 
@@ -216,15 +230,18 @@ def _written_delay(delay: Duration) -> str:
     return f"{delay / SECOND:.10g}s"
 
 
-def _written(visit: Visit) -> dict[str, str]:
-    written = {name: visit.form.typed(name) for name in TEXTS}
+def _written(visit: Visit, about: About) -> dict[str, Any]:
+    """Return what was typed; None for what the form did not show."""
+    written: dict[str, Any] = {name: visit.form.typed(name) for name in TEXTS}
+    if about.is_forward and not visit.form.all("eventTypes"):
+        return {**written, "eventTypes": None}
     # Boxes that are ticked, or a field of several lines.
     return {**written, "eventTypes": "\n".join(visit.form.all("eventTypes")).replace("\r\n", "\n")}
 
 
 def _form(visit: Visit, about: About, values: dict[str, Any], error: RingbackError | None = None) -> Page:
     wrong = {} if error is None else faults(error)
-    chosen = names(values.get("eventTypes", "")) or ()
+    chosen = names(values.get("eventTypes") or "") or ()
     # What is no longer there, but was chosen.
     others = [name for name in chosen if name not in {kind.name for kind in about.kinds}]
     is_ticked = len(about.kinds) + len(others) <= MAX_BOXES
