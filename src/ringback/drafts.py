@@ -350,13 +350,13 @@ def _schedule_problems(seconds: Iterable[float] | None) -> Problems:
         return
     try:
         policy.custom_schedule(schedule_milliseconds(seconds))
-    except (ValueError, OverflowError) as error:
+    except ValueError as error:
         yield FieldError(("body", "retrySchedule"), str(error))
 
 
 def schedule_milliseconds(seconds: Iterable[float]) -> tuple[int, ...]:
-    """Return a draft's schedule as a record keeps it."""
-    return tuple(round(delay * 1000) for delay in seconds)
+    """Return a draft's schedule as a record keeps it; what is out of its bounds stays so."""
+    return tuple(round(max(-1, min(delay * 1000, policy.MAX_DELAY + 1))) for delay in seconds)
 
 
 def checked_json(payload: bytes) -> bytes:

@@ -227,6 +227,14 @@ def test_an_endpoint_may_have_an_order(api):
         assert faults(api.patch(EP, body)) == [("body", "ordered")]
 
 
+@pytest.mark.parametrize("delay", [-1, -1e308, 7 * 24 * 3600 + 0.001, 1e308])
+def test_a_delay_out_of_bounds(api, delay):
+    """However far out a delay is, what is told is how far it may be."""
+    body = {"url": "https://example.com", "retrySchedule": [delay]}
+    (fault,) = api.post("/app/acme/endpoint", body).json["detail"]
+    assert fault["msg"] == "each delay of a retry schedule is between 0 and 7 days"
+
+
 def test_a_retry_schedule_of_its_own(api):
     """Absent it stays as it is, null is the server's, an empty list a single attempt; at creation, PUT and PATCH."""
     url = {"url": "https://example.com/hook"}
