@@ -361,6 +361,15 @@ def fail_once(folder, answer, log_format):
     return server.lines[announced + 1 :], message, endpoint
 
 
+@pytest.mark.parametrize(("log_format", "has_link"), [("text", True), ("json", False)])
+def test_a_way_in_is_told_to_people_alone(tmp_path, log_format, has_link):
+    """The start prints a link that signs in, but not where lines are collected for others to read."""
+    with serving(tmp_path, log_format=log_format) as (server, _):
+        assert server.stop() == 0
+    (told,) = [line for line in server.lines if line.startswith("Its pages")]
+    assert ("/login?link=" in told, "`ringback token link`" in told) == (has_link, not has_link)
+
+
 def test_json_lines_are_for_machines(tmp_path):
     """Every line after the announcement is a JSON object; the one of a failed attempt says whose and why."""
     lines, message, endpoint = fail_once(tmp_path, HOSTILE, "json")

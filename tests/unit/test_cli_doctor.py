@@ -200,7 +200,15 @@ def test_a_file_that_is_no_database_is_broken(tmp_path, capsys, content):
     """Whatever the bytes of the file, there is a finding and no traceback."""
     (tmp_path / "shop.db").write_bytes(content)
     (broken,) = findings(capsys, "--store", STORE, code=10)["store"]
-    assert "shop.db" in broken["what"]
+    assert broken["what"].startswith("shop.db ")
+    assert "key" not in broken["what"]
+
+
+def test_a_store_that_cannot_be_named_so_is_broken(tmp_path, capsys):
+    """A URL that names no store is a finding like others, with how one is written."""
+    (broken,) = findings(capsys, "--store", "sqlite://shop.db", code=10)["store"]
+    assert "write sqlite:///FILE" in broken["what"]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_application_database_is_broken_unless_it_is_shared(tmp_path, capsys):

@@ -39,7 +39,7 @@ from ringback.keyring import key_file
 from ringback.model import Endpoint
 from ringback.outbox import system_clock
 from ringback.recipients import Troubles, examine_recipients, look_up
-from ringback.store import Store, examine_store, is_postgres, open_store
+from ringback.store import Condition, Store, examine_store, is_postgres, open_store
 from ringback.vault import KEY_BYTES, Vault
 
 if TYPE_CHECKING:
@@ -114,6 +114,7 @@ def _examine_store(settings: Settings, inbox: Inbox | None) -> Iterator[Finding]
     troubles: Troubles | None = None
     endpoints: tuple[Endpoint, ...] = ()
     shared = inbox is not None and inbox.shared
+    condition: Condition | None = None
     try:
         condition = examine_store(settings.store, shared=shared)
         yield examine_condition(condition, shared=shared)
@@ -125,7 +126,8 @@ def _examine_store(settings: Settings, inbox: Inbox | None) -> Iterator[Finding]
                 endpoints = certified(store)
             yield _told_key(settings)
     except ConfigurationError as error:
-        yield Finding(Verdict.BROKEN, "store", *_told_failure(settings, error))
+        told = _told_unusable(error) if condition is None else _told_failure(settings, error)
+        yield Finding(Verdict.BROKEN, "store", *told)
     except StoreUnavailable as error:
         why = "the file is damaged, locked for long, or its disk fails"
         yield Finding(
@@ -180,9 +182,13 @@ def _told_key(settings: Settings) -> Finding:
     return Finding(Verdict.OK, "key", "there is none yet and nothing is sealed; the next start makes one")
 
 
+def _told_unusable(error: ConfigurationError) -> tuple[str, str, str]:
+    return str(error), "nothing that uses the store can start", "correct it, and run this again"
+
+
 def _told_failure(settings: Settings, error: ConfigurationError) -> tuple[str, str, str]:
     if _key_is_there(settings) or is_postgres(settings.store):
-        return str(error), "nothing that uses the store can start", "correct it, and run this again"
+        return _told_unusable(error)
     return (
         f"its key is missing: {key_file(settings.store)} is not there, and main_key is not set",
         "what is sealed in the store cannot be opened",

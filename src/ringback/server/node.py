@@ -360,7 +360,10 @@ def _announce(node: Node, settings: Settings, *, api: bool) -> None:
     lines = [f"Ringback {__version__} {place} {'everything in ' if api else ''}{settings.place}"]
     if node.new_token is not None:
         lines.append(f"The first API token, shown only now: {node.new_token}")
-    if api:
+    if api and settings.log_format == "json":
+        # What is for machines is collected, and read by more people than may do everything.
+        lines.append("Its pages are there, too: `ringback token link` prints a link to sign in with")
+    elif api:
         lines.append(f"Its pages, for who opens this link first, within 15 minutes: {node.sign_in_link}")
     lines += [
         f"The source {source.name} receives at {settings.public_url or here}/in/{source.token}, told only now; "
