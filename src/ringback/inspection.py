@@ -38,6 +38,7 @@ def examine_inspection(found: Inspection) -> Iterator[Finding]:
     yield from _examine_vacuum(found)
     yield from _examine_transactions(found)
     yield from _examine_slots(found.idle_slots)
+    yield from _examine_schema(found.open_schema)
     if not found.faults and found.syncs:
         yield Finding(Verdict.OK, ABOUT, "it is whole, and commits wait for the disk")
 
@@ -133,4 +134,15 @@ def _examine_slots(idle: tuple[str, ...]) -> Iterator[Finding]:
             f"nobody reads from the replication slots {', '.join(idle)}",
             "the server keeps its log for them until its disk is full",
             "start what reads from them, or remove them with pg_drop_replication_slot",
+        )
+
+
+def _examine_schema(name: str | None) -> Iterator[Finding]:
+    if name is not None:
+        yield Finding(
+            Verdict.WARNING,
+            "rights",
+            f"every role may make functions in the schema {name}, where the tables are",
+            "one that may also publish with SQL could have its own run with the rights of this role",
+            f'run REVOKE CREATE ON SCHEMA "{name}" FROM PUBLIC',
         )

@@ -30,6 +30,7 @@ def test_a_sound_database_is_ok():
         ({"oldest_transaction": HOUR}, "transactions", "warning"),
         ({"oldest_prepared": HOUR}, "transactions", "warning"),
         ({"idle_slots": ("standby_2",)}, "replication", "warning"),
+        ({"open_schema": "public"}, "rights", "warning"),
     ],
 )
 def test_what_is_wrong_is_told_with_advice(fields, about, verdict):

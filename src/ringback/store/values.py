@@ -306,6 +306,7 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
     ``oldest_transaction`` is for how long one has been open, whoever began it; where not ``all_seen``, of those that
     this role may see. ``oldest_prepared`` is the same of those prepared for a commit in two phases. ``dead_rows`` are
     those of the queue; ``idle_slots`` are replication slots that the server keeps its log for, and nobody reads from.
+    ``open_schema`` is the schema with its tables, where every role may make functions in it.
     """
 
     faults: tuple[str, ...]
@@ -317,6 +318,7 @@ class Inspection(msgspec.Struct, frozen=True, kw_only=True):
     oldest_prepared: Duration = 0
     dead_rows: int | None = None
     idle_slots: tuple[str, ...] = ()
+    open_schema: str | None = None
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True):

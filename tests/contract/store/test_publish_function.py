@@ -386,6 +386,15 @@ def test_a_role_needs_no_more_than_usage(database, tx, acme):
         tx.execute("DROP OWNED BY shop_teller; DROP ROLE shop_teller")
 
 
+def test_a_schema_in_which_everybody_may_make_functions_is_told(tmp_path):
+    """There, a function could take the place of PostgreSQL's own, and run with the rights of Ringback's role."""
+    database = PostgresDatabase(tmp_path)
+    with contextlib.closing(database.open()) as store, database.application() as owner:
+        assert store.inspect().open_schema is None
+        owner.execute("GRANT CREATE ON SCHEMA public TO PUBLIC")
+        assert store.inspect().open_schema == "public"
+
+
 ACCEPT = """
     SELECT message_id FROM ringback.accept(
         %s, %s, %s, 'order.paid', '{}', NULL, NULL, NULL, NULL, CAST(NULL AS bigint), CAST(NULL AS text)

@@ -42,6 +42,8 @@ _STRAY = """
     WHERE c.relkind = 'r' AND c.relname ~ '^ringback_(message|delivery|attempt)_[0-9]{8}$'
     AND NOT EXISTS (SELECT 1 FROM pg_inherits i WHERE i.inhrelid = c.oid) ORDER BY c.relname
 """
+# PostgreSQL prefers a function whose arguments fit more closely to one of its own, wherever on the path it is.
+_OPEN_SCHEMA = "SELECT current_schema() WHERE has_schema_privilege('public', current_schema(), 'CREATE')"
 _SETTINGS = "SELECT current_setting('fsync'), current_setting('autovacuum')"
 _DEAD = "SELECT coalesce(sum(n_dead_tup), 0)::bigint FROM pg_stat_user_tables WHERE relname IN (?, ?)"
 
@@ -84,5 +86,6 @@ class Examination(Database):
             all_seen=self.rows(_ALL_SEEN)[0][0],
             oldest_prepared=self.rows(_PREPARED)[0][0],
             idle_slots=tuple(name for (name,) in self.rows(_IDLE_SLOTS)),
+            open_schema=next((name for (name,) in self.rows(_OPEN_SCHEMA)), None),
             dead_rows=self.rows(_DEAD, ("ringback_queue", "ringback_lease"))[0][0],
         )
