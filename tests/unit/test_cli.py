@@ -83,6 +83,12 @@ def test_a_command_not_understood_is_2(arguments, capsys):
     assert "Error: " in captured.err
 
 
+def test_a_command_that_is_misspelt_is_told_what_is_near(capsys):
+    """As options are, commands are guessed at."""
+    assert run(["sevre"]) == 2
+    assert "No such command 'sevre'. Did you mean serve?" in capsys.readouterr().err
+
+
 def test_config_shows_values_and_where_they_come_from(capsys, monkeypatch, tmp_path):
     """`ringback config` shows each value with its origin, and masks secrets."""
     (tmp_path / "ringback.toml").write_text("worker_slots = 7\n")

@@ -6,6 +6,7 @@ Every command lives in the module of its name and is imported only when it is us
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import keyword
 import os
@@ -104,6 +105,18 @@ class Commands(click.Group):
         module = importlib.import_module(f"ringback.cli.{name}")
         command: click.Command = module.command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that is asked for; of one that there is not, those near to it are named."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            near = difflib.get_close_matches(args[0], COMMANDS, n=2)
+            if not near:
+                raise
+            raise click.UsageError(f"{error.message} Did you mean {' or '.join(near)}?", ctx) from None
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from ringback.store import Store
 
 SQLITE = "sqlite:///"
+_NO_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 def open_store(
@@ -36,6 +38,7 @@ def open_store(
     """
     if is_postgres(url):
         # Its tables have names of their own, so that any database may be an application's, too.
+        _check_written(url)
         store: Store = _postgres().PostgresStore(url, vault, entropy)
         return store
     from ringback.store.sqlite import SQLiteStore  # noqa: PLC0415 - a store is only imported when used
@@ -50,6 +53,7 @@ def examine_store(url: str, *, shared: bool = False) -> Condition:
         ConfigurationError: The URL names no known kind of store, or the database cannot be read.
     """
     if is_postgres(url):
+        _check_written(url)
         found: Condition = _postgres("condition").examine(url)
         return found
     from ringback.store.sqlite.condition import examine  # noqa: PLC0415 - as above
@@ -67,6 +71,7 @@ def absence(url: str) -> str | None:
     """
     if not is_postgres(url):
         return None
+    _check_written(url)
     told: str | None = _postgres("connection").absence(url)
     return told
 
@@ -74,6 +79,22 @@ def absence(url: str) -> str | None:
 def is_postgres(url: str) -> bool:
     """Tell whether a URL names a PostgreSQL database."""
     return url.startswith(("postgresql://", "postgres://"))
+
+
+def _check_written(url: str) -> None:
+    """Refuse a PostgreSQL URL whose password libpq would take for something else, and tell as that.
+
+    Raises:
+        ConfigurationError: The password has to be written in another way.
+    """
+    before, _, query = url.partition("://")[2].partition("?")
+    name_and_password, _, place = before.rpartition("@")
+    cut = not name_and_password and ":" in place and "/" not in place and "@" in query
+    if cut or "@" in name_and_password or "/" in name_and_password or _NO_ESCAPE.search(name_and_password):
+        raise ConfigurationError(
+            "cannot use the PostgreSQL store: in its address the name or the password holds a character that stands"
+            " for something else there; write %25 for %, %2F for /, %3A for :, %3F for ? and %40 for @"
+        )
 
 
 def file_of(url: str) -> str:
