@@ -1,13 +1,22 @@
 """PostgreSQL alone: what is left of a lease goes to the queue, whoever is about to settle some of it and does not."""
 
+import contextlib
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from scene import LEASE, MANY, PostgresDatabase
 
+from ringback.errors import Conflict
 from ringback.model import DeliveryState
 from ringback.policy import LEASE_MARGIN, Step
 from ringback.store import Quota
 
 IDLE = "SELECT current_setting('idle_in_transaction_session_timeout')"
+
+BLOCKED = (
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
 
 
 @pytest.fixture
@@ -65,6 +74,49 @@ def test_whoever_takes_waits_for_nobody_who_is_about_to_change_a_delivery(scene,
         assert [work.message_id for work in works] == [second]
         other.execute("COMMIT")
     assert [work.message_id for work in scene.take()] == [first]
+
+
+@contextlib.contextmanager
+def meanwhile(database, verb, *arguments):
+    """Have somebody else call a verb in a thread, which is waiting for a lock when the block begins."""
+    with contextlib.closing(database.open()) as store, ThreadPoolExecutor(1) as threads:
+        result = threads.submit(answer, store, verb, arguments)
+        with database.application() as looking:
+            while not looking.execute(BLOCKED).fetchone()[0]:
+                time.sleep(0.01)
+        yield result
+
+
+def answer(store, verb, arguments):
+    with store.transaction():
+        return getattr(store, verb)(*arguments)
+
+
+def test_a_resend_waits_for_whoever_takes_it(scene, database):
+    """Whoever asks for it at the moment in which it is taken hears that an attempt is under way, and ends no lease."""
+    application = scene.application()
+    endpoint = scene.endpoint(application)
+    message = scene.publish(application, admit=False).message
+    with contextlib.ExitStack() as stack:
+        with scene.store.transaction():
+            (work,) = scene.store.take([Quota(endpoint.id, MANY)], scene.lease(), scene.now)
+            asked = (application.id, message.id, endpoint.id, scene.now)
+            result = stack.enter_context(meanwhile(database, "resend", *asked))
+        with pytest.raises(Conflict, match="under way"):
+            result.result()
+    assert scene.settle(work, Step.SUCCEED)
+
+
+def test_a_run_that_another_took_over_as_it_began_is_none(scene, database):
+    """Who waited for the row while its lease passed on does not hold it, and is told so before anything runs."""
+    application = scene.application()
+    scene.endpoint(application)
+    (work,) = scene.publish(application).works
+    with contextlib.ExitStack() as stack:
+        with scene.store.transaction():
+            scene.store.execute("UPDATE ringback_delivery SET lease_token = ?", (work.lease.token + 1,))
+            result = stack.enter_context(meanwhile(database, "begin", work, None, scene.now))
+        assert not result.result().held
 
 
 def test_a_handler_that_freezes_when_it_is_done_holds_the_delivery_for_seconds(scene, database):

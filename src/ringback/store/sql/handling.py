@@ -96,7 +96,8 @@ class Handling(Line):
             f"UPDATE ringback_delivery SET begun = begun + ?, ordering_key = ?, reason = ? WHERE {_FENCE}",
             (begun, named, _RUNNING if begun else None, *fence),
         )
-        return Begun(held=True, blocked_until=ahead)
+        # Another may have taken it since it was looked at.
+        return Begun(held=True, blocked_until=ahead) if self.changes() else Begun(held=False)
 
     def _ahead(self, work: Work, named: str, now: Instant) -> Instant | None:
         """Return when to look again, None where nothing is in front."""

@@ -157,7 +157,8 @@ class Line(Announcing):
         """Have a delivery attempted now, whatever became of it; raises ``Conflict`` while an attempt is under way."""
         key = (message_key, endpoint_key)
         current = self.row(
-            "SELECT state FROM ringback_delivery WHERE message_key = ? AND endpoint_key = ?", key
+            f"SELECT state FROM ringback_delivery WHERE message_key = ? AND endpoint_key = ? {self.dialect.lock}",
+            key,
         )
         state = None if current is None else DeliveryState(current[0])
         if state is DeliveryState.LEASED:
