@@ -232,12 +232,16 @@ class Outbox:
         key = idempotency("application", idempotency_key, draft)
 
         def change(store: Store) -> tuple[Application, bool]:
-            existing = found(lambda: store.application(draft.uid or "")) if reuse and draft.uid else None
-            if existing is not None:
+            try:
+                with store.transaction():
+                    return store.application(store.add(record, key)), True
+            except Conflict:
+                existing = found(lambda: store.application(draft.uid or "")) if reuse and draft.uid else None
+                if existing is None:
+                    raise
                 return existing, False
-            return store.application(store.add(record, key)), True
 
-        return self._committer.write(looking_twice(change))
+        return self._committer.write(change)
 
     def put_application(self, ref: str, draft: ApplicationDraft) -> Pending[tuple[Application, bool]]:
         """Replace an application, or create it, with *ref* as its uid, when there is none; tell which by True."""

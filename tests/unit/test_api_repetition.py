@@ -121,3 +121,14 @@ def test_an_event_type_is_revived_once(api):
     again = api.post("/event-type", body, headers=KEY)
     assert (revived.status_code, again.status_code, again.json) == (201, 201, revived.json)
     assert api.post("/event-type", body | {"description": "other"}, headers=KEY).status_code == 409
+
+
+def test_an_application_that_is_made_or_found(api):
+    """Who made it is told so again under the same key; under another one, that it was found."""
+    body = {"name": "Globex", "uid": "globex"}
+    keys = ("one", "one", "two", "two")
+    answers = [
+        api.post("/app", body, query="get_if_exists=true", headers={"idempotency-key": key}) for key in keys
+    ]
+    assert [answer.status_code for answer in answers] == [201, 201, 200, 200]
+    assert len({answer.json["id"] for answer in answers}) == 1

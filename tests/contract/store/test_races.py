@@ -150,7 +150,6 @@ LOOKS = frozenset({"application", "endpoint", "event_type", "source"})
 THINGS = frozenset({"acme", "hook", "paid", "shop"})
 # What makes something where there is none, and tells whether it did.
 MAKING = {
-    "get if exists": lambda node: Outbox(node).create_application(ACME, reuse=True),
     "application": lambda node: Outbox(node).put_application("acme", ACME),
     "endpoint": lambda node: Outbox(node).put_endpoint("here", "hook", HOOK),
     "event type": lambda node: Outbox(node).put_event_type("paid", PAID),
@@ -286,6 +285,16 @@ def test_neither_of_two_changes_undoes_the_other(database, nodes, kind):
     other.join()
     kept = look(scene.store)
     assert {name: getattr(kept, name) for name in expected | marked} == expected | marked
+
+
+def test_one_application_is_made_or_found(nodes):
+    """Of two nodes that are to find it or make it at the same moment, one makes it, and both have it."""
+    for number in range(ROUNDS):
+        draft = ApplicationDraft(name="Acme", uid=f"acme-{number}")
+        make = lambda _, node, draft=draft: Outbox(node).create_application(draft, reuse=True).result()  # noqa: E731 - once a round
+        outcomes = at_once(nodes, [make] * NODES)
+        assert sorted(new for _, new in outcomes) == [False, True], outcomes
+        assert len({application.id for application, _ in outcomes}) == 1
 
 
 def test_a_replay_is_two_nodes_work(nodes):
