@@ -110,5 +110,7 @@ def _make_key(file: Path) -> None:
             os.fsync(written.fileno())
         with contextlib.suppress(FileExistsError):
             os.link(draft, file)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(file)) from None
     finally:
         draft.unlink(missing_ok=True)

@@ -1,6 +1,8 @@
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
+import pytest
+
 from ringback.config import load
 from ringback.keyring import key_file, open_vault
 
@@ -22,3 +24,11 @@ def test_processes_that_start_together_have_one_key(tmp_path):
         assert {vault.open(sealed, "context") for vault in vaults} == {"secret"}
         assert key_file(settings.store).stat().st_mode & 0o777 == 0o600
     assert {file.suffix for file in tmp_path.iterdir()} <= {".key", ".db", ".db-wal", ".db-shm"}
+
+
+def test_a_key_that_cannot_be_written_is_told_by_its_name():
+    """Where nobody may write, the error names the key file, not one that is on the way to it."""
+    settings = load({"store": "sqlite:////proc/ringback.db"}, {}, None)
+    with pytest.raises(OSError) as refused:  # noqa: PT011 - which one depends on the system; its file is the promise
+        open_vault(settings)
+    assert refused.value.filename == "/proc/ringback.db.key"

@@ -134,6 +134,12 @@ def is_no_database(error: Exception) -> bool:
     return isinstance(error, apsw.NotADBError) or code == sqlite3.SQLITE_NOTADB
 
 
+def is_out_of_reach(error: Exception) -> bool:
+    """Tell whether a failure means that the file can be neither opened nor made."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return isinstance(error, apsw.CantOpenError) or code == sqlite3.SQLITE_CANTOPEN
+
+
 def _statements(text: str) -> Iterator[str]:
     whole = ""
     for part in text.split(";")[:-1] if text.rstrip().endswith(";") else text.split(";"):

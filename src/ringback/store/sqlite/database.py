@@ -22,6 +22,7 @@ from ringback.store.sqlite.connection import (
     begin,
     connect,
     is_no_database,
+    is_out_of_reach,
     patiently,
     writing,
 )
@@ -35,6 +36,7 @@ MIGRATIONS = f"{PREFIX}migration"
 FIRST_MIGRATIONS = "migration"
 CHECKPOINT_PAGES = 1_000
 SYNCHRONOUS_FULL = 2
+FOLDER = "is it in a folder that is there and may be written?"
 
 
 class Database(Rows):
@@ -192,7 +194,8 @@ class Database(Rows):
         except FAILURES as error:
             if is_no_database(error):
                 raise StoreIncompatible(f"{self._path} is not a SQLite database; name another file") from None
-            raise ConfigurationError(f"cannot use {self._path} as a store: {error}") from error
+            advice = f"; {FOLDER}" if is_out_of_reach(error) else ""
+            raise ConfigurationError(f"cannot use {self._path} as a store: {error}{advice}") from error
         return connection
 
     def _check_kind(self, connection: Connection) -> None:
