@@ -7,8 +7,11 @@ import msgspec
 import pytest
 from falcon.inspect import inspect_routes
 
+import ringback
+from ringback import errors
 from ringback.api_keys import ApiKeys
 from ringback.canary import Canary
+from ringback.errors import RingbackError
 from ringback.model import OutcomeKind, SkipReason
 from ringback.observe import Observer
 from ringback.outbox import Outbox
@@ -91,6 +94,27 @@ def test_values():
     assert all(
         f"`{reason}`" in section("`GET /api/v1/app/{app}/msg/{msg}/endpoint`") for reason in SkipReason
     )
+
+
+def test_errors():
+    """Each error that a caller can be answered with is in the table, by its status and code; nothing else is."""
+    rows = re.findall(r"^\| (\d{3}) \| ((?:`[^`]+`(?:, )?)+) \|", API, re.MULTILINE)
+    told = {(int(status), code) for status, codes in rows for code in re.findall(r"`([^`]+)`", codes)}
+    kinds = [one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, RingbackError)]
+    # A 422 has no code but the faults; what a person has to put right at the server is a 500 like any other.
+    answered = {(kind.status, kind.code) for kind in kinds if kind.status not in {422, 500}}
+    assert told == answered | {(500, "internal_error")}
+
+
+def test_kinds_of_faults():
+    """Each type that a fault in a 422 can have is named."""
+    source = Path(ringback.__file__).parent
+    found = {
+        kind
+        for file in source.rglob("*.py")
+        for kind in re.findall(r"value_error\.[a-z]+", file.read_text("utf-8"))
+    }
+    assert {kind for kind in found if f"`{kind}`" not in API} == set()
 
 
 def test_metrics():
