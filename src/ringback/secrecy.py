@@ -24,6 +24,23 @@ _IN_URL = re.compile(r"(://[^:/@\s]*:)\S*@")
 _NAMED = re.compile(r"(?i)\b((?:ssl)?password\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&'\"]+)")
 # In an address that is one by the rules (RFC 3986, 3.2), before its host alone.
 _IN_AUTHORITY = re.compile(r"^([^:/?#]+://[^:/?#@]*:)([^/?#]*)@([^/?#]*)")
+_NO_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+
+def check_password(url: str) -> None:
+    """Refuse a PostgreSQL URL whose password libpq would take for something else, and tell as that.
+
+    Raises:
+        ValueError: The password has to be written in another way.
+    """
+    before, _, query = url.partition("://")[2].partition("?")
+    name_and_password, _, place = before.rpartition("@")
+    cut = not name_and_password and ":" in place and "/" not in place and "@" in query
+    if cut or "@" in name_and_password or "/" in name_and_password or _NO_ESCAPE.search(name_and_password):
+        raise ValueError(
+            "in its address the name or the password holds a character that stands for something else there;"
+            " write %25 for %, %2F for /, %3A for :, %3F for ? and %40 for @"
+        )
 
 
 def masked(text: str) -> str:

@@ -329,6 +329,14 @@ def test_moving_in_from_an_address_that_cannot_be_asked_is_3(url, token, capsys)
     assert "error: " in capsys.readouterr().err
 
 
+def test_a_password_that_is_not_written_for_an_address_is_not_told(capsys):
+    """Of another server's database as of the own: what libpq would take for a host is not told as one."""
+    assert run(["import", "svix", "--dsn", "postgresql://svix:s3@cr3t@db.invalid/svix"]) == 3
+    told = capsys.readouterr().err
+    assert "%40 for @" in told
+    assert "cr3t" not in told
+
+
 def test_a_source_that_cannot_be_is_told_by_its_keys(capsys, tmp_path):
     """What is wrong in the file is named as it stands there, not as a request would have it."""
     (tmp_path / "ringback.toml").write_text("[sources.xendit]\nsecrets = []\n")

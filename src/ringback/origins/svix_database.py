@@ -34,7 +34,7 @@ from ringback.origins.svix_records import (
     raw,
 )
 from ringback.origins.svix_secrets import SvixSecrets
-from ringback.secrecy import masked
+from ringback.secrecy import check_password, masked
 
 PAGE = 500
 APPLICATIONS = 100
@@ -96,9 +96,12 @@ class SvixDatabase:
         self._secrets = secrets
         self._family = family
         try:
+            check_password(dsn)
             self._connection = psycopg.connect(
                 dsn, autocommit=True, row_factory=dict_row, connect_timeout=TIMEOUT_SECONDS
             )
+        except ValueError as error:
+            raise ConfigurationError(f"{masked(dsn)} cannot be read: {error}") from None
         except psycopg.Error as error:
             raise ConfigurationError(f"{masked(dsn)} cannot be read: {_reason(error)}") from None
         self._connection.execute("SET default_transaction_read_only = on")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import re
 import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ringback.errors import ConfigurationError
-from ringback.secrecy import masked
+from ringback.secrecy import check_password, masked
 from ringback.store.values import Condition
 from ringback.vault import Vault
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from ringback.store import Store
 
 SQLITE = "sqlite:///"
-_NO_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 def open_store(
@@ -87,14 +85,10 @@ def _check_written(url: str) -> None:
     Raises:
         ConfigurationError: The password has to be written in another way.
     """
-    before, _, query = url.partition("://")[2].partition("?")
-    name_and_password, _, place = before.rpartition("@")
-    cut = not name_and_password and ":" in place and "/" not in place and "@" in query
-    if cut or "@" in name_and_password or "/" in name_and_password or _NO_ESCAPE.search(name_and_password):
-        raise ConfigurationError(
-            "cannot use the PostgreSQL store: in its address the name or the password holds a character that stands"
-            " for something else there; write %25 for %, %2F for /, %3A for :, %3F for ? and %40 for @"
-        )
+    try:
+        check_password(url)
+    except ValueError as error:
+        raise ConfigurationError(f"cannot use the PostgreSQL store: {error}") from None
 
 
 def file_of(url: str) -> str:
