@@ -56,6 +56,7 @@ _DAYS = """
     SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
     WHERE i.inhparent = 'ringback_message'::regclass ORDER BY c.relname
 """
+_ESTIMATE = "SELECT reltuples::bigint FROM pg_class WHERE oid = to_regclass(?)"
 _NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 # Whatever the queue says of a day that has no messages left, there is nothing to take.
 _UNDER_WAY = """
@@ -164,8 +165,11 @@ class Upkeep(History, Polling, Database):
 
     def _drop(self, day: Day) -> Pruned:
         table = f"ringback_message_{day.name}"
-        estimated = self.rows("SELECT reltuples::bigint FROM pg_class WHERE relname = ?", (table,))[0][0]
-        count = estimated if estimated > LARGE else self.rows(f"SELECT count(*) FROM {table}")[0][0]
+        # Where PostgreSQL has no estimate, there may be any number.
+        count = self.rows(_ESTIMATE, (table,))[0][0]
+        if count <= LARGE:
+            some = f"SELECT 1 FROM {table} LIMIT {LARGE}"
+            count = self.rows(f"SELECT count(*) FROM ({some}) AS counted")[0][0]
         with self._all_of_it():
             if self._is_under_way(day):
                 # It was not when this began to wait: somebody has just had something sent again.
