@@ -94,6 +94,16 @@ def test_the_first_start_tells_a_token_and_the_second_none(tmp_path, store):
     assert not [line for line in server.lines if "token" in line]
 
 
+def test_a_start_that_fails_keeps_the_first_token_for_the_next(tmp_path, store):
+    """What is shown only once is not made by a start that comes to nothing, as on a port that is taken."""
+    with create_server((LOOPBACK, 0)) as taken:
+        refused("serve", "--listen", f"{LOOPBACK}:{taken.getsockname()[1]}", folder=tmp_path, **store)
+    with running(*SERVE, folder=tmp_path, **store) as server:
+        with server.api(server.line(TOKEN_LINE)[1]) as api:
+            assert api.get("/app")["data"] == []
+        assert server.stop() == 0
+
+
 def test_the_key_is_for_its_owner_only_and_is_needed(tmp_path):
     """Nobody else can read the key beside the database; without it a start is refused, by its name."""
     with serving(tmp_path) as (server, api):

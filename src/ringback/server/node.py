@@ -131,7 +131,7 @@ class Node:
         """
         async with contextlib.AsyncExitStack() as undo:
             metrics = Metrics(self.observer)
-            store = self._open_store()
+            store = open_checked_store(self._settings, shared=self._shared)
             undo.callback(store.close)
             engine = Engine(
                 store,
@@ -168,6 +168,8 @@ class Node:
                 sources = Sources(committer, clock=self._clock, declared_tokens=declared)
                 await self._provision(sources)
                 await self._start_web(committer, sources, metrics, undo)
+                # Last of all: it is shown only once, and a start that fails shows nothing.
+                self.new_token = await committer.write(self._first_token)
             self._running = undo.pop_all()
 
     async def stop(self) -> None:
@@ -189,16 +191,8 @@ class Node:
         told = {API: self._with_api, WORKER: self._with_worker}
         return tuple(role for role, played in told.items() if played)
 
-    def _open_store(self) -> Store:
-        store = open_checked_store(self._settings, shared=self._shared)
-        try:
-            if self._with_api:
-                with store.transaction():
-                    self.new_token = first_token(store, self._settings, self._clock())
-        except BaseException:
-            store.close()
-            raise
-        return store
+    def _first_token(self, store: Store) -> str | None:
+        return first_token(store, self._settings, self._clock())
 
     async def _provision(self, sources: Sources) -> None:
         (mark,) = MARK.items()
