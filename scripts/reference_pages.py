@@ -47,8 +47,9 @@ Durations are a number and `ms`, `s`, `m`, `h` or `d`. Sizes are a number of byt
 
 SOURCES = """\
 A table `[sources.NAME]` declares a place where webhooks come in; NAME is the source's uid. A server writes what is
-declared to the store when it starts, and tells the address of a new source once; `ringback source show NAME` shows it
-again. What is declared no more stays in the store, and the log says so at every start.
+declared to the store when it starts, and tells the address of a new source once, unless `log_format` is `json`;
+`ringback source show NAME` shows it again. What is declared no more stays in the store, and the log says so at every
+start.
 
 ```toml
 [sources.xendit]

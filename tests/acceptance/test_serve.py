@@ -373,11 +373,14 @@ def fail_once(folder, answer, log_format):
 
 @pytest.mark.parametrize(("log_format", "has_link"), [("text", True), ("json", False)])
 def test_a_way_in_is_told_to_people_alone(tmp_path, log_format, has_link):
-    """The start prints a link that signs in, but not where lines are collected for others to read."""
+    """The start prints a link that signs in and a source's address, but not where others read what is collected."""
+    (tmp_path / "ringback.toml").write_text('[sources.xendit]\nsecrets = ["the-callback-token"]\n')
     with serving(tmp_path, log_format=log_format) as (server, _):
         assert server.stop() == 0
-    (told,) = [line for line in server.lines if line.startswith("Its pages")]
-    assert ("/login?link=" in told, "`ringback token link`" in told) == (has_link, not has_link)
+    (pages,) = [line for line in server.lines if line.startswith("Its pages")]
+    (source,) = [line for line in server.lines if line.startswith("The source xendit ")]
+    assert ("/login?link=" in pages, "`ringback token link`" in pages) == (has_link, not has_link)
+    assert ("/in/ringback_in_" in source, "`ringback source show xendit`" in source) == (has_link, True)
 
 
 def test_json_lines_are_for_machines(tmp_path):

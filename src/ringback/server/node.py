@@ -348,22 +348,31 @@ def _spare_the_collector() -> None:
     gc.set_threshold(COLLECT_AFTER, 10, 10)
 
 
+def _ways_in(node: Node, place: str) -> Iterator[str]:
+    yield f"Its pages, for who opens this link first, within 15 minutes: {node.sign_in_link}"
+    for source in node.new_sources:
+        yield (
+            f"The source {source.name} receives at {place}/in/{source.token}, told only now; "
+            f"`ringback source show {source.uid}` tells it again"
+        )
+
+
+def _ways_to_find(node: Node) -> Iterator[str]:
+    yield "Its pages are there, too: `ringback token link` prints a link to sign in with"
+    for source in node.new_sources:
+        yield f"The source {source.name} is new: `ringback source show {source.uid}` tells where it receives"
+
+
 def _announce(node: Node, settings: Settings, *, api: bool) -> None:
     here = f"http://{Address(*node.address)}" if api else ""
     place = f"listens on {here} and keeps" if api else "delivers what is kept in"
     lines = [f"Ringback {__version__} {place} {'everything in ' if api else ''}{settings.place}"]
     if node.new_token is not None:
         lines.append(f"The first API token, shown only now: {node.new_token}")
-    if api and settings.log_format == "json":
+    if api:
         # What is for machines is collected, and read by more people than may do everything.
-        lines.append("Its pages are there, too: `ringback token link` prints a link to sign in with")
-    elif api:
-        lines.append(f"Its pages, for who opens this link first, within 15 minutes: {node.sign_in_link}")
-    lines += [
-        f"The source {source.name} receives at {settings.public_url or here}/in/{source.token}, told only now; "
-        f"`ringback source show {source.uid}` tells it again"
-        for source in node.new_sources
-    ]
+        collected = settings.log_format == "json"
+        lines += _ways_to_find(node) if collected else _ways_in(node, settings.public_url or here)
     print(*lines, sep="\n", file=sys.stderr, flush=True)  # noqa: T201 - told to whoever started it
 
 
