@@ -241,12 +241,10 @@ class Worker:
             await _wait(self._feed_wanted, self._settings.poll_interval / 1000 * jitter)
 
     async def _take(self, quotas: Sequence[Quota]) -> int:
-        now = self._clock()
-        lease = Lease(secrets.randbits(TOKEN_BITS), policy.lease_until(now, self._settings.deadline))
         started = self._monotonic()
         works: list[Work] = []
         try:
-            works = await self._committer.write(lambda store: self._take_from(store, quotas, lease, now))
+            works = await self._committer.write(lambda store: self._take_from(store, quotas))
         finally:
             spare = {quota.endpoint_id: quota.limit for quota in quotas}
             for work in works:
@@ -262,7 +260,10 @@ class Worker:
         self._pump()
         return len(works)
 
-    def _take_from(self, store: Store, quotas: Sequence[Quota], lease: Lease, now: Instant) -> list[Work]:
+    def _take_from(self, store: Store, quotas: Sequence[Quota]) -> list[Work]:
+        # Begun when it is its turn: a lease that has waited for that may be over before anything is sent.
+        now = self._clock()
+        lease = Lease(secrets.randbits(TOKEN_BITS), policy.lease_until(now, self._settings.deadline))
         works = store.take(quotas, lease, now)
         if self._handlers is not None:
             # In the same transaction: one whose key is not known stands in the way of all that came later, and so

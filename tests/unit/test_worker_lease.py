@@ -1,6 +1,7 @@
 """Leases: what a worker leaves behind is made by another, what it gives back at once, what it lost is fenced."""
 
 import asyncio
+import threading
 
 from line import HOUR, MINUTE, OK, PATIENCE, SECOND, Line, played, refused
 
@@ -53,6 +54,27 @@ async def test_a_takeover_uses_up_no_attempt(store_url):
         line.clock.advance(MINUTE)
         await line.finished(2)
         assert await line.state(application, message) is DeliveryState.FAILED
+
+
+@played
+async def test_what_waits_for_its_turn_holds_no_lease_yet(store_url):
+    """What a worker takes is its own from when the store gets to it, however long other commits take before."""
+    async with Line(store_url, schedule=LATER) as line:
+        application, _ = await line.stage()
+        line.receivers.answers("hook", refused(500), OK)
+        (message,) = await line.publish(application)
+        await line.finished(1)
+        turn = threading.Event()
+        line.committer.write(lambda store: turn.wait(PATIENCE))
+        line.clock.advance(HOUR)
+        async with asyncio.timeout(PATIENCE):
+            while not line.worker.in_memory:  # noqa: ASYNC110 - nothing tells of what a worker is about to take
+                await asyncio.sleep(0)
+        line.clock.advance(LEASE)
+        turn.set()
+        await line.finished(2)
+        kinds = [attempt.outcome.kind for attempt in await line.attempts(application, message)]
+        assert sorted(kinds) == [OutcomeKind.REFUSED, OutcomeKind.SUCCESS]
 
 
 @played
