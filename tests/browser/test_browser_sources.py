@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 from running import ANYWHERE, MAIN_KEY, running
 from running_site import folder
 from server_site import SETTINGS, address, signed_in
+from visits import NOWHERE
 
 from ringback.testing import signed_request
 
@@ -158,7 +159,7 @@ def test_a_handler_is_mended(visit):
             with running("worker", "--inbox", "webhooks:inbox", folder=data, **settings), node.api() as api:
                 walk_to_a_handler_that_works(hand, api, door, data)
             # Before the server goes, or the page would say that it is gone.
-            hand.page.close()
+            hand.page.goto(NOWHERE)
 
 
 def walk_to_a_handler_that_works(hand, api, door, data):
