@@ -37,7 +37,7 @@ browser: install ## Install Chromium from Debian's packages, where there is no b
 pooler: install ## Install PgBouncer from Debian's packages, where there is none for the tests
 	@$(BIN)/python -m scripts.pgbouncer
 
-test: check sdks browser pooler ## Check the code, then run every test, three at a time for two processors
+test: check sdks browser pooler ## Check the code, then run every test, as many at a time as there are processors
 	$(BIN)/pytest --numprocesses auto --maxprocesses 8 --dist worksteal
 
 check: install ## Lint, formatting and types

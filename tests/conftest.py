@@ -12,11 +12,6 @@ MEMORY = Path("/dev/shm")
 ACCEPTANCE = Path(__file__).parent / "acceptance"
 
 
-def pytest_xdist_auto_num_workers():
-    """Return how many processes run tests beside each other: these wait for about half of their time."""
-    return (os.cpu_count() or 1) * 3 // 2
-
-
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item):
     """Run a test when it is its turn, which no timeout counts."""
