@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from ringback.errors import ConfigurationError
 from ringback.model import Duration
 from ringback.policy import parse_duration
+from ringback.tokens import is_visible
 from ringback.vault import parse_main_keys
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -107,7 +108,7 @@ def unicode(text: str) -> str:
 
 def token(text: str) -> str:
     """Read a token of the API."""
-    if len(text) < MIN_TOKEN_LENGTH or not text.isascii() or not text.isprintable() or " " in text:
+    if len(text) < MIN_TOKEN_LENGTH or not is_visible(text):
         raise ValueError(f"a token has at least {MIN_TOKEN_LENGTH} printable ASCII characters and no spaces")
     return text
 
@@ -144,7 +145,7 @@ def url(*schemes: str) -> Callable[[str], str]:
         _ = parts.port  # raises ValueError where the port is not one
         if parts.scheme not in schemes or not parts.hostname:
             raise ValueError(f"it is a URL that begins with {' or '.join(f'{name}://' for name in schemes)}")
-        if not text.isascii() or not text.isprintable() or " " in text:
+        if not is_visible(text):
             raise ValueError("a URL has printable ASCII characters and no spaces")
         return text.rstrip("/")
 

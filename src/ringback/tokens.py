@@ -19,3 +19,8 @@ def new_token(entropy: bytes, prefix: str = PREFIX) -> str:
 def digest(token: str) -> bytes:
     """Return the SHA-256 digest of a token; a token holds 256 random bits, so no salt is needed."""
     return hashlib.sha256(token.encode(errors="surrogatepass")).digest()
+
+
+def is_visible(text: str) -> bool:
+    """Tell whether *text* is visible ASCII alone (VCHAR, RFC 5234, B.1), so that a request can carry it as it is."""
+    return text.isascii() and text.isprintable() and " " not in text

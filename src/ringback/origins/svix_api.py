@@ -30,6 +30,7 @@ from ringback.model import (
 from ringback.origins import Found, Whole
 from ringback.origins.svix_records import found_application, found_endpoint, found_event_type, instant, names
 from ringback.signing.standard import PUBLIC_PREFIX
+from ringback.tokens import is_visible
 
 PAGE = 250
 MESSAGES = 100
@@ -129,11 +130,11 @@ class SvixApi:
 
     def __init__(self, url: str, token: str, family: HeaderFamily) -> None:
         self._parts = urlsplit(url.rstrip("/"))
-        if self._parts.scheme not in {"http", "https"} or not self._parts.hostname or not _visible(url):
+        if self._parts.scheme not in {"http", "https"} or not self._parts.hostname or not is_visible(url):
             raise ConfigurationError(
                 f"{url!r} is no address of a server: write http://HOST:PORT or https://HOST"
             )
-        if not _visible(token):
+        if not is_visible(token):
             raise ConfigurationError(
                 "a token has printable ASCII characters and no spaces: give it as it was made"
             )
@@ -281,11 +282,6 @@ class SvixApi:
         self._connection.request("GET", path, headers=self._headers)
         response = self._connection.getresponse()
         return response.status, response.read()
-
-
-def _visible(text: str) -> bool:
-    """Tell whether *text* can stand in a request as it is."""
-    return text.isascii() and text.isprintable() and " " not in text
 
 
 def _connection(scheme: str, host: str, port: int | None) -> http.client.HTTPConnection:
